@@ -1,0 +1,134 @@
+"""Bytes in, frames out. Knows no sockets: one codec for Unix sockets, TCP and in-memory pairs.
+
+Layout, all integers big-endian::
+
+    u32 length      bytes after this field: 8 + meta + payload
+    u8  kind        FrameKind
+    u8  descriptors how many file descriptors belong to this frame (Unix sockets only, else 0)
+    u16 reserved    0
+    u32 meta_length bytes of meta
+    ... meta        UTF-8 JSON object
+    ... payload     the rest
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import deque
+from typing import Any, Final
+
+from action_runtime.wire.errors import FrameTooLarge, ProtocolViolation
+from action_runtime.wire.frames import (
+    HEADER_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_FRAME_DESCRIPTORS,
+    Frame,
+    FrameKind,
+)
+
+_HEADER: Final = struct.Struct(">IBBHI")
+_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_KINDS: Final = {int(kind): kind for kind in FrameKind}
+
+
+def encode_head(
+    kind: FrameKind, meta: dict[str, Any], payload_bytes: int = 0, descriptors: int = 0
+) -> bytes:
+    """Return header and meta of a frame; the caller sends the payload itself, uncopied, behind it.
+
+    Args:
+        kind: What it is.
+        meta: A JSON-serialisable object.
+        payload_bytes: Size of the payload that will follow; ≥ 0.
+        descriptors: How many descriptors go with the frame; 0…MAX_FRAME_DESCRIPTORS.
+
+    Raises:
+        FrameTooLarge: Header, meta and payload are above MAX_FRAME_BYTES.
+    """
+    body = _dumps(meta).encode()
+    total = HEADER_BYTES + len(body) + payload_bytes
+    if total > MAX_FRAME_BYTES:
+        raise FrameTooLarge(total, MAX_FRAME_BYTES)
+    return _HEADER.pack(total - 4, kind, descriptors, 0, len(body)) + body
+
+
+def encode(kind: FrameKind, meta: dict[str, Any], payload: bytes = b"", descriptors: int = 0) -> bytes:
+    """Return a whole frame as bytes. Copies the payload once."""
+    head = encode_head(kind, meta, len(payload), descriptors)
+    return head + payload if payload else head
+
+
+class Decoder:
+    """Incremental decoder of one direction of one connection.
+
+    Fed with whatever a read returned; hands out whole frames. Descriptors are fed as they arrive and are
+    handed to frames in order. After an error the decoder must not be used any more; `take_descriptors`
+    then returns those that nobody owns.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._descriptors: deque[int] = deque()
+
+    def feed(self, data: bytes | memoryview, descriptors: tuple[int, ...] | list[int] = ()) -> list[Frame]:
+        """Take the bytes of one read, return all frames that are now whole.
+
+        Args:
+            data: Any split of the stream. Copied.
+            descriptors: Descriptors that arrived with these bytes; owned by the decoder from here on.
+
+        Raises:
+            FrameTooLarge: A frame announces more than MAX_FRAME_BYTES; nothing was allocated for it.
+            ProtocolViolation: Unknown kind, broken meta, or descriptors missing.
+        """
+        if descriptors:
+            self._descriptors.extend(descriptors)
+        buffer = self._buffer
+        buffer += data
+        frames: list[Frame] = []
+        at = 0
+        size = len(buffer)
+        while size - at >= HEADER_BYTES:
+            length, kind, wanted, reserved, meta_bytes = _HEADER.unpack_from(buffer, at)
+            if length + 4 > MAX_FRAME_BYTES:
+                raise FrameTooLarge(length + 4, MAX_FRAME_BYTES)
+            if reserved or length < HEADER_BYTES - 4 + meta_bytes or wanted > MAX_FRAME_DESCRIPTORS:
+                raise ProtocolViolation("a frame header contradicts itself")
+            end = at + 4 + length
+            if end > size:
+                break
+            frames.append(self._frame(buffer, at + HEADER_BYTES, meta_bytes, end, (kind, wanted)))
+            at = end
+        if at:
+            del buffer[:at]
+        return frames
+
+    def take_descriptors(self) -> list[int]:
+        """Return, and forget, descriptors that no frame has claimed; the caller closes them."""
+        left = list(self._descriptors)
+        self._descriptors.clear()
+        return left
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return len(self._buffer)
+
+    def _frame(
+        self, buffer: bytearray, at: int, meta_bytes: int, end: int, head: tuple[int, int]
+    ) -> Frame:
+        kind = _KINDS.get(head[0])
+        if kind is None:
+            raise ProtocolViolation(f"unknown frame kind {head[0]}")
+        try:
+            meta = json.loads(buffer[at : at + meta_bytes])
+        except (ValueError, RecursionError) as error:
+            raise ProtocolViolation("the meta of a frame is not JSON") from error
+        if not isinstance(meta, dict):
+            raise ProtocolViolation("the meta of a frame is not an object")
+        wanted = head[1]
+        if wanted > len(self._descriptors):
+            raise ProtocolViolation("a frame came without its descriptors")
+        descriptors = tuple(self._descriptors.popleft() for _ in range(wanted))
+        return Frame(kind, meta, bytes(memoryview(buffer)[at + meta_bytes : end]), descriptors)

@@ -1,0 +1,71 @@
+"""Frame kinds and the bounds both ends keep. PROTOCOL.md says what each frame means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final
+
+PROTOCOL_VERSION: Final = 1
+"""Two neighbouring versions must work together."""
+
+HEADER_BYTES: Final = 12
+MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
+"""Bound of one frame, header included; checked before anything is allocated."""
+
+KNEE_BYTES: Final = 16 * 1024
+"""From this size on a value travels as a sealed segment, below it inside the frame (DESIGN §6, measured)."""
+
+MAX_FRAME_DESCRIPTORS: Final = 200
+"""Descriptors in one frame; the kernel takes at most 253 in one message."""
+
+
+class FrameKind(IntEnum):
+    """The first letter says who sends it: C container, R relay, P either peer."""
+
+    HELLO = 1  # C
+    WELCOME = 2  # R
+    INIT = 3  # R
+    INITED = 4  # C
+    SEGMENTS = 5  # R: descriptors for the RUN that follows
+    RUN = 6  # R
+    RESERVE = 7  # C
+    GRANT = 8  # R
+    REFUSE = 9  # R
+    EMIT = 10  # C
+    RETURNED = 11  # C
+    DRAINED = 12  # C
+    FREED = 13  # C
+    CHUNK = 14  # R: one part of a streamed input
+    STREAM_END = 15  # R
+    TAKEN = 16  # C: credit for CHUNK
+    THROTTLE = 17  # R
+    PEER_HELLO = 32  # P
+    CALL = 33  # P
+    REPLY = 34  # P
+    PART = 35  # P: a piece of a reply's payload
+    INVOKE = 48  # P: worker → balancer
+    ACCEPTED = 49  # P
+    REJECTED = 50  # P
+    ENDED = 51  # P
+    PUBLISH = 64  # P: local bus
+    DELIVER = 65  # P
+    COMMIT = 66  # P
+    SUBSCRIBE = 67  # P
+
+
+@dataclass(slots=True, frozen=True)
+class Frame:
+    """One message.
+
+    Attributes:
+        kind: What it is.
+        meta: A JSON object; small (ids, sizes, names).
+        payload: Raw bytes, passed on without being looked at. Owned by the receiver.
+        descriptors: Open file descriptors that came with the frame; the receiver must close them.
+    """
+
+    kind: FrameKind
+    meta: dict[str, Any]
+    payload: bytes | memoryview = b""
+    descriptors: tuple[int, ...] = field(default=())

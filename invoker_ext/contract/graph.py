@@ -1,0 +1,309 @@
+"""The compiled graph: immutable, content-addressed, what every front end compiles to and the engine runs.
+
+Scopes. A step below an `each` runs once per item; `Step.scope` names, outermost first, the levels around it. A level is named by
+the step whose items it ranges over, so two `each` on outputs of the same step open the same level. A firing of a step with a scope of depth
+d carries a tag of d indices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from action_runtime.wire.values import ERROR, RUN, WHOLE
+
+__all__ = [
+    "ERROR", "RUN", "WHOLE", "ActionCall", "Edge", "EdgeKind", "Fault", "Graph", "GraphKind", "Input", "Source",
+    "Step", "WorkflowCall",
+]  # fmt: skip
+
+FORMAT: Final = 1
+
+
+class EdgeKind(Enum):
+    """What an edge does with the data of its source (DESIGN §4)."""
+
+    VALUE = "value"
+    """One datum, or the whole result object."""
+    EACH = "each"
+    """One firing per item; opens a level."""
+    GATHER = "gather"
+    """List of all items of the innermost level, in order; closes it."""
+    ANY = "any"
+    """The first live alternative in list order, once all before it are dead."""
+    STREAM = "stream"
+    """Parts are handed over as they come."""
+    CONSTANT = "constant"
+
+
+@dataclass(slots=True, frozen=True)
+class Source:
+    """Where data come from: an output of a step; `$run` is the step of the run's parameters."""
+
+    step: str
+    output: str = WHOLE
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Edge:
+    """One way data take.
+
+    Attributes:
+        kind: What it does with them.
+        source: Where they come from; None for ANY and CONSTANT.
+        when: CEL condition over `value`; the edge is live only if it holds.
+        optional: A dead edge leaves the parameter out instead of skipping the step.
+        alternatives: For ANY, in order of preference.
+        constant: For CONSTANT, compact JSON text.
+    """
+
+    kind: EdgeKind
+    source: Source | None = None
+    when: str | None = None
+    optional: bool = False
+    alternatives: tuple[Edge, ...] = ()
+    constant: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Input:
+    """A named parameter and the edge that feeds it; name WHOLE: the edge's object is all parameters."""
+
+    name: str
+    edge: Edge
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ActionCall:
+    """A step that runs an action, fixed when the run is accepted.
+
+    Attributes:
+        name: `namespace/[package/]name` of the provider's action, binding followed.
+        version: `0.0.3`.
+        revision: Of the action's document; None: the newest.
+        binding: `namespace/package` of the binding it was named through.
+        kind: Runtime kind; `python:3.11`.
+        memory_mb, timeout_ms, logs_mb, concurrency: The action's limits.
+        parameters: Compact JSON object of package < binding < action parameters, a default for each argument.
+        init_names: Parameters that go to the environment at init.
+    """
+
+    name: str
+    version: str
+    revision: str | None
+    kind: str
+    memory_mb: int
+    timeout_ms: int
+    logs_mb: int
+    concurrency: int = 1
+    binding: str | None = None
+    parameters: str = "{}"
+    init_names: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class WorkflowCall:
+    """A step that runs another graph as a run of its own, whose record has this run as its cause."""
+
+    name: str
+    version: str
+    graph: Graph
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """A step that cannot run: its firing fails at once with `error` and leaves no record (stock sequence semantics)."""
+
+    error: str
+    status: int = 1
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Step:
+    """A vertex.
+
+    Attributes:
+        name: Unique in the graph.
+        call: What a firing does.
+        inputs: In order; later ones win over earlier ones of the same name.
+        scope: Levels around it, outermost first.
+        attempts: Executions in all on application errors; ≥ 1.
+        backoff_s: Wait before the second attempt; doubled for each further one.
+        timeout_s: Per attempt, from the start of the function; None: the action's own.
+        at_most_once: Never executed again once its function began.
+    """
+
+    name: str
+    call: ActionCall | WorkflowCall | Fault
+    inputs: tuple[Input, ...] = ()
+    scope: tuple[str, ...] = ()
+    attempts: int = 1
+    backoff_s: float = 0.0
+    timeout_s: float | None = None
+    at_most_once: bool = False
+
+
+class GraphKind(Enum):
+    """Which front end made it; decides records and failure semantics of the run."""
+
+    ACTION = "action"
+    """One plain action: the firing's record is the run's record."""
+    SEQUENCE = "sequence"
+    DATAFLOW = "dataflow:1"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Graph:
+    """A whole workflow.
+
+    Attributes:
+        kind: Which front end made it.
+        steps: In topological order.
+        result: What the run results in: one Input named WHOLE, or one a member. Edges as everywhere.
+        timeout_s: Bound of the whole run; None: none.
+    """
+
+    kind: GraphKind
+    steps: tuple[Step, ...]
+    result: tuple[Input, ...]
+    timeout_s: float | None = None
+    _digest: str = field(default="", compare=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the canonical JSON: the graph's name in messages, stores and caches."""
+        if not self._digest:
+            text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+            object.__setattr__(self, "_digest", hashlib.sha256(text.encode()).hexdigest())
+        return self._digest
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form; `from_json` is its inverse."""
+        return {
+            "format": FORMAT,
+            "kind": self.kind.value,
+            "steps": [_step_to_json(step) for step in self.steps],
+            "result": [_input_to_json(one) for one in self.result],
+            "timeout_s": self.timeout_s,
+        }
+
+    @staticmethod
+    def from_json(document: dict[str, Any]) -> Graph:
+        """Read the stored form.
+
+        Raises:
+            ValueError: A newer format, or not a graph.
+        """
+        if document.get("format") != FORMAT:
+            raise ValueError(f"graph format {document.get('format')!r} is not {FORMAT}")
+        return Graph(
+            kind=GraphKind(document["kind"]),
+            steps=tuple(_step_from_json(step) for step in document["steps"]),
+            result=tuple(_input_from_json(one) for one in document["result"]),
+            timeout_s=document["timeout_s"],
+        )
+
+
+def _edge_to_json(edge: Edge) -> dict[str, Any]:
+    document: dict[str, Any] = {"kind": edge.kind.value}
+    if edge.source is not None:
+        document["from"] = [edge.source.step, edge.source.output]
+    if edge.when is not None:
+        document["when"] = edge.when
+    if edge.optional:
+        document["optional"] = True
+    if edge.alternatives:
+        document["any"] = [_edge_to_json(one) for one in edge.alternatives]
+    if edge.constant is not None:
+        document["constant"] = edge.constant
+    return document
+
+
+def _edge_from_json(document: dict[str, Any]) -> Edge:
+    source = document.get("from")
+    return Edge(
+        kind=EdgeKind(document["kind"]),
+        source=Source(*source) if source else None,
+        when=document.get("when"),
+        optional=document.get("optional", False),
+        alternatives=tuple(_edge_from_json(one) for one in document.get("any", ())),
+        constant=document.get("constant"),
+    )
+
+
+def _input_to_json(one: Input) -> list[Any]:
+    return [one.name, _edge_to_json(one.edge)]
+
+
+def _input_from_json(document: list[Any]) -> Input:
+    return Input(document[0], _edge_from_json(document[1]))
+
+
+def _call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
+    match call:
+        case WorkflowCall():
+            return {"workflow": call.name, "version": call.version, "graph": call.graph.to_json()}
+        case Fault():
+            return {"fault": call.error, "status": call.status}
+        case ActionCall():
+            return {
+                "action": call.name,
+                "version": call.version,
+                "revision": call.revision,
+                "kind": call.kind,
+                "limits": [call.memory_mb, call.timeout_ms, call.logs_mb, call.concurrency],
+                "binding": call.binding,
+                "parameters": call.parameters,
+                "init": list(call.init_names),
+            }
+
+
+def _call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fault:
+    if "workflow" in document:
+        graph = Graph.from_json(document["graph"])
+        return WorkflowCall(document["workflow"], document["version"], graph)
+    if "fault" in document:
+        return Fault(document["fault"], document["status"])
+    memory_mb, timeout_ms, logs_mb, concurrency = document["limits"]
+    return ActionCall(
+        name=document["action"],
+        version=document["version"],
+        revision=document["revision"],
+        kind=document["kind"],
+        memory_mb=memory_mb,
+        timeout_ms=timeout_ms,
+        logs_mb=logs_mb,
+        concurrency=concurrency,
+        binding=document["binding"],
+        parameters=document["parameters"],
+        init_names=tuple(document["init"]),
+    )
+
+
+def _step_to_json(step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "call": _call_to_json(step.call),
+        "inputs": [_input_to_json(one) for one in step.inputs],
+        "scope": list(step.scope),
+        "retry": [step.attempts, step.backoff_s],
+        "timeout_s": step.timeout_s,
+        "at_most_once": step.at_most_once,
+    }
+
+
+def _step_from_json(document: dict[str, Any]) -> Step:
+    attempts, backoff_s = document["retry"]
+    return Step(
+        name=document["name"],
+        call=_call_from_json(document["call"]),
+        inputs=tuple(_input_from_json(one) for one in document["inputs"]),
+        scope=tuple(document["scope"]),
+        attempts=attempts,
+        backoff_s=backoff_s,
+        timeout_s=document["timeout_s"],
+        at_most_once=document["at_most_once"],
+    )

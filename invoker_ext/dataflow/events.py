@@ -1,0 +1,150 @@
+"""What the machine of a run is told. Every event carries the firing or datum it is about; `at` is monotonic seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from invoker_ext.dataflow.keys import DataKey, Firing
+
+
+class Datum(Protocol):
+    """A ref, opaque to the machine: it is handed back in commands as it came."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the value."""
+
+
+class How(Enum):
+    """How an output was produced; the wire's words (PROTOCOL.md)."""
+
+    EMIT = "emit"
+    CHUNK = "chunk"
+    FIELD = "field"
+    SPREAD = "spread"
+    WHOLE = "whole"
+
+
+class Outcome(Enum):
+    """How an attempt ended; the values are OpenWhisk's status codes."""
+
+    SUCCESS = 0
+    APPLICATION_ERROR = 1
+    DEVELOPER_ERROR = 2
+    PLATFORM_ERROR = 3
+
+
+@dataclass(slots=True, frozen=True)
+class Started:
+    """The run is accepted; first event. `parameters` holds WHOLE and one datum a member that an edge names
+    (members the run does not have are missing). A list member that an `each` or `gather` reads is in `items`.
+    """
+
+    parameters: Mapping[str, Datum]
+    items: Mapping[str, tuple[Datum, ...]]
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Began:
+    """The function of this attempt began: from here on re-execution counts."""
+
+    firing: Firing
+    attempt: int
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Committed:
+    """A datum is whole in the sink. A repeated commit of a key changes nothing."""
+
+    key: DataKey
+    attempt: int
+    how: How
+    datum: Datum
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Returned:
+    """The function returned. `counts` closes every output that was produced; commits may still come.
+
+    `error` is the datum of the `error` value if the outcome is one, for `$error` edges and the run's result.
+    """
+
+    firing: Firing
+    attempt: int
+    outcome: Outcome
+    counts: Mapping[str, tuple[How, int]]
+    error: Datum | None
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Drained:
+    """All outputs of the attempt have been committed and its inputs are let go."""
+
+    firing: Firing
+    attempt: int
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Lost:
+    """The container or host of the attempt died before it drained. `began`: its function had begun."""
+
+    firing: Firing
+    attempt: int
+    began: bool
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Evaluated:
+    """Answer to an Evaluate command. `error` text if the condition could not be evaluated, which fails the run."""
+
+    ticket: int
+    holds: bool
+    error: str | None
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class RetryDue:
+    """The delay of a Retry command is over."""
+
+    firing: Firing
+    attempt: int
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Cancelled:
+    """Somebody asked for the end of the run."""
+
+    reason: str
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class DeadlineReached:
+    """The run's own `timeout_s` is over."""
+
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class PlatformFailed:
+    """Something outside of the graph makes the run impossible (sink full for good, store lost a graph, …)."""
+
+    reason: str
+    at: float
+
+
+Event = (
+    Started | Began | Committed | Returned | Drained | Lost | Evaluated | RetryDue | Cancelled | DeadlineReached
+    | PlatformFailed
+)  # fmt: skip

@@ -1,0 +1,142 @@
+"""What the owner of a run asks of the pool, and what it hears back. The seam between `owner` and `containers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from invoker_ext.contract.graph import ActionCall
+from invoker_ext.contract.messages import Identity
+from invoker_ext.dataflow.commands import Bound
+from invoker_ext.sink.datum import Stored
+
+
+class Warmth(Enum):
+    """How a container was had."""
+
+    COLD = "cold"
+    PREWARM = "prewarm"
+    WARM = "warm"
+
+
+class Failure(Enum):
+    """Why an attempt ended without a RETURNED frame. One function maps these to status and text: `owner/outcomes.py`."""
+
+    INIT_FAILED = "init-failed"  # detail: the `error` value the runtime gave, or None
+    INIT_DIED = "init-died"
+    INIT_TIMED_OUT = "init-timed-out"
+    RUN_DIED = "run-died"
+    RUN_TIMED_OUT = "run-timed-out"
+    OUT_OF_MEMORY = "out-of-memory"
+    NOT_STARTED = "not-started"  # no container could be had; detail: why
+    WRITE_REFUSED = "write-refused"  # the sink can never hold it
+
+
+@dataclass(slots=True, frozen=True)
+class Report:
+    """The RETURNED frame, read.
+
+    Attributes:
+        status: `ok error invalid null exited` (PROTOCOL.md).
+        characters: Of the raw body; the record's `size`.
+        counts: Output → (how, number), for every output that was produced.
+        body: JSON text of the result if it came inline; None: it is the datum of output WHOLE, or stayed (digest).
+        digest: Of a body that stayed in the container.
+    """
+
+    status: str
+    characters: int
+    counts: Mapping[str, tuple[str, int]]
+    body: bytes | None
+    digest: str | None
+
+
+@dataclass(slots=True, frozen=True)
+class Timing:
+    """When things happened: monotonic seconds of this host (`time.monotonic`)."""
+
+    queued: float
+    started: float
+    init_s: float | None
+    """None: the container was initialised already."""
+
+
+class Listener(Protocol):
+    """Hears of one job, on the loop, in this order: began, emitted…, returned, logs, drained; or failed at any point (then logs)."""
+
+    def began(self, timing: Timing, warmth: Warmth, container: str) -> None:
+        """The RUN frame has been sent: the function may have begun."""
+
+    def emitted(self, output: str, index: int, how: str, value: Stored) -> None:
+        """A datum is in the sink; the listener owns one reference to it."""
+
+    def returned(self, report: Report, at: float) -> None:
+        """The function returned."""
+
+    def taken(self, name: str, count: int) -> None:
+        """User code took parts of a streamed input."""
+
+    def logs(self, lines: Sequence[str], truncated: bool) -> None:
+        """All lines of this activation, in the form `TIME stdout: text`."""
+
+    def drained(self, at: float) -> None:
+        """All outputs have been committed and no input is mapped any more. Last call."""
+
+    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401
+        """The attempt is over without a result; logs follow, then nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One attempt of a firing.
+
+    Attributes:
+        call: Action and limits; a warm container fits if namespace, name and revision are equal.
+        code: The action's `exec` object (`code`, `binary`, `main`), as stored.
+        user: On whose behalf.
+        activation_id: Of this firing.
+        env: Members of the stock `/run` body beside `value`, all strings but the deadline, which the pool adds.
+        init_env: Init parameters, as strings.
+        inputs: What the machine bound; data are `Stored`.
+        wants: Output → `value` | `items`.
+        plain: The record needs the whole body.
+        timeout_s: From the start of the function.
+        run: Activation id of the run, for fairness and for data that the job keeps alive.
+        listener: Who hears.
+        queued: Monotonic seconds.
+    """
+
+    call: ActionCall
+    code: Mapping[str, Any]
+    user: Identity
+    activation_id: str
+    env: dict[str, str]
+    init_env: dict[str, str]
+    inputs: Sequence[Bound]
+    wants: Mapping[str, str]
+    plain: bool
+    timeout_s: float
+    run: str
+    listener: Listener
+    queued: float
+
+
+class Containers(Protocol):
+    """The pool as the owner sees it."""
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; never blocks, never raises: troubles come as `failed`."""
+
+    def feed(self, job: Job, name: str, value: Stored) -> None:
+        """Hand a part to a streamed input; kept until the container can take it."""
+
+    def feed_end(self, job: Job, name: str, error: str | None) -> None:
+        """End a streamed input."""
+
+    def kill(self, job: Job) -> None:
+        """End the job's container (or take it out of the queue); `failed(RUN_DIED)` follows."""
+
+    def prewarm(self, calls: Sequence[tuple[ActionCall, Mapping[str, Any], Identity]]) -> None:
+        """Start containers for steps that will fire soon, as far as room allows; a hint."""

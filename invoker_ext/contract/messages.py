@@ -1,0 +1,220 @@
+"""Messages on the bus, in OpenWhisk's shapes (spec/openwhisk-internals.md §1.5, §1.6).
+
+A run travels as an ActivationMessage with one more member, `run`, which a stock reader ignores. What a router needs stands in `headers`
+beside the payload (Kafka record headers), so that nobody parses a payload to pass it on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from invoker_ext.contract.records import Activation
+
+_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+VERSION: Final = 1
+"""Of the member `run`; two neighbours work together."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Identity:
+    """Who invokes.
+
+    Attributes:
+        subject: ≥ 5 characters.
+        namespace: Its name.
+        uuid: The namespace's, the user part of the key.
+        api_key: `uuid:key`.
+        rights: Subset of READ PUT DELETE ACTIVATE.
+        limits: Overrides of the defaults, in the wire's names.
+    """
+
+    subject: str
+    namespace: str
+    uuid: str
+    api_key: str
+    rights: tuple[str, ...] = ("READ", "PUT", "DELETE", "ACTIVATE")
+    limits: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stock shape."""
+        return {
+            "subject": self.subject,
+            "namespace": {"name": self.namespace, "uuid": self.uuid},
+            "authkey": {"api_key": self.api_key},
+            "rights": list(self.rights),
+            "limits": self.limits,
+        }
+
+    @staticmethod
+    def from_json(document: dict[str, Any]) -> Identity:
+        """Read the stock shape; raises KeyError or TypeError where it is not one."""
+        return Identity(
+            subject=document["subject"],
+            namespace=document["namespace"]["name"],
+            uuid=document["namespace"]["uuid"],
+            api_key=document["authkey"].get("api_key", ""),
+            rights=tuple(document["rights"]),
+            limits=document["limits"],
+        )
+
+
+@dataclass(slots=True, frozen=True)
+class Spool:
+    """Parameters that the controller holds for the owner to pull: a JSON object, member by member.
+
+    Attributes:
+        door: Address of the peer door that serves it (a Unix socket path, or host:port).
+        name: Of the spooled bytes at that door.
+        size_bytes: Of all members.
+        digest: Hex SHA-256 of the bytes.
+        members: Member name → (offset, bytes) of its JSON text.
+    """
+
+    door: str
+    name: str
+    size_bytes: int
+    digest: str
+    members: dict[str, tuple[int, int]]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ActivationMessage:
+    """Ask an invoker to run an action, or a graph.
+
+    Attributes:
+        transid: `[id, start ms, …]`, passed on verbatim.
+        action: `namespace/[package/]name` of what is invoked (provider's, for bindings).
+        version: Its version.
+        revision: Of its document; None: the newest.
+        binding: `namespace/package` of the binding it was named through.
+        activation_id: 32 hex digits; of the run.
+        controller: Whose `completed` topic gets the acknowledgement.
+        blocking: Somebody waits for the result.
+        content: Raw JSON of the merged arguments; None: none, or in `spool`.
+        init_args: Names of parameters for init.
+        locked_args: Parameter name → cipher.
+        cause: Enclosing sequence's activation.
+        graph: Digest of the graph to run; None: a plain action (stock message).
+        spool: Where the parameters are if they are too large for a message.
+        epoch: Grows with every owner this run is given to.
+    """
+
+    transid: list[Any]
+    action: str
+    version: str
+    revision: str | None
+    user: Identity
+    activation_id: str
+    controller: str
+    blocking: bool
+    content: bytes | None = None
+    init_args: tuple[str, ...] = ()
+    locked_args: dict[str, str]
+    binding: str | None = None
+    cause: str | None = None
+    graph: str | None = None
+    spool: Spool | None = None
+    epoch: int = 0
+
+    def encode(self) -> bytes:
+        """Return the stock JSON, the content spliced in unparsed."""
+        path, _, name = self.action.rpartition("/")
+        action = {"path": path, "name": name, "version": self.version}
+        if self.binding is not None:
+            action["binding"] = self.binding
+        document: dict[str, Any] = {
+            "transid": self.transid,
+            "action": action,
+            "revision": self.revision,
+            "user": self.user.to_json(),
+            "activationId": self.activation_id,
+            "rootControllerIndex": {"asString": self.controller, "instanceType": "controller"},
+            "blocking": self.blocking,
+            "initArgs": list(self.init_args),
+            "lockedArgs": self.locked_args,
+        }
+        if self.cause is not None:
+            document["cause"] = self.cause
+        if self.graph is not None:
+            run: dict[str, Any] = {"v": VERSION, "graph": self.graph, "epoch": self.epoch}
+            if self.spool is not None:
+                spool = self.spool
+                run["spool"] = [spool.door, spool.name, spool.size_bytes, spool.digest, spool.members]
+            document["run"] = run
+        text = _dumps(document).encode()
+        if self.content is None:
+            return text
+        return b'{"content":' + self.content + b"," + text[1:]
+
+    @staticmethod
+    def decode(payload: bytes) -> ActivationMessage:
+        """Read a message, stock or ours.
+
+        Raises:
+            ValueError: Not an ActivationMessage; carries what is missing.
+        """
+        try:
+            document = json.loads(payload)
+            action = document["action"]
+            run = document.get("run") or {}
+            spool = run.get("spool")
+            if spool is not None:
+                spool = Spool(*spool[:4], {k: (a, n) for k, (a, n) in spool[4].items()})
+            content = document.get("content")
+            return ActivationMessage(
+                transid=document["transid"],
+                action=f"{action['path']}/{action['name']}",
+                version=action.get("version", "0.0.1"),
+                revision=document["revision"],
+                user=Identity.from_json(document["user"]),
+                activation_id=document["activationId"],
+                controller=document["rootControllerIndex"]["asString"],
+                blocking=document["blocking"],
+                content=None if content is None else _dumps(content).encode(),
+                init_args=tuple(document["initArgs"]),
+                locked_args=document["lockedArgs"],
+                binding=action.get("binding"),
+                cause=document.get("cause"),
+                graph=run.get("graph"),
+                spool=spool,
+                epoch=run.get("epoch", 0),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an ActivationMessage: {error!r}") from error
+
+
+@dataclass(slots=True, frozen=True)
+class Completion:
+    """The end of an activation, as its controller hears of it: stock's combined acknowledgement.
+
+    Attributes:
+        transid: Of the message, verbatim.
+        activation: Its record (no logs for a plain action).
+        large: The result is not in the record: `(door, name, bytes)` at which to pull it.
+    """
+
+    transid: list[Any]
+    activation: Activation
+    large: tuple[str, str, int] | None = None
+
+    def encode(self, instance: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Return headers `{"id", "status", "at", "n"[, "large"]}` and the stock CombinedCompletionAndResultMessage.
+
+        `at`, `n`: where in the payload the result's JSON stands (n 0: none).
+        """
+        record, at, length = self.activation.document_json()
+        rest = _dumps(
+            {"transid": self.transid, "isSystemError": self.activation.status == 3, "instance": instance}
+        ).encode()
+        front = b'{"response":'
+        headers: dict[str, Any] = {
+            "id": self.activation.activation_id,
+            "status": self.activation.status,
+            "at": at + len(front) if length else 0,
+            "n": length,
+        }
+        if self.large is not None:
+            headers["large"] = list(self.large)
+        return headers, front + record + b"," + rest[1:]

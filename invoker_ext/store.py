@@ -1,0 +1,149 @@
+"""Where documents live: entities, subjects, graphs and activation records. Implementations are in `stores/`.
+
+Every method blocks (disk or network); callers off the main loop use a thread. An instance may be used from several threads. Documents are JSON
+objects in OpenWhisk's CouchDB shapes (spec/openwhisk-internals.md §5.4); the code of an action stands inline in `exec.code`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from action_runtime.wire.errors import Blame, DataflowError
+from invoker_ext.contract.records import Activation
+
+
+class RevisionConflict(DataflowError):
+    """Somebody else changed the document since it was read."""
+
+    code = "revision-conflict"
+    blame = Blame.CALLER
+
+    def __init__(self, doc_id: str) -> None:
+        super().__init__(f"{doc_id} was changed by somebody else")
+
+
+class StoreUnavailable(DataflowError):
+    """The store cannot be reached or cannot write (full disk, locked for too long)."""
+
+    code = "store-unavailable"
+    retryable = True
+
+
+@dataclass(slots=True, frozen=True)
+class Document:
+    """A stored entity.
+
+    Attributes:
+        id: `namespace/[package/]name`.
+        revision: Changes with each write.
+        body: The JSON object without `_id` and `_rev`; must not be changed by the reader (it may be cached).
+    """
+
+    id: str
+    revision: str
+    body: dict[str, Any]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ActivationQuery:
+    """Which records to list, newest start first.
+
+    Attributes:
+        namespace: Whose.
+        name: `NAME` (default package only) or `PACKAGE/NAME`; None: all.
+        since_ms, upto_ms: Inclusive bounds of the start.
+        skip, limit: Window; limit 0: none.
+    """
+
+    namespace: str
+    name: str | None = None
+    since_ms: int | None = None
+    upto_ms: int | None = None
+    skip: int = 0
+    limit: int = 30
+
+
+class EntityStore(ABC):
+    """Actions, packages, triggers, rules; and subjects and graphs beside them."""
+
+    @abstractmethod
+    def get(self, doc_id: str) -> Document | None:
+        """Return a document, perhaps from a cache that is never staler than the last write of any process on this host."""
+
+    @abstractmethod
+    def put(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
+        """Create (revision None) or replace a document.
+
+        Raises:
+            RevisionConflict: It exists (revision None), or its revision is another one.
+            StoreUnavailable: Nothing was written.
+        """
+
+    @abstractmethod
+    def delete(self, doc_id: str, revision: str) -> None:
+        """Remove a document; raises RevisionConflict if its revision is another one."""
+
+    @abstractmethod
+    def list(self, entity_type: str, namespace: str, package: str | None = None) -> Sequence[Document]:
+        """Return entities of a type (`action package trigger rule`), last updated first.
+
+        Args:
+            entity_type: Member `entityType` of the body.
+            namespace: Whose; entities in its packages are included.
+            package: Only those in this package.
+        """
+
+    @abstractmethod
+    def subject_by_uuid(self, uuid: str) -> dict[str, Any] | None:
+        """Return `{"subject", "namespace", "uuid", "key", "blocked", "limits"}` of the namespace with this uuid."""
+
+    @abstractmethod
+    def put_subject(self, subject: dict[str, Any]) -> None:
+        """Create or replace a subject document `{"subject", "namespaces": [{"name", "uuid", "key"}]}`."""
+
+    @abstractmethod
+    def put_graph(self, digest: str, document: dict[str, Any]) -> None:
+        """Keep a compiled graph under its digest; the same digest twice is no error."""
+
+    @abstractmethod
+    def graph(self, digest: str) -> dict[str, Any] | None:
+        """Return a compiled graph."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; idempotent."""
+
+
+class ActivationStore(ABC):
+    """Activation records."""
+
+    @abstractmethod
+    def put_many(self, records: Sequence[Activation]) -> None:
+        """Write records in one go; a record that is there already is left as it is.
+
+        Raises:
+            StoreUnavailable: None of them was written.
+        """
+
+    @abstractmethod
+    def get(self, namespace: str, activation_id: str) -> Activation | None:
+        """Return one record."""
+
+    @abstractmethod
+    def list(self, query: ActivationQuery) -> Sequence[Activation]:
+        """Return records without results and logs needed only by `docs`: all fields are filled."""
+
+    @abstractmethod
+    def count(self, query: ActivationQuery) -> int:
+        """Return max(0, number of matching records − skip); `limit` is ignored."""
+
+    @abstractmethod
+    def expire(self, before_ms: int) -> int:
+        """Delete records that started before; return how many."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; idempotent."""

@@ -1,0 +1,60 @@
+"""Reads the command line and hands over to one subcommand's module.
+
+A subcommand is a module of this package with two functions: `register(subparsers)`, which adds its parser and sets the parser's default
+`handler`, and that handler, `(argparse.Namespace) -> int`, whose value is the exit code. Modules import what they need inside the handler:
+`--help` and short commands must not pay for the server's libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+from action_runtime.wire.errors import DataflowError
+
+COMMANDS: Final = ("standalone",)
+"""Modules of this package, in the order of `--help`."""
+
+_DESCRIPTION: Final = "Data-flow execution for Apache OpenWhisk."
+_EPILOG: Final = """\
+first steps:
+  dataflower standalone                 start a server on http://127.0.0.1:3233
+  wsk property set --apihost http://127.0.0.1:3233
+  wsk action invoke NAME --result       everything stock clients do works
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="dataflower",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        import_module(f"controller_ext.cli.{name}").register(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None: those of the process.
+
+    Returns:
+        The exit code: 0 good, 1 the command failed (its reason is on stderr), 2 the command line is wrong.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.handler(arguments))
+    except DataflowError as error:
+        sys.stderr.write(f"dataflower: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,52 @@
+"""`dataflower standalone`: the whole server in one command, on one Linux machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EPILOG: Final = """\
+When the server can be used, one line `ready http://HOST:PORT` appears on stdout; logs go to DIR/log/.
+Stop it with Ctrl-C or SIGTERM; accepted runs resume at the next start on the same directory.
+
+  dataflower standalone                         on http://127.0.0.1:3233, with the stock guest key
+  dataflower standalone --port 0 --data-dir d   any free port, all state below ./d
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "standalone",
+        help="start a complete server on this machine",
+        description="Start the embedded server: API, balancer, invoker and its containers (Linux only).",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=3233, help="0: any free one (default %(default)s)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where all state lives (default $XDG_DATA_HOME/dataflower, or ~/.local/share/dataflower)",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="API processes (default: one per two cores)"
+    )
+    parser.set_defaults(handler=handle)
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Start the server and stay until it is told to stop."""
+    from controller_ext.standalone.app import run
+
+    return run(arguments.host, arguments.port, arguments.data_dir, arguments.workers)

@@ -13,6 +13,8 @@ from typing import Any, Final
 from invoker_ext.contract.records import Activation
 
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_CONTENT: Final = b'{"content":'
+_CONTENT_AT: Final = len(_CONTENT)
 VERSION: Final = 1
 """Of the member `run`; two neighbours work together."""
 
@@ -146,23 +148,37 @@ class ActivationMessage:
         text = _dumps(document).encode()
         if self.content is None:
             return text
-        return b'{"content":' + self.content + b"," + text[1:]
+        return _CONTENT + self.content + b"," + text[1:]
+
+    def headers(self) -> dict[str, Any]:
+        """Return `{"id", "c"}`: the activation id, and how many bytes of content stand at offset 11 (0: none)."""
+        return {"id": self.activation_id, "c": len(self.content) if self.content is not None else 0}
 
     @staticmethod
-    def decode(payload: bytes) -> ActivationMessage:
+    def decode(payload: bytes, content_bytes: int = 0) -> ActivationMessage:
         """Read a message, stock or ours.
+
+        Args:
+            payload: UTF-8 JSON.
+            content_bytes: Header `c`: the content is then taken over without being parsed; 0: not known.
 
         Raises:
             ValueError: Not an ActivationMessage; carries what is missing.
         """
         try:
-            document = json.loads(payload)
+            raw: bytes | None = None
+            if content_bytes:
+                raw = payload[_CONTENT_AT : _CONTENT_AT + content_bytes]
+                document = json.loads(b"{" + payload[_CONTENT_AT + content_bytes + 1 :])
+            else:
+                document = json.loads(payload)
             action = document["action"]
             run = document.get("run") or {}
             spool = run.get("spool")
             if spool is not None:
                 spool = Spool(*spool[:4], {k: (a, n) for k, (a, n) in spool[4].items()})
-            content = document.get("content")
+            if raw is None and (content := document.get("content")) is not None:
+                raw = _dumps(content).encode()
             return ActivationMessage(
                 transid=document["transid"],
                 action=f"{action['path']}/{action['name']}",
@@ -172,7 +188,7 @@ class ActivationMessage:
                 activation_id=document["activationId"],
                 controller=document["rootControllerIndex"]["asString"],
                 blocking=document["blocking"],
-                content=None if content is None else _dumps(content).encode(),
+                content=raw,
                 init_args=tuple(document["initArgs"]),
                 locked_args=document["lockedArgs"],
                 binding=action.get("binding"),

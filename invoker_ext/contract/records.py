@@ -27,6 +27,8 @@ class Activation:
         result: JSON text as UTF-8; None: no result member.
         size: Characters of the container's raw response; None for platform-made results.
         annotations: In stock order, as `{"key", "value"}`.
+        dataflow: Time line of a firing or a run, where the API's document must stay as stock (plain actions, sequences):
+            stored beside the record, shown by `trace` alone. Native runs carry it as an annotation instead.
     """
 
     activation_id: str
@@ -44,6 +46,7 @@ class Activation:
     logs: tuple[str, ...] = ()
     cause: str | None = None
     publish: bool = False
+    dataflow: dict[str, Any] | None = None
 
     def annotation(self, key: str) -> Any:  # noqa: ANN401 - any JSON value
         """Return the value of an annotation, or None."""
@@ -101,7 +104,10 @@ class Activation:
         rest: dict[str, Any] = {"statusCode": self.status}
         if self.size is not None:
             rest["size"] = self.size
-        front = _dumps(self.head()).encode()[:-1] + b',"response":'
+        head = self.head()
+        if self.dataflow is not None:
+            head["dataflow"] = self.dataflow
+        front = _dumps(head).encode()[:-1] + b',"response":'
         text = _dumps(rest).encode()
         if self.result is None:
             return front + text + b"}", 0, 0
@@ -143,6 +149,7 @@ class Activation:
                 logs=tuple(fields["logs"]),
                 cause=fields.get("cause"),
                 publish=fields.get("publish", False),
+                dataflow=fields.get("dataflow"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an activation record: {error!r}") from error

@@ -1,0 +1,1 @@
+"""Invocations: names to calls, requests to messages, ends to responses."""

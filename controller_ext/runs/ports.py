@@ -1,0 +1,227 @@
+"""What the API needs of the processes behind it: balancer, peer door, spool, control flow.
+
+The API is written against these protocols only, so a worker can be tested without a balancer. Every
+method blocks its caller for a bounded
+time, may be called from any thread, and translates errors of sockets to the errors below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from action_runtime.wire.errors import Blame, DataflowError
+from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
+from invoker_ext.contract.records import Activation
+
+
+class Throttled(DataflowError):
+    """The namespace is above a limit; the text is stock's (openwhisk-rest.md §11). HTTP 429."""
+
+    code = "throttled"
+    blame = Blame.CALLER
+    retryable = True
+
+
+class NoInvoker(DataflowError):
+    """No invoker is healthy, or none has room. HTTP 503."""
+
+    code = "no-invoker"
+    retryable = True
+
+
+class BalancerUnavailable(DataflowError):
+    """The balancer process cannot be reached or did not answer in time. HTTP 503."""
+
+    code = "balancer-unavailable"
+    retryable = True
+
+
+class MessageTooLarge(DataflowError):
+    """The message is above what the bus takes. HTTP 413."""
+
+    code = "message-too-large"
+    blame = Blame.CALLER
+
+
+class DoorUnavailable(DataflowError):
+    """The peer door of an invoker cannot be reached, or broke off. HTTP 503."""
+
+    code = "door-unavailable"
+    retryable = True
+
+
+class DataGone(DataflowError):
+    """The door no longer holds the bytes of that name. HTTP 500."""
+
+    code = "data-gone"
+
+
+@dataclass(slots=True, frozen=True)
+class Accepted:
+    """The run is kept: it will end in a record, whatever dies."""
+
+    activation_id: str
+
+
+@dataclass(slots=True, frozen=True)
+class Ended:
+    """The run ended within the wait.
+
+    Attributes:
+        activation: Its record; of a plain action without logs.
+        large: `(door, name, bytes)` at which to pull the result if it is not in the record.
+    """
+
+    activation: Activation
+    large: tuple[str, str, int] | None = None
+
+
+class Balancer(Protocol):
+    """The one process of a controller that owns bus, slots and throttles, as a worker sees it."""
+
+    def invoke(
+        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None
+    ) -> Accepted | Ended:
+        """Hand a run to an invoker.
+
+        Counts the run for the throttles of `message.user` (per minute only if the message has no
+        cause).
+
+        Args:
+            message: What to run.
+            memory_mb: What to charge the invoker for.
+            wait_s: How long to wait for the end; None: return once the run is accepted. At the
+                bound the run goes on and Accepted is returned.
+
+        Raises:
+            Throttled: The namespace is above a limit; nothing was started.
+            NoInvoker: Nobody can take it; nothing was started.
+            MessageTooLarge: Nothing was started.
+            BalancerUnavailable: Not known to be started.
+        """
+
+    def charge(self, user: Identity) -> None:
+        """Count an invocation that is refused before it reaches `invoke` (404, 403, bad body).
+
+        Stock throttles before it looks at anything else, so a refused request counts too, and a
+        throttled namespace hears 429 first.
+
+        Raises:
+            Throttled: The namespace is above a limit.
+        """
+
+    def invokers(self) -> Mapping[str, str]:
+        """Return `{"invoker0/0": "up"}`, one member an invoker known."""
+
+    def in_flight(self) -> int:
+        """Return how many activations are published and not ended."""
+
+
+class Cancelled(Enum):
+    """What came of a wish to cancel a run."""
+
+    CANCELLED = "cancelled"
+    ENDED = "ended"
+    """It had ended before."""
+    UNKNOWN = "unknown"
+
+
+class Door(Protocol):
+    """The peer doors of the invokers."""
+
+    def settle(self) -> None:
+        """Have every invoker write out its pending records; ≤ 1 s in any case, raises nothing."""
+
+    def cancel(self, activation_id: str) -> Cancelled:
+        """End a run; raises DoorUnavailable."""
+
+    def trace(self, activation_id: str) -> dict[str, Any] | None:
+        """Return the spans of a run, None if it is not known; raises DoorUnavailable."""
+
+    def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
+        """Yield the bytes of a large result, `size_bytes` in all.
+
+        Raises:
+            DoorUnavailable: Also while iterating.
+            DataGone: Before the first chunk.
+        """
+
+
+class Spooler(Protocol):
+    """Keeps parameters above the inline bound on disk, where the owner of the run pulls them."""
+
+    def put(self, members: Mapping[str, bytes]) -> Spool:
+        """Write a JSON object, given as the JSON text of each member.
+
+        Raises:
+            StoreUnavailable: The disk is full.
+        """
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SequenceRun:
+    """A sequence to be run action by action through the controller (annotation `dataflow: false`).
+
+    Attributes:
+        message: The sequence's own message: its action, version, binding, activation id, payload
+            (`content`, unmerged), user, transid,
+            cause. Not to be sent itself.
+        components: `namespace/[package/]name` of each, as written.
+    """
+
+    message: ActivationMessage
+    components: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Prepared:
+    """An invocation that passed all checks.
+
+    Attributes:
+        message: Ready for the balancer, or the frame of `sequence`.
+        memory_mb: What to charge.
+        sequence: Set if it runs by stock control flow.
+        timeout_s: The action's own limit; 0 for workflows.
+    """
+
+    message: ActivationMessage
+    memory_mb: int
+    sequence: SequenceRun | None = None
+    timeout_s: float = 0.0
+
+
+class ControlFlow(Protocol):
+    """Runs sequences the stock way; see `control_flow.ControlFlow(balancer, prepare, records)`."""
+
+    def run(self, sequence: SequenceRun, *, wait_s: float | None) -> Accepted | Ended:
+        """Run the components one after the other and write the sequence's record.
+
+        Args:
+            sequence: What to run.
+            wait_s: None: return at once and go on in the background; else return at the end, or
+                Accepted at the bound.
+
+        Raises:
+            Throttled: Before the first component; later ones end in the record.
+        """
+
+
+class Prepare(Protocol):
+    """How control flow prepares one component. Implemented by `accept.Acceptor.component`."""
+
+    def __call__(
+        self, name: str, content: bytes | None, parent: ActivationMessage
+    ) -> Prepared | None:
+        """Make the message of a component: own id, blocking; cause, user, transid by the parent.
+
+        Args:
+            name: `namespace/[package/]name`.
+            content: Raw JSON (an object or an array) it gets.
+            parent: The enclosing sequence's message.
+
+        Returns:
+            None if the component does not exist.
+        """

@@ -1,6 +1,7 @@
 # The newcomer's door. Tasks themselves live in pyproject.toml ([tool.poe.tasks]).
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: demo test check bench
 demo: .venv/.ready
@@ -12,11 +13,15 @@ check: .venv/.ready-dev
 bench: .venv/.ready-dev
 	$(BIN)/poe bench
 
-.venv/.ready: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+.venv/.ready: pyproject.toml | .venv/bin/pip
+	$(PIP) install -e .
 	touch $@
-.venv/.ready-dev: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+.venv/.ready-dev: pyproject.toml | .venv/bin/pip
+	$(PIP) install -e '.[dev]'
 	touch .venv/.ready $@
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed as $(PYTHON); another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv

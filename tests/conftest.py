@@ -1,0 +1,72 @@
+"""Fixtures that any test may use."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.leaks import Holdings
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def needs(service: str, present: bool, how: str) -> None:
+    """Skip the running test where a service is missing; under CI=true fail it.
+
+    Args:
+        service: What the test needs.
+        present: Whether it is there.
+        how: What to do to have it.
+    """
+    if present:
+        return
+    reason = f"needs {service}: {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture
+def shared_dir() -> Path:
+    """The folder with test data and recordings that are not part of the repository."""
+    folder = Path(os.environ.get("DATAFLOWER_SHARED", ROOT.parent / "shared"))
+    needs(
+        "the shared test data",
+        (folder / "recordings").is_dir(),
+        "put it beside the checkout as `shared`, or name its folder in DATAFLOWER_SHARED",
+    )
+    return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fail the test if it leaves a descriptor, a thread or a child process behind."""
+    gc.collect()
+    before = Holdings.now()
+    yield
+    gc.collect()
+    wait_until(
+        lambda: not Holdings.now().since(before),
+        within_s=5.0,
+        message=lambda: f"the test left behind: {Holdings.now().since(before)}",
+    )

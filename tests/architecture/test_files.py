@@ -1,0 +1,82 @@
+"""What every file of the project keeps to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.sources import ROOT, modules, tracked_files
+
+MODULE_LINES: Final = 400
+AIM_LINES: Final = 300
+BINARY: Final = {".png", ".zip", ".bin", ".ico"}
+# Put together from parts, or this file would find itself.
+MACHINE_PATH: Final = re.compile(
+    "(?<![\\w.$}{~-])/(" + "|".join(["ro" + "ot", "wo" + "rk", "home/[a-z]+", "Us" + "ers/[a-z]+"]) + ")/"
+    "|(?<![\\w$}])/tm" + "p/[a-z]"
+)  # fmt: skip
+TOP_FOLDERS: Final = (
+    "action_runtime", "compose", "controller_ext", "invoker_ext", "tests", "wsk_examples",
+)  # fmt: skip
+
+
+def texts() -> list[tuple[Path, str]]:
+    return [(path, path.read_text(encoding="utf-8")) for path in tracked_files() if path.suffix not in BINARY]
+
+
+def test_no_module_is_longer_than_the_bound(record_property):
+    lines = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in modules().values()}
+    record_property("above the aim", sum(1 for n in lines.values() if n > AIM_LINES))
+
+    assert {name: n for name, n in lines.items() if n > MODULE_LINES} == {}
+
+
+def test_no_file_names_a_path_of_the_machine_it_was_written_on():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if MACHINE_PATH.search(line)
+    ]
+
+    assert found == []
+
+
+def test_links_in_documents_lead_somewhere():
+    lost = []
+    for path, text in texts():
+        if path.suffix != ".md":
+            continue
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:|#", target):
+                continue
+            if not (path.parent / target.partition("#")[0]).exists():
+                lost.append(f"{path.relative_to(ROOT)}: {target}")
+
+    assert lost == []
+
+
+def test_files_that_documents_name_exist():
+    lost = []
+    for path, text in texts():
+        if path.suffix != ".md":
+            continue
+        for name in re.findall(r"`([\w./-]+\.(?:py|md|yaml|json|sh|toml))`", text):
+            if name.partition("/")[0] in TOP_FOLDERS and not (ROOT / name).exists():
+                lost.append(f"{path.relative_to(ROOT)}: {name}")
+
+    assert lost == []
+
+
+@pytest.mark.parametrize("folder", TOP_FOLDERS)
+def test_the_top_level_is_as_laid_out(folder):
+    assert (ROOT / folder).is_dir() or folder == "compose"
+
+
+def test_every_shell_script_of_an_example_can_be_run():
+    scripts = list((ROOT / "wsk_examples").glob("*/run.sh"))
+
+    assert [str(script) for script in scripts if not script.stat().st_mode & 0o100] == []

@@ -1,0 +1,122 @@
+"""Imports point down, pure modules stay pure, and each module stands on its own feet."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from tests.support.sources import ROOT, imports, modules
+
+CONTROLLER_SEES: Final = {"contract", "bus", "buses", "store", "stores", "door"}
+PURE: Final = re.compile(
+    r"action_runtime\.wire(\..+)?"
+    r"|invoker_ext\.contract(\..+)?"
+    r"|invoker_ext\.dataflow(\..+)?"
+    r"|invoker_ext\.containers\.(job|pool|pressure)"
+    r"|invoker_ext\.sink\.(datum|ledger)"
+    r"|controller_ext\.workflow(\..+)?"
+    r"|controller_ext\.cli\.(timeline|drawing)"
+)
+IMPURE: Final = {
+    "aiohttp", "asyncio", "http", "logging", "os", "random", "requests", "socket", "subprocess",
+    "threading", "time", "urllib", "uvloop",
+}  # fmt: skip
+
+
+def breaches(allowed) -> list[str]:
+    """Return `file:line imports name` of each import for which `allowed(importer, name)` is false."""
+    return [
+        f"{modules()[name].relative_to(ROOT)}:{line} imports {target}"
+        for name in modules()
+        for target, line in imports(name)
+        if not allowed(name, target)
+    ]
+
+
+def test_imports_point_down():
+    order = ["action_runtime", "invoker_ext", "controller_ext"]
+
+    def down(importer: str, target: str) -> bool:
+        package = target.partition(".")[0]
+        return package not in order or order.index(package) <= order.index(importer.partition(".")[0])
+
+    assert breaches(down) == []
+
+
+def test_the_controller_sees_of_the_invoker_only_contract_bus_store_and_door():
+    def seen(importer: str, target: str) -> bool:
+        package, _, rest = target.partition(".")
+        if not importer.startswith("controller_ext") or package != "invoker_ext":
+            return True
+        return rest.partition(".")[0] in CONTROLLER_SEES
+
+    assert breaches(seen) == []
+
+
+def test_outside_the_runtime_only_its_wire_package_is_seen():
+    def seen(importer: str, target: str) -> bool:
+        if importer.startswith("action_runtime") or not target.startswith("action_runtime"):
+            return True
+        return target.startswith("action_runtime.wire")
+
+    assert breaches(seen) == []
+
+
+def test_pure_modules_do_no_io_and_read_no_clock():
+    def pure(importer: str, target: str) -> bool:
+        return not PURE.fullmatch(importer) or target.partition(".")[0] not in IMPURE
+
+    assert breaches(pure) == []
+
+
+def test_pure_modules_import_of_the_project_only_pure_modules():
+    def pure(importer: str, target: str) -> bool:
+        if not PURE.fullmatch(importer) or target not in modules():
+            return True
+        # A package's own file is pure as long as it is empty but for its docstring and re-exports.
+        return bool(PURE.fullmatch(target))
+
+    assert breaches(pure) == []
+
+
+def test_the_runtime_imports_the_standard_library_only():
+    def standard(importer: str, target: str) -> bool:
+        package = target.partition(".")[0]
+        if not importer.startswith("action_runtime"):
+            return True
+        return package == "action_runtime" or package in sys.stdlib_module_names
+
+    assert breaches(standard) == []
+
+
+def test_the_runtime_imports_without_site_packages_and_environment():
+    names = [n for n in modules() if n.startswith("action_runtime") and not n.endswith("__main__")]
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"import importlib; [importlib.import_module(name) for name in {names!r}]\n"
+        "names = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(names - sys.stdlib_module_names - {'action_runtime', '__main__'}))"
+    )
+
+    result = subprocess.run([sys.executable, "-I", "-S", "-W", "error", "-c", code], capture_output=True, text=True)
+
+    assert result.stderr == ""
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.timeout(120)
+def test_each_module_imports_alone_without_a_warning():
+    names = [name for name in modules() if not name.endswith("__main__")]
+    script = ROOT / "tests" / "support" / "import_alone.py"
+
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(script), str(ROOT), *names],
+        capture_output=True,
+        text=True,
+    )
+
+    assert result.stdout.split() == [], result.stderr[-4000:]

@@ -1,0 +1,1 @@
+"""The host: relay, sink, engine and containers of one machine."""

@@ -1,6 +1,7 @@
 """How controllers and invokers talk: topics of bytes with headers. Implementations are in `buses/`.
 
-Lives on one asyncio loop; nothing here blocks it. Order is kept inside a topic. Delivery is at least once: consumers are idempotent by activation id.
+Lives on one asyncio loop; nothing here blocks it. Order is kept inside a topic. Delivery is at least once: consumers
+are idempotent by activation id.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Bus(ABC):
     def publish(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> None:
         """Hand over a message; `kept(None)` is called once it is safe, `kept(error)` if it cannot be made so.
 
-        Safe means: it survives the death of any one process. A bus with a disk says so when it has written; the local bus when the
+        Safe means: it survives the death of any one process. A bus with a disk says so when it has written; the local
+        bus when the
         consumer has committed it.
         """
 

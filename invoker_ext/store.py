@@ -1,7 +1,9 @@
 """Where documents live: entities, subjects, graphs and activation records. Implementations are in `stores/`.
 
-Every method blocks (disk or network); callers off the main loop use a thread. An instance may be used from several threads. Documents are JSON
-objects in OpenWhisk's CouchDB shapes (spec/openwhisk-internals.md §5.4); the code of an action stands inline in `exec.code`.
+Every method blocks (disk or network); callers off the main loop use a thread. An instance may be used from several
+threads. Documents are JSON
+objects in OpenWhisk's CouchDB shapes (spec/openwhisk-internals.md §5.4); the code of an action stands inline in
+`exec.code`.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class EntityStore(ABC):
 
     @abstractmethod
     def get(self, doc_id: str) -> Document | None:
-        """Return a document, perhaps from a cache that is never staler than the last write of any process on this host."""
+        """Return a document, perhaps cached, but never staler than the last write on this host."""
 
     @abstractmethod
     def put(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:

@@ -32,9 +32,7 @@ _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).enco
 _KINDS: Final = {int(kind): kind for kind in FrameKind}
 
 
-def encode_head(
-    kind: FrameKind, meta: dict[str, Any], payload_bytes: int = 0, descriptors: int = 0
-) -> bytes:
+def encode_head(kind: FrameKind, meta: dict[str, Any], payload_bytes: int = 0, descriptors: int = 0) -> bytes:
     """Return header and meta of a frame; the caller sends the payload itself, uncopied, behind it.
 
     Args:
@@ -115,9 +113,7 @@ class Decoder:
         """Bytes of a frame that is not whole yet."""
         return len(self._buffer)
 
-    def _frame(
-        self, buffer: bytearray, at: int, meta_bytes: int, end: int, head: tuple[int, int]
-    ) -> Frame:
+    def _frame(self, buffer: bytearray, at: int, meta_bytes: int, end: int, head: tuple[int, int]) -> Frame:
         kind = _KINDS.get(head[0])
         if kind is None:
             raise ProtocolViolation(f"unknown frame kind {head[0]}")

@@ -63,7 +63,11 @@ class Head:
             if type(size) is not int or size < 0:
                 raise ValueError(size)
             if media is Media.ARRAY:
-                if not isinstance(dtype, str) or not all(type(n) is int and n >= 0 for n in shape):
+                if (
+                    not isinstance(dtype, str)
+                    or not isinstance(shape, list)
+                    or not all(type(n) is int and n >= 0 for n in shape)
+                ):
                     raise ValueError(dtype)
                 return Head(media, size, tuple(shape), dtype)
         except (KeyError, TypeError, ValueError) as error:

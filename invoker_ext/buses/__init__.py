@@ -1,0 +1,1 @@
+"""Implementations of `invoker_ext.bus`."""

@@ -1,0 +1,1 @@
+"""What controllers and invokers agree on: messages, the compiled graph, conditions, records."""

@@ -1,6 +1,7 @@
 """Messages on the bus, in OpenWhisk's shapes (spec/openwhisk-internals.md §1.5, §1.6).
 
-A run travels as an ActivationMessage with one more member, `run`, which a stock reader ignores. What a router needs stands in `headers`
+A run travels as an ActivationMessage with one more member, `run`, which a stock reader ignores. What a router needs
+stands in `headers`
 beside the payload (Kafka record headers), so that nobody parses a payload to pass it on.
 """
 
@@ -176,7 +177,8 @@ class ActivationMessage:
             run = document.get("run") or {}
             spool = run.get("spool")
             if spool is not None:
-                spool = Spool(*spool[:4], {k: (a, n) for k, (a, n) in spool[4].items()})
+                door, name, size_bytes, digest, members = spool
+                spool = Spool(door, name, size_bytes, digest, {k: (a, n) for k, (a, n) in members.items()})
             if raw is None and (content := document.get("content")) is not None:
                 raw = _dumps(content).encode()
             return ActivationMessage(

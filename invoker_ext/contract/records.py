@@ -1,6 +1,7 @@
 """Activation records: one type, three JSON forms (stored, acknowledged, API) that differ in the response's status.
 
-The result is kept as the JSON bytes that the action produced and is spliced into each form, never parsed: at 900 KB a step
+The result is kept as the JSON bytes that the action produced and is spliced into each form, never parsed: at 900 KB a
+step
 parsing and printing it again would cost more than moving it.
 """
 
@@ -27,7 +28,8 @@ class Activation:
         result: JSON text as UTF-8; None: no result member.
         size: Characters of the container's raw response; None for platform-made results.
         annotations: In stock order, as `{"key", "value"}`.
-        dataflow: Time line of a firing or a run, where the API's document must stay as stock (plain actions, sequences):
+        dataflow: Time line of a firing or a run, where the API's document must stay as stock (plain actions,
+            sequences):
             stored beside the record, shown by `trace` alone. Native runs carry it as an annotation instead.
     """
 

@@ -1,0 +1,226 @@
+"""The owner's journal: what this invoker has accepted and not yet put where others keep it.
+
+Append-only files of entries; no payload passes through here between steps. A file is deleted as
+soon as nothing in it is needed:
+every run it accepted has ended and every record it holds is in the store. Written with `write`,
+which survives the death of the process;
+`fsync` (a setting) is for those who also fear for the power.
+
+Entry, integers big-endian: `u32 length` of what follows · `u32 crc32` of what follows it · `u8
+kind` · 16 bytes activation id · body.
+A torn last entry is what a kill in the middle of a write leaves: reading stops there.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+from invoker_ext.contract.records import Activation
+
+_HEAD: Final = struct.Struct(">IIB16s")
+_SKIP: Final = 4
+ROTATE_BYTES: Final = 16 * 1024 * 1024
+"""A file that reaches this is closed and the next one begun; small enough to go away soon, large enough to be rare."""
+
+
+class Entry(IntEnum):
+    """What an entry says."""
+
+    ACCEPTED = 1
+    """Body: the message, as it came from the bus."""
+    BEGAN = 2
+    """A function that must not run twice has begun."""
+    ENDED = 3
+    """The run is over; its record stands before this."""
+    RECORD = 4
+    """Body: an activation record (document form)."""
+
+
+@dataclass(slots=True)
+class Unfinished:
+    """A run that was accepted before the restart and has not ended."""
+
+    message: bytes
+    began: bool = False
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What the journal knew at start.
+
+    Attributes:
+        runs: Activation id → what is left to do, in order of acceptance.
+        records: Records that may not be in the store yet.
+        ended: Activation ids of runs that are over.
+    """
+
+    runs: dict[str, Unfinished] = field(default_factory=dict)
+    records: list[Activation] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+
+
+class Journal:
+    """One owner's journal. Not thread-safe: lives on the loop.
+
+    Entries are buffered until `flush`; the owner flushes before anybody can see the effect of what
+    they say.
+    """
+
+    def __init__(self, directory: Path, *, fsync: bool = False) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._directory = directory
+        self._fsync = fsync
+        self._buffer: list[bytes] = []
+        self._needed: dict[int, set[tuple[str, str]]] = {}
+        """File number → what keeps it: ("run", id) and ("record", id)."""
+        self._where: dict[tuple[str, str], int] = {}
+        old = self._files()
+        self._number = (old[-1] if old else 0) + 1
+        self._old = old
+        self._file = self._open()
+        self._written_bytes = 0
+
+    def recover(self) -> Recovered:
+        """Read what earlier processes left. Call once, before anything is appended; `settle` then drops those files."""
+        found = Recovered()
+        for number in self._old:
+            for kind, run, body in _read(self._path(number)):
+                match kind:
+                    case Entry.ACCEPTED:
+                        found.runs.setdefault(run, Unfinished(body))
+                    case Entry.BEGAN:
+                        if run in found.runs:
+                            found.runs[run].began = True
+                    case Entry.ENDED:
+                        found.runs.pop(run, None)
+                        found.ended.add(run)
+                    case Entry.RECORD:
+                        found.records.append(Activation.from_document(body))
+        return found
+
+    def settle(self) -> None:
+        """Forget the files of earlier processes: what they held has been taken over by new entries or by the store."""
+        for number in self._old:
+            self._path(number).unlink(missing_ok=True)
+        self._old = []
+
+    def accepted(self, run: str, message: bytes) -> None:
+        """Note that this run is ours; it keeps its file until `ended`."""
+        self._append(Entry.ACCEPTED, run, message)
+        self._keep(("run", run))
+
+    def began(self, run: str) -> None:
+        """Note that a function of the run began that must not begin twice."""
+        self._append(Entry.BEGAN, run, b"")
+
+    def ended(self, run: str) -> None:
+        """Note that the run is over."""
+        self._append(Entry.ENDED, run, b"")
+        self._drop(("run", run))
+
+    def record(self, activation_id: str, document: bytes) -> None:
+        """Hold a record until `stored`."""
+        self._append(Entry.RECORD, activation_id, document)
+        self._keep(("record", activation_id))
+
+    def stored(self, activation_id: str) -> None:
+        """Note that the store has the record. Writes nothing: after a kill it is simply stored once more."""
+        self._drop(("record", activation_id))
+
+    def flush(self) -> None:
+        """Write what was appended.
+
+        Raises:
+            OSError: The disk is full or broken. What could not be written is dropped; the caller
+                must refuse what it was about.
+        """
+        if not self._buffer:
+            return
+        buffer, self._buffer = self._buffer, []
+        size = sum(map(len, buffer))
+        at = self._written_bytes
+        try:
+            done = os.writev(self._file, buffer) if len(buffer) <= _IOV_MAX else 0
+            if done < size:
+                rest = memoryview(b"".join(buffer))[done:]
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+            if self._fsync:
+                os.fdatasync(self._file)
+        except OSError:
+            os.ftruncate(self._file, at)
+            raise
+        self._written_bytes = at + size
+        if self._written_bytes >= ROTATE_BYTES:
+            self._rotate()
+
+    def close(self) -> None:
+        """Flush and let go of the file; files that nothing keeps are deleted."""
+        if self._file >= 0:
+            self.flush()
+            os.close(self._file)
+            self._file = -1
+            if not self._needed.get(self._number):
+                self._path(self._number).unlink(missing_ok=True)
+
+    def _append(self, kind: Entry, run: str, body: bytes) -> None:
+        tail = bytes((kind,)) + bytes.fromhex(run)
+        crc = zlib.crc32(body, zlib.crc32(tail))
+        self._buffer.append(struct.pack(">II", len(tail) + len(body) + _SKIP, crc) + tail)
+        if body:
+            self._buffer.append(body)
+
+    def _keep(self, what: tuple[str, str]) -> None:
+        self._needed.setdefault(self._number, set()).add(what)
+        self._where[what] = self._number
+
+    def _drop(self, what: tuple[str, str]) -> None:
+        number = self._where.pop(what, None)
+        if number is None:
+            return
+        needed = self._needed[number]
+        needed.discard(what)
+        if not needed and number != self._number:
+            del self._needed[number]
+            self._path(number).unlink(missing_ok=True)
+
+    def _rotate(self) -> None:
+        os.close(self._file)
+        if not self._needed.get(self._number):
+            self._needed.pop(self._number, None)
+            self._path(self._number).unlink(missing_ok=True)
+        self._number += 1
+        self._file = self._open()
+        self._written_bytes = 0
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        return os.open(self._path(self._number), flags, 0o600)
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number:012d}.journal"
+
+    def _files(self) -> list[int]:
+        return sorted(int(path.stem) for path in self._directory.glob("*.journal"))
+
+
+_IOV_MAX: Final = 1024
+
+
+def _read(path: Path) -> Iterator[tuple[Entry, str, bytes]]:
+    data = memoryview(path.read_bytes())
+    at = 0
+    while at + _HEAD.size <= len(data):
+        length, crc, kind, run = _HEAD.unpack_from(data, at)
+        end = at + 4 + length
+        if end > len(data) or zlib.crc32(data[at + 8 : end]) != crc:
+            return
+        yield Entry(kind), run.hex(), bytes(data[at + _HEAD.size : end])
+        at = end

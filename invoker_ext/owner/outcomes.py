@@ -1,0 +1,120 @@
+"""The one map from what a container did to OpenWhisk's status and result (OpenWhisk internals §3.7)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from invoker_ext.containers.job import Failure, Report
+from invoker_ext.dataflow.events import Outcome
+
+_dumps: Final = json.JSONEncoder(ensure_ascii=False).encode
+PAYLOAD_BYTES: Final = 1024 * 1024
+"""Stock's bound of a result (`whisk.activation.payload.max`); plain actions and sequences."""
+
+
+@dataclass(slots=True, frozen=True)
+class Judgement:
+    """What an attempt comes to.
+
+    Attributes:
+        outcome: OpenWhisk's status.
+        result: JSON of the record's result.
+        error: JSON of the `error` value alone, if there is one.
+        size: Characters of the raw response, for the record; None: platform-made.
+        timed_out: The record's `timeout` annotation.
+    """
+
+    outcome: Outcome
+    result: bytes
+    error: bytes | None = None
+    size: int | None = None
+    timed_out: bool = False
+
+
+def error_of(value: Any, outcome: Outcome, size: int | None = None, *, timed_out: bool = False) -> Judgement:  # noqa: ANN401
+    """Return the judgement whose result is `{"error": value}`."""
+    text = _dumps(value).encode()
+    return Judgement(outcome, b'{"error":' + text + b"}", text, size, timed_out)
+
+
+def judge(report: Report, body: bytes | None, *, bounded: bool) -> Judgement:
+    """Judge a function that returned.
+
+    Args:
+        report: What the container said.
+        body: The result's JSON text, wherever it came from; None: it stayed in the container.
+        bounded: Stock's bound of 1 MB holds (plain actions and sequences).
+    """
+    size = report.characters
+    match report.status:
+        case "null":
+            text = "The action did not produce a valid JSON or JSON Array response: null\n"
+            return error_of(text, Outcome.DEVELOPER_ERROR, size)
+        case "invalid" | "exited":
+            return _developer(body, size)
+        case _:
+            pass
+    if bounded and body is not None and len(body) + 1 > PAYLOAD_BYTES:
+        return _too_long(body, size)
+    if report.status == "error":
+        value = json.loads(body)["error"] if body is not None else "the error is too large to be kept"
+        return error_of(value, Outcome.APPLICATION_ERROR, size)
+    if body is None:
+        kept = {"$digest": report.digest, "$characters": size}
+        return Judgement(Outcome.SUCCESS, _dumps(kept).encode(), None, size)
+    return Judgement(Outcome.SUCCESS, body, None, size)
+
+
+def _developer(body: bytes | None, size: int) -> Judgement:
+    try:
+        value = json.loads(body or b"")["error"]
+    except (ValueError, KeyError, TypeError):
+        text = "The action did not produce a valid JSON or JSON Array response"
+        value = f"{text}: {body.decode(errors='replace')}" if body else f"{text}."
+    return error_of(value, Outcome.DEVELOPER_ERROR, size)
+
+
+def _too_long(body: bytes, size: int) -> Judgement:
+    """Cut as stock does: the first 1 MB of the raw response, whose closing newline counts."""
+    kept = body[:PAYLOAD_BYTES].decode(errors="ignore")
+    text = (
+        f"The action produced a response that exceeded the allowed length: {len(body) + 1} > {PAYLOAD_BYTES} bytes. "
+        f"The truncated response was: {kept}"
+    )
+    return error_of(text, Outcome.APPLICATION_ERROR, size)
+
+
+def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:  # noqa: ANN401
+    """Judge an attempt that ended without a result.
+
+    Args:
+        failure: What happened.
+        detail: The runtime's `error` value for INIT_FAILED, a sentence for NOT_STARTED and
+            WRITE_REFUSED.
+        timeout_ms: The bound that held.
+    """
+    developer = Outcome.DEVELOPER_ERROR
+    match failure:
+        case Failure.INIT_FAILED:
+            return error_of(
+                detail if detail is not None else "The action failed during initialization.",
+                developer,
+            )
+        case Failure.INIT_DIED:
+            return error_of("The action did not initialize and exited unexpectedly.", developer)
+        case Failure.INIT_TIMED_OUT:
+            text = f"The action exceeded its time limits of {timeout_ms} milliseconds during initialization."
+            return error_of(text, developer, timed_out=True)
+        case Failure.RUN_TIMED_OUT:
+            text = f"The action exceeded its time limits of {timeout_ms} milliseconds."
+            return error_of(text, developer, timed_out=True)
+        case Failure.RUN_DIED:
+            return error_of("The action did not produce a valid response and exited unexpectedly.", developer)
+        case Failure.OUT_OF_MEMORY:
+            return error_of("The action exhausted its memory and was aborted.", developer)
+        case Failure.WRITE_REFUSED:
+            return error_of(detail, developer)
+        case Failure.NOT_STARTED:
+            return error_of(detail or "Failed to provision resources to run the action.", Outcome.PLATFORM_ERROR)

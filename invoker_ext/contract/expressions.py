@@ -1,0 +1,187 @@
+"""Conditions of `when`: CEL over one variable, `value`. Never `eval`.
+
+Both ends use this module: the front end checks a condition when a workflow is deployed, the engine's shell evaluates
+it when a datum is there. A condition is bounded in length and in how deep comprehensions nest, so that evaluating one
+costs little more than reading the value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import cel
+
+from action_runtime.wire.errors import Blame, DataflowError
+from action_runtime.wire.values import Head, Media
+
+MAX_CONDITION_CHARS: Final = 4096
+"""Far below the length at which the parser's own recursion becomes a danger (40,000 characters in a probe)."""
+MAX_COMPREHENSIONS: Final = 2
+"""How deep `all`, `exists`, … may stand in each other: each one multiplies the cost by the length of a list."""
+
+_TYPES: Final = frozenset({"int", "uint", "double", "string", "bool", "bytes", "list", "map", "null_type", "type"})
+_MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
+_FUNCTIONS: Final = frozenset(
+    {"size", "contains", "startsWith", "endsWith", "matches"}
+    | {"int", "uint", "double", "string", "bytes", "dyn", "type", "timestamp", "duration"}
+    | {"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"}
+    | {"getHours", "getMinutes", "getSeconds", "getMilliseconds"}
+)
+"""What the library knows without our help (probed); anything else would fail at run time only."""
+
+_TOKEN: Final = re.compile(
+    r"//[^\n]*"
+    r"|[bB]?[rR][bB]?(?:'''[\s\S]*?'''|\"\"\"[\s\S]*?\"\"\"|'[^']*'|\"[^\"]*\")"
+    r"|[bB]?(?:'''[\s\S]*?'''|\"\"\"[\s\S]*?\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")"
+    r"|[A-Za-z_][A-Za-z0-9_]*|\S"
+)
+
+
+class ConditionFailed(DataflowError):
+    """A condition could not be decided for the value at hand; the run fails with this sentence."""
+
+    code = "condition-failed"
+    blame = Blame.APPLICATION
+
+
+def check(text: str) -> str | None:
+    """Return what is wrong with a condition, as a sentence for the author of a workflow; None: nothing.
+
+    Guarantees for a condition without complaint: it parses, it names no variable but `value`, and no function that
+    does not exist. Whether it is a boolean, and whether a field is there, shows only with a value.
+    """
+    if len(text) > MAX_CONDITION_CHARS:
+        return f"the condition has {len(text)} characters, at most {MAX_CONDITION_CHARS} are allowed"
+    if not text.strip():
+        return "the condition is empty"
+    try:
+        program = _compile(text)
+    except ValueError as error:
+        return _syntax(error)
+    bound, depth = _comprehensions(text)
+    if depth > MAX_COMPREHENSIONS:
+        return f"comprehensions (all, exists, …) nest {depth} deep, at most {MAX_COMPREHENSIONS} are allowed"
+    unknown = [name for name in program.variables() if name != "value" and name not in bound | _TYPES]
+    if unknown:
+        return f"unknown variable `{unknown[0]}`: the only one is `value`, what `from` names"
+    for name in program.functions():
+        if name.isidentifier() and not name.startswith("_") and name not in _FUNCTIONS:
+            near = difflib.get_close_matches(name, _FUNCTIONS | _MACROS, 1)
+            return f"unknown function `{name}`" + (f": did you mean `{near[0]}`?" if near else "")
+    return None
+
+
+def evaluate(text: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether a condition holds.
+
+    Args:
+        text: A condition for which `check` had no complaint. Compiled once, then cached.
+        value: A JSON value as `json.loads` gives it; only read.
+
+    Raises:
+        ConditionFailed: The value is not JSON, lacks a field or has another type than the condition takes, or the
+            outcome is no boolean.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise ConditionFailed(f"condition `{text}`: bytes have no fields to decide on; only JSON values have")
+    try:
+        outcome = _compile(text).execute({"value": value})
+    except KeyError as error:
+        field = str(error.args[0]).strip("'") if error.args else ""
+        raise ConditionFailed(
+            f"condition `{text}`: the value has no field `{field}`; ask with `has(…)` first if it may be missing"
+        ) from error
+    except IndexError as error:
+        raise ConditionFailed(f"condition `{text}`: a list of the value is too short") from error
+    except TypeError as error:
+        raise ConditionFailed(
+            f"condition `{text}`: the value ({_kind(value)}) or a part of it has another type than the condition takes"
+        ) from error
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise ConditionFailed(f"condition `{text}`: {_one_line(str(error))}") from error
+    if outcome is not True and outcome is not False:
+        raise ConditionFailed(f"condition `{text}`: the outcome is {_kind(outcome)}, not true or false")
+    return bool(outcome)
+
+
+def evaluate_datum(text: str, head: Head, payload: bytes) -> bool:
+    """Return whether a condition holds for a datum; parses the payload.
+
+    Raises:
+        ConditionFailed: As `evaluate`; also if the datum is bytes or an array, or is not valid JSON.
+    """
+    if head.media is not Media.JSON:
+        what = "an array" if head.media is Media.ARRAY else "bytes"
+        raise ConditionFailed(f"condition `{text}`: the value is {what}; only JSON values can be decided on")
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise ConditionFailed(f"condition `{text}`: the value is not JSON that can be read") from error
+    return evaluate(text, value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compile(text: str) -> cel.Program:
+    return cel.compile(text)
+
+
+def _syntax(error: ValueError) -> str:
+    """Shorten the parser's report to its first line: where, and what was not expected."""
+    found = re.search(r"<input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)", str(error))
+    if found is None:
+        return f"the condition is not valid CEL: {_one_line(str(error))}"
+    line, column, what = found.groups()
+    where = f"column {column}" if line == "1" else f"line {line}, column {column}"
+    return f"the condition is not valid CEL at {where}: {what.split(' expecting ')[0]}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return type(value).__name__
+
+
+def _comprehensions(text: str) -> tuple[frozenset[str], int]:
+    """Return the names that comprehensions bind, and how deep they nest."""
+    tokens = list(_tokens(text))
+    bound: set[str] = set()
+    deepest = 0
+    open_brackets: list[bool] = []
+    for at, token in enumerate(tokens):
+        if token in "([{":
+            macro = token == "(" and at >= 2 and tokens[at - 1] in _MACROS and tokens[at - 2] == "."
+            open_brackets.append(macro)
+            if macro:
+                deepest = max(deepest, sum(open_brackets))
+                bound.update(tokens[at + 1 : at + 2])
+        elif token in ")]}" and open_brackets:
+            open_brackets.pop()
+    return frozenset(bound), deepest
+
+
+def _tokens(text: str) -> Iterator[str]:
+    for found in _TOKEN.finditer(text):
+        token = found.group()
+        if not token.startswith("//"):
+            yield token

@@ -1,0 +1,116 @@
+import contextlib
+import pickle
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from action_runtime.wire.values import Head, Media
+from invoker_ext.contract.expressions import ConditionFailed, check, evaluate, evaluate_datum
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "value.illegal == true",
+        "has(value.a) && value.a > 3",
+        "value.exists(x, x.n > 2) || size(value) == 0",
+        "value.rows.all(row, row.all(cell, cell > 0))",
+        "type(value) == string && value.startsWith('//')",
+        "'all(' in value.tags",
+        "timestamp(value.at) > timestamp('2024-01-01T00:00:00Z')",
+    ],
+)
+def test_a_sound_condition_gets_no_complaint(text):
+    assert check(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "empty"),
+        ("value.a >", "not valid CEL at column 10"),
+        ("value.a == 1 &&\n  )", "not valid CEL at line 2, column 3"),
+        ("vlaue.a == 1", "unknown variable `vlaue`"),
+        ("value.all(x, y > 1)", "unknown variable `y`"),
+        ("value.startWith('a')", "did you mean `startsWith`"),
+        ("open('x') == 1", "unknown function `open`"),
+        ("x" * 5000, "5000 characters"),
+        ("value.all(a, a.all(b, b.all(c, c)))", "nest 3 deep"),
+        ("value == " + "9" * 40, "invalid int literal"),
+    ],
+)
+def test_a_broken_condition_is_explained_at_deploy_time(text, sentence):
+    assert sentence in (check(text) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [
+        ("value.illegal == true", {"illegal": True}, True),
+        ("value.illegal == true", {"illegal": False}, False),
+        ("value > 3", 3.5, True),
+        ("value == null", None, True),
+        ("value.size() == 2", [1, 2], True),
+        ("has(value.x) && value.x", {}, False),
+    ],
+)
+def test_a_condition_is_decided_by_the_value(text, value, holds):
+    assert evaluate(text, value) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "sentence"),
+    [
+        ("value.illegal == true", {}, "no field `illegal`"),
+        ("value[3] == 1", [1], "too short"),
+        ("value.a", {"a": 3}, "the outcome is a number, not true or false"),
+        ("value.a == 1", "text", "(a string)"),
+        ("value.a == 1", b"raw", "bytes"),
+        ("1 / value == 1", 0, "division by zero"),
+        ("value.matches('(')", "x", "regex"),
+    ],
+)
+def test_a_condition_that_cannot_be_decided_says_why(text, value, sentence):
+    with pytest.raises(ConditionFailed, match="condition `") as caught:
+        evaluate(text, value)
+    assert sentence in str(caught.value)
+
+
+def test_a_datum_is_parsed_before_it_is_decided():
+    payload = b'{"n": 3}'
+    assert evaluate_datum("value.n == 3", Head(Media.JSON, len(payload)), payload)
+
+
+@pytest.mark.parametrize(
+    ("head", "payload", "sentence"),
+    [
+        (Head(Media.BYTES, 1), b"x", "the value is bytes"),
+        (Head(Media.ARRAY, 8, (1,), "<f8"), b"12345678", "the value is an array"),
+        (Head(Media.JSON, 1), b"{", "not JSON"),
+    ],
+)
+def test_a_datum_that_is_not_json_cannot_be_decided(head, payload, sentence):
+    with pytest.raises(ConditionFailed, match=sentence):
+        evaluate_datum("value == 1", head, payload)
+
+
+def test_the_error_survives_pickling():
+    with pytest.raises(ConditionFailed) as caught:
+        evaluate("value.a", {})
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+_SNIPPETS = st.sampled_from(
+    ["value", ".", "a", "(", ")", "==", "1", "&&", "'", "all(x,", "x", "[", "]", "{", "}", "!", " "]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.one_of(st.text(), st.lists(_SNIPPETS).map("".join)),
+    value=st.none() | st.integers() | st.dictionaries(st.text(), st.text()),
+)
+def test_no_text_brings_anything_but_a_sentence(text, value):
+    if check(text) is None:
+        with contextlib.suppress(ConditionFailed):
+            assert evaluate(text, value) in {True, False}

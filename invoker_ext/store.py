@@ -58,6 +58,7 @@ class ActivationQuery:
         name: `NAME` (default package only) or `PACKAGE/NAME`; None: all.
         since_ms, upto_ms: Inclusive bounds of the start.
         skip, limit: Window; limit 0: none.
+        docs: False: results and logs may be left out of the records.
     """
 
     namespace: str
@@ -66,10 +67,18 @@ class ActivationQuery:
     upto_ms: int | None = None
     skip: int = 0
     limit: int = 30
+    docs: bool = True
 
 
 class EntityStore(ABC):
     """Actions, packages, triggers, rules; and subjects and graphs beside them."""
+
+    def version(self) -> object:
+        """Return a value that changes with every write by any process; equal values: nothing changed in between.
+
+        What was derived from documents may be kept as long as the version is the same. By default no two are equal.
+        """
+        return object()
 
     @abstractmethod
     def get(self, doc_id: str) -> Document | None:
@@ -90,7 +99,7 @@ class EntityStore(ABC):
 
     @abstractmethod
     def list(self, entity_type: str, namespace: str, package: str | None = None) -> Sequence[Document]:
-        """Return entities of a type (`action package trigger rule`), last updated first.
+        """Return entities of a type (`action package trigger rule`), last updated first; actions may lack `exec.code`.
 
         Args:
             entity_type: Member `entityType` of the body.
@@ -104,7 +113,7 @@ class EntityStore(ABC):
 
     @abstractmethod
     def put_subject(self, subject: dict[str, Any]) -> None:
-        """Create or replace a subject document `{"subject", "namespaces": [{"name", "uuid", "key"}]}`."""
+        """Write a subject: `{"subject", "namespaces": [{"name", "uuid", "key"[, "limits"]}][, "blocked"]}`."""
 
     @abstractmethod
     def put_graph(self, digest: str, document: dict[str, Any]) -> None:
@@ -136,7 +145,7 @@ class ActivationStore(ABC):
 
     @abstractmethod
     def list(self, query: ActivationQuery) -> Sequence[Activation]:
-        """Return records without results and logs needed only by `docs`: all fields are filled."""
+        """Return records, newest start first; of equal starts a run after its parts, and later written first."""
 
     @abstractmethod
     def count(self, query: ActivationQuery) -> int:

@@ -1,0 +1,235 @@
+"""Entities, subjects and graphs in one SQLite file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from invoker_ext.store import Document, EntityStore, RevisionConflict
+from invoker_ext.stores.sqlite.connections import Connections
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entity (
+  id TEXT PRIMARY KEY, revision TEXT NOT NULL, type TEXT NOT NULL, namespace TEXT NOT NULL, package TEXT,
+  updated INTEGER NOT NULL, body TEXT NOT NULL, code TEXT
+);
+CREATE INDEX IF NOT EXISTS entity_by_time ON entity (namespace, type, updated DESC);
+CREATE TABLE IF NOT EXISTS subject (subject TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS key (uuid TEXT PRIMARY KEY, subject TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS graph (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
+"""
+_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_CACHED: Final = 2048
+"""Documents, subjects and graphs kept; each is read from the file again after any write by anybody."""
+_CACHED_BYTES: Final = 64 << 20
+"""Of their code; a host runs far fewer actions than it stores."""
+
+
+class SqliteEntities(EntityStore):
+    """Entities of one host.
+
+    The cache is dropped when `PRAGMA data_version` says that some connection, of any process, has committed.
+
+    Args:
+        path: The file; made if it is missing.
+
+    Raises:
+        StoreUnavailable: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connections = Connections(path, _SCHEMA)
+        self._watch = self._connections.another()
+        self._watching = threading.Lock()  # guards _watch, _version and all of the cache
+        self._version = -1
+        self._cache: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._cached_bytes = 0
+        self._graphs_known: set[str] = set()
+
+    def version(self) -> int:
+        """Return the file's data version; drops the cache if it is new."""
+        with self._watching:
+            return self._look()
+
+    def get(self, doc_id: str) -> Document | None:
+        """Return a document."""
+        document: Document | None = self._cached("entity", doc_id)
+        return document
+
+    def put(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
+        """Create or replace a document."""
+        head, code = _split(body)
+        text = _dumps(head)
+        digest = hashlib.sha256(text.encode())
+        if code is not None:
+            digest.update(code.encode())
+        new = f"{_number(revision) + 1}-{digest.hexdigest()[:32]}"
+        namespace, _, package = body["namespace"].partition("/")
+        row = (new, body["entityType"], namespace, package or None, body["updated"], text, code)
+        with self._connections.writing() as connection:
+            if revision is None:
+                done = connection.execute(
+                    "INSERT INTO entity (revision, type, namespace, package, updated, body, code, id)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (*row, doc_id),
+                )
+            else:
+                done = connection.execute(
+                    "UPDATE entity SET revision = ?, type = ?, namespace = ?, package = ?, updated = ?, body = ?,"
+                    " code = ? WHERE id = ? AND revision = ?",
+                    (*row, doc_id, revision),
+                )
+            if done.rowcount != 1:
+                raise RevisionConflict(doc_id)
+        return Document(doc_id, new, body)
+
+    def delete(self, doc_id: str, revision: str) -> None:
+        """Remove a document."""
+        with self._connections.writing() as connection:
+            done = connection.execute("DELETE FROM entity WHERE id = ? AND revision = ?", (doc_id, revision))
+            if done.rowcount != 1:
+                raise RevisionConflict(doc_id)
+
+    def list(self, entity_type: str, namespace: str, package: str | None = None) -> Sequence[Document]:
+        """Return entities of a type, last updated first, without `exec.code`."""
+        query = "SELECT id, revision, body FROM entity WHERE namespace = ? AND type = ?"
+        values: list[Any] = [namespace, entity_type]
+        if package is not None:
+            query += " AND package = ?"
+            values.append(package)
+        query += " ORDER BY updated DESC, rowid DESC"
+        with self._connections.reading() as connection:
+            rows = connection.execute(query, values).fetchall()
+        return [Document(row[0], row[1], json.loads(row[2])) for row in rows]
+
+    def subject_by_uuid(self, uuid: str) -> dict[str, Any] | None:
+        """Return whom the uuid stands for."""
+        subject: dict[str, Any] | None = self._cached("subject", uuid)
+        return subject
+
+    def put_subject(self, subject: dict[str, Any]) -> None:
+        """Create or replace a subject document."""
+        name = subject["subject"]
+        with self._connections.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO subject VALUES (?, ?)", (name, _dumps(subject)))
+            connection.execute("DELETE FROM key WHERE subject = ?", (name,))
+            connection.executemany(
+                "INSERT OR REPLACE INTO key VALUES (?, ?)",
+                [(one["uuid"], name) for one in subject["namespaces"]],
+            )
+
+    def put_graph(self, digest: str, document: dict[str, Any]) -> None:
+        """Keep a graph; one that this process put or read before costs nothing."""
+        if digest in self._graphs_known or self.graph(digest) is not None:
+            return
+        with self._connections.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO graph VALUES (?, ?)", (digest, _dumps(document)))
+        self._graphs_known.add(digest)
+
+    def graph(self, digest: str) -> dict[str, Any] | None:
+        """Return a compiled graph."""
+        with self._connections.reading() as connection:
+            row = connection.execute("SELECT body FROM graph WHERE digest = ?", (digest,)).fetchone()
+        if row is None:
+            return None
+        self._graphs_known.add(digest)
+        document: dict[str, Any] = json.loads(row[0])
+        return document
+
+    def close(self) -> None:
+        """Close all connections; idempotent."""
+        with self._watching:
+            self._watch.close()
+        self._connections.close()
+
+    def _look(self) -> int:
+        try:
+            version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            # The next read says what is wrong; until then nothing may be taken from the cache.
+            version = self._version - 1
+        if version != self._version:
+            self._version = version
+            self._cache.clear()
+            self._cached_bytes = 0
+        return version
+
+    def _cached(self, table: str, key: str) -> Any:  # noqa: ANN401 - a Document or a dict
+        with self._watching:
+            version = self._look()
+            found = self._cache.get((table, key))
+            if found is not None:
+                self._cache.move_to_end((table, key))
+                return found
+        found, size = self._read(table, key)
+        if found is not None:
+            with self._watching:
+                # What was read under an older version may be stale: it is returned, but not kept.
+                if self._look() == version and (table, key) not in self._cache:
+                    self._cache[table, key] = found
+                    self._cached_bytes += size
+                    self._trim()
+        return found
+
+    def _trim(self) -> None:
+        while len(self._cache) > _CACHED or (self._cached_bytes > _CACHED_BYTES and len(self._cache) > 1):
+            _, dropped = self._cache.popitem(last=False)
+            if isinstance(dropped, Document):
+                self._cached_bytes -= _code_size(dropped.body)
+
+    def _read(self, table: str, key: str) -> tuple[Any, int]:
+        with self._connections.reading() as connection:
+            if table == "entity":
+                row = connection.execute("SELECT revision, body, code FROM entity WHERE id = ?", (key,)).fetchone()
+            else:
+                row = connection.execute(
+                    "SELECT s.body FROM key k JOIN subject s ON s.subject = k.subject WHERE k.uuid = ?",
+                    (key,),
+                ).fetchone()
+        if row is None:
+            return None, 0
+        if table == "entity":
+            body = json.loads(row[1])
+            if row[2] is not None:
+                body["exec"]["code"] = row[2]
+            return Document(key, row[0], body), _code_size(body)
+        return _identity(json.loads(row[0]), key), 0
+
+
+def _split(body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Take the code out of an action: lists would read megabytes for nothing."""
+    exec_ = body.get("exec")
+    if not isinstance(exec_, dict) or not isinstance(exec_.get("code"), str):
+        return body, None
+    rest = {name: value for name, value in exec_.items() if name != "code"}
+    return {**body, "exec": rest}, exec_["code"]
+
+
+def _code_size(body: dict[str, Any]) -> int:
+    exec_ = body.get("exec")
+    return len(exec_.get("code") or "") if isinstance(exec_, dict) else 0
+
+
+def _number(revision: str | None) -> int:
+    number = (revision or "0").partition("-")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _identity(subject: dict[str, Any], uuid: str) -> dict[str, Any] | None:
+    for one in subject["namespaces"]:
+        if one["uuid"] == uuid:
+            return {
+                "subject": subject["subject"],
+                "namespace": one["name"],
+                "uuid": uuid,
+                "key": one["key"],
+                "blocked": subject.get("blocked", False),
+                "limits": one.get("limits", {}),
+            }
+    return None

@@ -1,8 +1,8 @@
 """Reads the command line and hands over to one subcommand's module.
 
-A subcommand is a module of this package with two functions: `register(subparsers)`, which adds its parser and sets the parser's default
-`handler`, and that handler, `(argparse.Namespace) -> int`, whose value is the exit code. Modules import what they need inside the handler:
-`--help` and short commands must not pay for the server's libraries.
+A subcommand is a module of this package with two functions: `register(subparsers)`, which adds its parser and sets the
+parser's default `handler`, and that handler, `(argparse.Namespace) -> int`, whose value is the exit code. Modules import
+what they need inside the handler: `--help` and short commands must not pay for the server's libraries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from action_runtime.wire.errors import DataflowError
 
-COMMANDS: Final = ("standalone",)
+COMMANDS: Final = ("standalone", "trace", "cancel")
 """Modules of this package, in the order of `--help`."""
 
 _DESCRIPTION: Final = "Data-flow execution for Apache OpenWhisk."

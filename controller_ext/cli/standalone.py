@@ -27,21 +27,15 @@ def register(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default %(default)s)"
-    )
-    parser.add_argument(
-        "--port", type=int, default=3233, help="0: any free one (default %(default)s)"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=3233, help="0: any free one (default %(default)s)")
     parser.add_argument(
         "--data-dir",
         type=Path,
         metavar="DIR",
         help="where all state lives (default $XDG_DATA_HOME/dataflower, or ~/.local/share/dataflower)",
     )
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="API processes (default: one per two cores)"
-    )
+    parser.add_argument("--workers", type=int, metavar="N", help="API processes (default: one per two cores)")
     parser.set_defaults(handler=handle)
 
 

@@ -1,0 +1,281 @@
+"""The time line of a run: what its activation records say, as a model that can be drawn or printed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+ANNOTATION: Final = "dataflow"
+
+
+class Phase(Enum):
+    """What a firing is at between two of its instants, in order of time."""
+
+    INPUTS = "waits for inputs"
+    """queued → matched"""
+    CONTAINER = "waits for a container"
+    """matched → started"""
+    FUNCTION = "function runs"
+    """started → returned: the function logic unit is busy."""
+    LEAVING = "data leave"
+    """returned → drained: the data logic unit still sends, the container may run its next firing."""
+
+
+@dataclass(slots=True, frozen=True)
+class Span:
+    """One phase of one firing; instants in epoch milliseconds."""
+
+    phase: Phase
+    begin_ms: float
+    end_ms: float
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Firing:
+    """One execution of a step.
+
+    Attributes:
+        activation_id: Of its record.
+        step: Its step, or its action's name where the record names no step.
+        tag: Indices of the items it belongs to, outermost first.
+        attempt: Counts from 1.
+        status: `success`, one of OpenWhisk's error statuses, or `running`.
+        warmth: `cold`, `prewarm` or `warm`; empty: not known.
+        container: Which one ran it; empty: not known.
+        queued_ms, matched_ms, started_ms, returned_ms, drained_ms: Epoch milliseconds; None: not yet, or not known.
+        bytes_in, bytes_out: Bytes by path (`inline`, `memory`, `disk`).
+    """
+
+    activation_id: str
+    step: str
+    tag: tuple[int, ...] = ()
+    attempt: int = 1
+    status: str = "success"
+    warmth: str = ""
+    container: str = ""
+    queued_ms: float | None = None
+    matched_ms: float | None = None
+    started_ms: float | None = None
+    returned_ms: float | None = None
+    drained_ms: float | None = None
+    bytes_in: Mapping[str, int] = field(default_factory=dict)
+    bytes_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`step[0,2]`, with the attempt if it is not the first."""
+        tag = f"[{','.join(map(str, self.tag))}]" if self.tag else ""
+        return f"{self.step}{tag}" + (f" #{self.attempt}" if self.attempt > 1 else "")
+
+    @property
+    def function_ms(self) -> float | None:
+        """How long the function ran."""
+        if self.started_ms is None or self.returned_ms is None:
+            return None
+        return self.returned_ms - self.started_ms
+
+    def spans(self, now_ms: float) -> tuple[Span, ...]:
+        """Return its phases so far, in order and without gaps.
+
+        Args:
+            now_ms: Where the phase ends that still lasts.
+        """
+        marks = (
+            (Phase.INPUTS, self.queued_ms, self.matched_ms),
+            (Phase.CONTAINER, self.matched_ms, self.started_ms),
+            (Phase.FUNCTION, self.started_ms, self.returned_ms),
+            (Phase.LEAVING, self.returned_ms, self.drained_ms),
+        )
+        spans = []
+        for phase, begin_ms, end_ms in marks:
+            if begin_ms is None:
+                continue
+            if end_ms is None and self.status != "running":
+                continue
+            spans.append(Span(phase, begin_ms, max(begin_ms, now_ms if end_ms is None else end_ms)))
+            if end_ms is None:
+                break
+        return tuple(spans)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Timeline:
+    """A run and its firings.
+
+    Attributes:
+        activation_id: Of the run.
+        name: Of what was invoked.
+        kind: `dataflow:1`, `sequence` or a runtime's kind.
+        status: As for a firing.
+        accepted_ms: When the run was accepted.
+        ended_ms: When it ended; None: it has not.
+        firings: By start, those that wait at the end.
+        missing: Ids of firings whose records were not there.
+    """
+
+    activation_id: str
+    name: str
+    kind: str
+    status: str
+    accepted_ms: float
+    ended_ms: float | None
+    firings: tuple[Firing, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def begin_ms(self) -> float:
+        """The first instant of all."""
+        return min([self.accepted_ms, *(span.begin_ms for span in self._spans())])
+
+    @property
+    def end_ms(self) -> float:
+        """The last instant of all; data may leave after the run has ended."""
+        return max([self.ended_ms or self.accepted_ms, *(span.end_ms for span in self._spans())])
+
+    @property
+    def bytes_in(self) -> dict[str, int]:
+        """Bytes that the firings got, by path."""
+        return total(firing.bytes_in for firing in self.firings)
+
+    @property
+    def bytes_out(self) -> dict[str, int]:
+        """Bytes that the firings produced, by path."""
+        return total(firing.bytes_out for firing in self.firings)
+
+    def _spans(self) -> list[Span]:
+        now_ms = self.ended_ms or self.accepted_ms
+        return [span for firing in self.firings for span in firing.spans(now_ms)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that `trace --format json` prints: instants in epoch milliseconds."""
+        return {
+            "activationId": self.activation_id,
+            "name": self.name,
+            "kind": self.kind,
+            "status": self.status,
+            "accepted": self.accepted_ms,
+            "ended": self.ended_ms,
+            "in": self.bytes_in,
+            "out": self.bytes_out,
+            "missing": list(self.missing),
+            "firings": [_firing_to_json(firing) for firing in self.firings],
+        }
+
+
+def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Add up bytes by path."""
+    sums: dict[str, int] = {}
+    for part in parts:
+        for path, count in part.items():
+            sums[path] = sums.get(path, 0) + count
+    return sums
+
+
+def firing_ids(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the activation ids of a run's firings: its own if it is a plain action."""
+    if annotation(run, "kind") in ("sequence", "dataflow:1"):
+        return tuple(run["logs"])
+    return (run["activationId"],)
+
+
+def from_records(run: Mapping[str, Any], firings: Sequence[Mapping[str, Any]]) -> Timeline:
+    """Build the time line of a run that has ended.
+
+    Args:
+        run: Its record, as the API shows it.
+        firings: The records of its firings, as far as they are there, in any order. One without the annotation
+            `dataflow` (stock control flow) is drawn by the start and end of its record.
+    """
+    spans = annotation(run, ANNOTATION) or {}
+    lines = [_firing(record) for record in firings]
+    lines.sort(key=_by_start)
+    found = {line.activation_id for line in lines}
+    return Timeline(
+        activation_id=run["activationId"],
+        name=run["name"],
+        kind=str(annotation(run, "kind") or ""),
+        status=run["response"]["status"],
+        accepted_ms=float(spans.get("accepted", run["start"])),
+        ended_ms=float(spans.get("ended", run.get("end", run["start"]))),
+        firings=tuple(lines),
+        missing=tuple(one for one in firing_ids(run) if one not in found),
+    )
+
+
+def annotation(record: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a record's annotation, or None."""
+    return next((one["value"] for one in record["annotations"] if one["key"] == key), None)
+
+
+def from_spans(spans: Mapping[str, Any], *, step: str, activation_id: str = "", status: str = "success") -> Firing:
+    """Read the `dataflow` annotation of a firing.
+
+    Args:
+        spans: The annotation's value; what is not yet known is absent or null.
+        step: Its name where the annotation has none.
+        activation_id: Of its record, where the annotation has none.
+        status: Of its record.
+    """
+    return Firing(
+        activation_id=spans.get("activationId") or activation_id,
+        step=spans.get("step") or step,
+        tag=tuple(spans.get("tag", ())),
+        attempt=spans.get("attempt", 1),
+        status=status,
+        warmth=spans.get("warmth") or "",
+        container=spans.get("container") or "",
+        queued_ms=spans.get("queued"),
+        matched_ms=spans.get("matched"),
+        started_ms=spans.get("started"),
+        returned_ms=spans.get("returned"),
+        drained_ms=spans.get("drained"),
+        bytes_in=spans.get("in") or {},
+        bytes_out=spans.get("out") or {},
+    )
+
+
+def _firing(record: Mapping[str, Any]) -> Firing:
+    status = record["response"]["status"]
+    spans = annotation(record, ANNOTATION)
+    if spans:
+        return from_spans(spans, step=record["name"], activation_id=record["activationId"], status=status)
+    begin_ms = float(record["start"])
+    end_ms = float(record.get("end", begin_ms))
+    wait_ms = float(annotation(record, "waitTime") or 0)
+    return Firing(
+        activation_id=record["activationId"],
+        step=record["name"],
+        status=status,
+        warmth="cold" if annotation(record, "initTime") is not None else "warm",
+        queued_ms=begin_ms - wait_ms,
+        matched_ms=begin_ms - wait_ms,
+        started_ms=begin_ms,
+        returned_ms=end_ms,
+        drained_ms=end_ms,
+    )
+
+
+def _by_start(firing: Firing) -> tuple[float, str, tuple[int, ...], int]:
+    start_ms = firing.started_ms if firing.started_ms is not None else float("inf")
+    return start_ms, firing.step, firing.tag, firing.attempt
+
+
+def _firing_to_json(firing: Firing) -> dict[str, Any]:
+    return {
+        "activationId": firing.activation_id,
+        "step": firing.step,
+        "tag": list(firing.tag),
+        "attempt": firing.attempt,
+        "status": firing.status,
+        "warmth": firing.warmth,
+        "container": firing.container,
+        "queued": firing.queued_ms,
+        "matched": firing.matched_ms,
+        "started": firing.started_ms,
+        "returned": firing.returned_ms,
+        "drained": firing.drained_ms,
+        "in": dict(firing.bytes_in),
+        "out": dict(firing.bytes_out),
+    }

@@ -1,0 +1,140 @@
+"""Draws the time line of a run in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from controller_ext.cli.timeline import Firing, Phase, Timeline
+
+LOOK: Final = {
+    Phase.INPUTS: ("·", "dim"),
+    Phase.CONTAINER: ("░", "yellow"),
+    Phase.FUNCTION: ("█", "green"),
+    Phase.LEAVING: ("▒", "cyan"),
+}
+LEGEND: Final = {
+    Phase.INPUTS: "waits for inputs",
+    Phase.CONTAINER: "waits for a container",
+    Phase.FUNCTION: "FLU: function runs",
+    Phase.LEAVING: "DLU: data still leave",
+}
+MOST_LINES: Final = 48
+"""A screen; `--all` and `--format json` show the rest."""
+LEAST_BAR: Final = 16
+_COLUMNS_BESIDE: Final = 62
+"""Characters that the other columns take at most, so that the bars fill the rest of the line."""
+
+
+def draw(timeline: Timeline, width: int, *, everything: bool = False) -> RenderableType:
+    """Return the drawing.
+
+    Args:
+        timeline: The run.
+        width: Characters of a line.
+        everything: Draw all firings, however many.
+    """
+    shown = timeline.firings if everything else timeline.firings[:MOST_LINES]
+    bar_width = max(LEAST_BAR, width - _COLUMNS_BESIDE)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("step", overflow="ellipsis", no_wrap=True, max_width=20)
+    table.add_column(_axis(timeline, bar_width), no_wrap=True, min_width=bar_width)
+    table.add_column("FLU", justify="right", no_wrap=True)
+    table.add_column("in", justify="right", no_wrap=True)
+    table.add_column("out", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for firing in shown:
+        table.add_row(
+            Text(firing.label),
+            bar(firing, timeline, bar_width),
+            "" if firing.function_ms is None else duration(firing.function_ms),
+            paths(firing.bytes_in),
+            paths(firing.bytes_out),
+            _remark(firing),
+        )
+    parts: list[RenderableType] = [_headline(timeline), table]
+    if len(shown) < len(timeline.firings):
+        parts.append(Text(f"… and {len(timeline.firings) - len(shown)} firings more (--all shows them)", "dim"))
+    if timeline.missing:
+        parts.append(Text(f"{len(timeline.missing)} records are not there (yet)", "yellow"))
+    parts += [_legend(), _totals(timeline)]
+    return Group(*parts)
+
+
+def bar(firing: Firing, timeline: Timeline, width: int) -> Text:
+    """Return a firing's phases at the scale of the run; each phase that took time takes a character at least."""
+    begin_ms, length_ms = timeline.begin_ms, max(timeline.end_ms - timeline.begin_ms, 1e-6)
+    cells: list[Phase | None] = [None] * width
+    for span in firing.spans(timeline.end_ms):
+        if span.end_ms <= span.begin_ms and span.phase is not Phase.FUNCTION:
+            continue
+        first = min(width - 1, int((span.begin_ms - begin_ms) / length_ms * width))
+        last = min(width - 1, max(first, int((span.end_ms - begin_ms) / length_ms * width - 1e-9)))
+        for cell in range(first, last + 1):
+            # A later phase must not hide that the function ran in this cell.
+            if cells[cell] is not Phase.FUNCTION:
+                cells[cell] = span.phase
+    text = Text()
+    for phase in cells:
+        text.append(*(LOOK[phase] if phase else (" ", "")))
+    return text
+
+
+def duration(length_ms: float) -> str:
+    """Return a time with the unit that fits it."""
+    if length_ms < 10:
+        return f"{length_ms:.2f} ms"
+    return f"{length_ms:.0f} ms" if length_ms < 10_000 else f"{length_ms / 1000:.1f} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes with the unit that fits it."""
+    if count < 1024:
+        return f"{count} B"
+    power = min(3, (count.bit_length() - 1) // 10)
+    return f"{count / 1024**power:.1f} {'KMG'[power - 1]}iB"
+
+
+def paths(sizes: Mapping[str, int]) -> str:
+    """Return bytes by the path they took: `12.0 KiB memory`, for several paths joined by `+`."""
+    return " + ".join(f"{size(count)} {path}" for path, count in sizes.items() if count) or "–"
+
+
+def _axis(timeline: Timeline, width: int) -> Text:
+    text = duration(timeline.end_ms - timeline.begin_ms)
+    return Text("0" + text.rjust(width - 1))
+
+
+def _headline(timeline: Timeline) -> Text:
+    good = timeline.status in ("success", "running")
+    ended_ms = timeline.ended_ms
+    took = f" in {duration(ended_ms - timeline.accepted_ms)}" if ended_ms is not None else ""
+    count = len(timeline.firings)
+    return Text.assemble(
+        (timeline.name, "bold"),
+        f" {timeline.activation_id}  ",
+        (timeline.status, "green" if good else "red"),
+        f"{took}, {count} firing{'' if count == 1 else 's'}",
+    )
+
+
+def _remark(firing: Firing) -> Text:
+    if firing.status not in ("success", "running"):
+        return Text(firing.status, "red")
+    return Text(firing.warmth, "dim" if firing.warmth == "warm" else "magenta")
+
+
+def _legend() -> Text:
+    text = Text()
+    for phase, (character, style) in LOOK.items():
+        text.append(character, style)
+        text.append(f" {LEGEND[phase]}   ", "dim")
+    return text
+
+
+def _totals(timeline: Timeline) -> Text:
+    return Text(f"in {paths(timeline.bytes_in)}   out {paths(timeline.bytes_out)}", "dim")

@@ -1,0 +1,113 @@
+"""`dataflower trace ID`: the time line of a run, function and data logic of each firing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from controller_ext.cli.options import Subparsers, add_endpoint, add_parser, endpoint
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from controller_ext.cli.client import Client
+    from controller_ext.cli.timeline import Timeline
+
+FOLLOW_S: Final = 3600.0
+"""No run of one hour is followed further; ask again then."""
+REFRESH_S: Final = 0.3
+
+_EXAMPLES: Final = """\
+  dataflower trace 5f0d3c…              draw a run that has ended
+  dataflower trace --follow 5f0d3c…     draw it while it runs, until it ends
+  dataflower trace --format json ID | jq '.firings[] | {step, tag, started}'
+
+Each line is one firing of a step. FLU is the function logic unit, which runs your code; DLU the data logic unit, which
+sends what it produced. `in` and `out` are bytes by the path they took: inline in a frame, in memory, or on disk.
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = add_parser(
+        subparsers,
+        "trace",
+        summary="draw the time line of a run",
+        description="Draw when each firing of a run waited, ran and sent its data.",
+        examples=_EXAMPLES,
+    )
+    parser.add_argument("id", metavar="ID", help="activation id of the run")
+    parser.add_argument("--format", choices=("terminal", "json"), default="terminal")
+    parser.add_argument("--follow", action="store_true", help="go on until the run has ended")
+    parser.add_argument("--all", action="store_true", help="draw all firings, however many")
+    add_endpoint(parser)
+    parser.set_defaults(handler=handle)
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Draw one run."""
+    from rich.console import Console
+
+    from controller_ext.cli.client import Client
+
+    console = Console()
+    with Client(endpoint(arguments)) as client:
+        timeline = load(client, arguments.id)
+        if arguments.follow and (timeline is None or timeline.ended_ms is None):
+            timeline = _follow(client, console, arguments.id, arguments.format == "terminal")
+    if timeline is None:
+        sys.stderr.write(
+            f"dataflower: there is no record of run {arguments.id} (yet).\n"
+            "While it runs, watch it with --follow; `wsk activation list` shows which runs there are.\n"
+        )
+        return 1
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(timeline.to_json(), indent=2) + "\n")
+    else:
+        show(console, timeline, everything=arguments.all)
+    return 0
+
+
+def load(client: Client, activation_id: str) -> Timeline | None:
+    """Return the time line of a run as far as the server knows it; None: it has no record yet."""
+    from controller_ext.cli.timeline import firing_ids, from_records
+
+    run = client.activation(activation_id)
+    if run is None:
+        return None
+    ids = firing_ids(run)
+    records = [run] if ids == (activation_id,) else [client.activation(one) for one in ids]
+    return from_records(run, [record for record in records if record is not None])
+
+
+def show(console: Console, timeline: Timeline, *, everything: bool = False) -> None:
+    """Draw a run."""
+    from controller_ext.cli.timeline_view import draw
+
+    console.print(draw(timeline, console.width, everything=everything))
+
+
+def _follow(client: Client, console: Console, activation_id: str, draw_it: bool) -> Timeline | None:
+    from rich.live import Live
+    from rich.text import Text
+
+    from controller_ext.cli.timeline_view import draw
+
+    deadline = time.monotonic() + FOLLOW_S
+    pause = threading.Event()
+    waiting = Text(f"run {activation_id} has not ended yet …", "dim")
+    with Live(waiting, console=console, transient=True, auto_refresh=False) as live:
+        timeline = load(client, activation_id)
+        while timeline is None or timeline.ended_ms is None:
+            if time.monotonic() > deadline:
+                break
+            if draw_it and timeline is not None:
+                live.update(draw(timeline, console.width), refresh=True)
+            # REST cannot tell us when something changes; the wait is cut short by Ctrl-C alone.
+            pause.wait(REFRESH_S)
+            timeline = load(client, activation_id)
+    return timeline

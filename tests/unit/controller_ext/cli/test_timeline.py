@@ -1,0 +1,99 @@
+import json
+
+from controller_ext.cli.timeline import Firing, Phase, from_records
+from tests.support.activations import a_firing, a_record, a_run
+
+
+def test_the_phases_of_a_firing_follow_each_other_without_gaps():
+    firing = from_records(a_run(), [a_firing(1)]).firings[0]
+
+    spans = firing.spans(now_ms=2000)
+
+    assert [span.phase for span in spans] == list(Phase)
+    assert [(span.begin_ms, span.end_ms) for span in spans] == [
+        (1000, 1001), (1001, 1002), (1002, 1008), (1008, 1010),
+    ]  # fmt: skip
+
+
+def test_a_running_function_lasts_until_now():
+    firing = Firing(activation_id="1", step="count", status="running", matched_ms=5, started_ms=6)
+
+    assert firing.spans(now_ms=9)[-1].end_ms == 9
+    assert firing.spans(now_ms=9)[-1].phase is Phase.FUNCTION
+    assert firing.function_ms is None
+
+
+def test_a_firing_that_ended_without_starting_shows_no_phase_it_did_not_have():
+    firing = Firing(activation_id="1", step="count", status="whisk internal error", queued_ms=5, matched_ms=7)
+
+    assert [span.phase for span in firing.spans(now_ms=9)] == [Phase.INPUTS]
+
+
+def test_firings_stand_in_the_order_of_their_start():
+    late, early = a_firing(1, started=1007.0), a_firing(2, started=1003.0, step="start")
+
+    timeline = from_records(a_run(late, early), [late, early])
+
+    assert [firing.step for firing in timeline.firings] == ["start", "count"]
+
+
+def test_bytes_are_added_up_by_path():
+    one = a_firing(1, "count", **{"in": {"inline": 1, "memory": 10}})
+    two = a_firing(2, "count", **{"in": {"memory": 20, "disk": 5}})
+
+    timeline = from_records(a_run(one, two), [one, two])
+
+    assert timeline.bytes_in == {"inline": 1, "memory": 30, "disk": 5}
+
+
+def test_records_that_are_not_there_yet_are_named():
+    one, two = a_firing(1), a_firing(2)
+
+    timeline = from_records(a_run(one, two), [one])
+
+    assert timeline.missing == (two["activationId"],)
+
+
+def test_data_that_leave_after_the_end_of_the_run_belong_to_the_drawing():
+    one = a_firing(1, drained=1900.0)
+
+    timeline = from_records(a_run(one), [one])
+
+    assert (timeline.begin_ms, timeline.end_ms) == (1000.0, 1900.0)
+
+
+def test_a_firing_of_stock_control_flow_is_drawn_by_its_record():
+    record = a_record("1" * 32, "hello", [{"key": "waitTime", "value": 7}])
+
+    firing = from_records(a_run(record), [record]).firings[0]
+
+    assert (firing.step, firing.matched_ms, firing.started_ms, firing.returned_ms) == ("hello", 993, 1000, 1020)
+    assert firing.warmth == "warm"
+
+
+def test_a_plain_action_is_its_own_only_firing():
+    record = a_record("1" * 32, "hello", [{"key": "kind", "value": "python:3.11"}])
+
+    timeline = from_records(record, [record])
+
+    assert timeline.missing == ()
+    assert [firing.label for firing in timeline.firings] == ["hello"]
+
+
+def test_a_label_names_item_and_repeated_attempt():
+    firing = from_records(a_run(), [a_firing(1, tag=[3, 0], attempt=2)]).firings[0]
+
+    assert firing.label == "count[3,0] #2"
+
+
+def test_the_json_form_holds_every_instant():
+    one = a_firing(1, tag=[4])
+
+    document = json.loads(json.dumps(from_records(a_run(one), [one]).to_json()))
+
+    assert document["ended"] == 1020
+    assert document["firings"][0] == {
+        "activationId": one["activationId"], "step": "count", "tag": [4], "attempt": 1, "status": "success",
+        "warmth": "warm", "container": "c1", "queued": 1000, "matched": 1001, "started": 1002, "returned": 1008,
+        "drained": 1010, "in": {"inline": 100}, "out": {"memory": 2048},
+    }  # fmt: skip

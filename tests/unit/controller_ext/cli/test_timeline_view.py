@@ -1,0 +1,64 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from controller_ext.cli.timeline import from_records
+from controller_ext.cli.timeline_view import MOST_LINES, bar, draw, duration, paths, size
+from tests.support.activations import a_firing, a_run
+
+
+def drawn(timeline, **options) -> str:
+    page = io.StringIO()
+    Console(width=120, file=page).print(draw(timeline, 120, **options))
+    return page.getvalue()
+
+
+def test_a_bar_shows_each_phase_at_its_time():
+    firing = a_firing(1, queued=1000.0, matched=1005.0, started=1010.0, returned=1015.0, drained=1020.0)
+    timeline = from_records(a_run(firing), [firing])
+
+    assert bar(timeline.firings[0], timeline, 20).plain == "·····░░░░░█████▒▒▒▒▒"
+
+
+def test_a_function_too_short_for_the_scale_still_takes_a_character():
+    firing = a_firing(1, queued=1000.0, matched=1000.0, started=1010.0, returned=1010.001, drained=1010.001)
+    timeline = from_records(a_run(firing), [firing])
+
+    assert bar(timeline.firings[0], timeline, 20).plain.count("█") == 1
+
+
+def test_the_drawing_names_run_steps_and_bytes():
+    firing = a_firing(1, tag=[7])
+
+    text = drawn(from_records(a_run(firing), [firing]))
+
+    assert "wordcount ffffffff" in text
+    assert "success in 20 ms, 1 firing" in text
+    assert "count[7]" in text
+    assert "2.0 KiB memory" in text
+
+
+def test_a_large_run_is_cut_unless_everything_is_asked_for():
+    firings = [a_firing(number, tag=[number]) for number in range(MOST_LINES + 5)]
+    timeline = from_records(a_run(*firings), firings)
+
+    assert "and 5 firings more" in drawn(timeline)
+    assert "firings more" not in drawn(timeline, everything=True)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 << 20, "5.0 MiB"), (5 << 40, "5120.0 GiB")]
+)
+def test_a_size_has_the_unit_that_fits(count, text):
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("length", "text"), [(0.5, "0.50 ms"), (12, "12 ms"), (12_340, "12.3 s")])
+def test_a_duration_has_the_unit_that_fits(length, text):
+    assert duration(length) == text
+
+
+def test_paths_without_bytes_are_left_out():
+    assert paths({"inline": 3, "memory": 0}) == "3 B inline"
+    assert paths({}) == "–"

@@ -1,7 +1,7 @@
 """Reads the command line and hands over to one subcommand's module.
 
-A subcommand is a module of this package with two functions: `register(subparsers)`, which adds its parser and sets the
-parser's default `handler`, and that handler, `(argparse.Namespace) -> int`, whose value is the exit code. Modules import
+A subcommand is a module of this package with two functions: `register(subparsers)`, which adds its parser and sets
+its default `handler`, and that handler, `(argparse.Namespace) -> int`, whose value is the exit code. Modules import
 what they need inside the handler: `--help` and short commands must not pay for the server's libraries.
 """
 

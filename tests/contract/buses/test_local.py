@@ -1,0 +1,105 @@
+"""What only the local bus does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from action_runtime.wire.codec import encode
+from action_runtime.wire.frames import FrameKind
+from invoker_ext.bus import BusUnavailable, Message
+from invoker_ext.buses.local import LocalBus
+from invoker_ext.buses.local_hub import LocalHub
+from invoker_ext.door.hello import Role
+from tests.support.waiting import until
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[tuple[LocalHub, Path]]:
+    with tempfile.TemporaryDirectory(prefix="df-bus-") as folder:
+        hub = LocalHub()
+        path = Path(folder) / "bus.sock"
+        await hub.start(path, "right")
+        yield hub, path
+        await hub.close()
+
+
+async def test_a_wrong_token_is_refused(hub: tuple[LocalHub, Path]):
+    bus = LocalBus(hub[1], token="wrong", role=Role.INVOKER)
+    with pytest.raises(BusUnavailable):
+        await bus.start(within_s=0.2)
+
+
+async def test_the_socket_is_closed_to_others(hub: tuple[LocalHub, Path]):
+    assert hub[1].stat().st_mode & 0o777 == 0o600
+
+
+async def test_garbage_ends_the_connection_and_nothing_else(hub: tuple[LocalHub, Path]):
+    import asyncio
+
+    reader, writer = await asyncio.open_unix_connection(str(hub[1]))
+    writer.write(b"\xff" * 64)
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    bus = LocalBus(hub[1], token="right", role=Role.INVOKER)
+    await bus.start(within_s=2.0)
+    await bus.close()
+
+
+async def test_a_frame_that_is_not_for_the_bus_ends_the_connection(hub: tuple[LocalHub, Path]):
+    import asyncio
+
+    from invoker_ext.door.hello import call_hello
+
+    reader, writer = await asyncio.open_unix_connection(str(hub[1]))
+    writer.write(call_hello(Role.TOOL, "right") + encode(FrameKind.PUBLISH, {"t": 3}))
+    while await reader.read(4096):
+        pass
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_the_process_of_the_hub_publishes_and_consumes_without_a_socket(hub: tuple[LocalHub, Path]):
+    endpoint = hub[0].endpoint
+    got: list[Message] = []
+    kept: list[Exception | None] = []
+    endpoint.publish("t", Message(b"x"), kept.append)
+    endpoint.subscribe("t", got.append)
+    endpoint.commit("t", got[0].offset)
+    assert kept == [None]
+
+
+async def test_an_undelivered_message_can_be_taken_back(hub: tuple[LocalHub, Path]):
+    endpoint = hub[0].endpoint
+    got: list[Message] = []
+    entry = endpoint.post("t", Message(b"x"))
+    assert entry is not None
+    assert endpoint.withdraw("t", entry)
+    endpoint.subscribe("t", got.append)
+    assert got == []
+
+
+async def test_a_delivered_message_cannot_be_taken_back(hub: tuple[LocalHub, Path]):
+    endpoint = hub[0].endpoint
+    endpoint.subscribe("t", lambda _: None)
+    entry = endpoint.post("t", Message(b"x"))
+    assert entry is not None
+    assert not endpoint.withdraw("t", entry)
+
+
+async def test_what_is_published_before_the_hub_is_there_arrives(hub: tuple[LocalHub, Path]):
+    await hub[0].close()
+    bus = LocalBus(hub[1], token="right", role=Role.INVOKER)
+    bus.publish("t", Message(b"early"))
+    late = LocalHub()
+    await late.start(hub[1], "right")
+    got: list[Message] = []
+    late.endpoint.subscribe("t", got.append)
+    await bus.start(within_s=2.0)
+    await until(lambda: got)
+    await bus.close()
+    await late.close()

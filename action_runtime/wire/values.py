@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
 
 from action_runtime.wire.errors import ProtocolViolation
+
+TYPE_CHECKING = False  # `typing` and `dataclasses` would cost 10 ms of each cold start
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 WHOLE: Final = ""
 """Name of the output that is the whole result object, and of the input that is all parameters."""
@@ -24,9 +26,8 @@ class Media(Enum):
     ARRAY = "array"
 
 
-@dataclass(slots=True, frozen=True)
 class Head:
-    """Describes the bytes of one value.
+    """Describes the bytes of one value. Immutable by agreement; compares and hashes by value.
 
     Attributes:
         media: What the bytes are.
@@ -35,10 +36,30 @@ class Head:
         dtype: Item format, NumPy's `dtype.str` (`<f8`); arrays only.
     """
 
-    media: Media
-    size_bytes: int
-    shape: tuple[int, ...] | None = None
-    dtype: str | None = None
+    __match_args__ = ("media", "size_bytes", "shape", "dtype")
+    __slots__ = ("dtype", "media", "shape", "size_bytes")
+
+    def __init__(
+        self, media: Media, size_bytes: int, shape: tuple[int, ...] | None = None, dtype: str | None = None
+    ) -> None:
+        self.media = media
+        self.size_bytes = size_bytes
+        self.shape = shape
+        self.dtype = dtype
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Head):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"Head({self.media!r}, {self.size_bytes!r}, shape={self.shape!r}, dtype={self.dtype!r})"
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.media, self.size_bytes, self.shape, self.dtype)
 
     def to_meta(self) -> dict[str, Any]:
         """Return the wire form: `{"t", "n"[, "shape", "dtype"]}`."""

@@ -30,7 +30,7 @@ class FramedProtocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self.paused = False
         """The peer reads more slowly than we write; `on_resumed` says when that is over."""
 
@@ -53,15 +53,15 @@ class FramedProtocol(asyncio.Protocol):
         """True until the connection is gone or closing."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, *parts: bytes) -> None:
+    def send(self, *parts: bytes | memoryview) -> None:
         """Queue bytes of whole frames, uncopied; dropped if the connection is gone."""
         if not self._out:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._out.extend(parts)
 
     def close(self) -> None:
         """Send what is queued, then disconnect."""
-        self._flush()
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -98,11 +98,13 @@ class FramedProtocol(asyncio.Protocol):
         self._out.clear()
         self.on_lost()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is queued now, not at the end of the loop's turn."""
         out = self._out
         if out and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(out)
-        self._out = []
+        if out:
+            self._out = []
 
 
 class AdmittedProtocol(FramedProtocol):

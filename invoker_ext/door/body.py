@@ -1,0 +1,71 @@
+"""The bytes that an answer of the peer door carries beside its fields."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from abc import ABC, abstractmethod
+
+
+class Body(ABC):
+    """Readable at any offset, so that a pull can be resumed; closed by the door when the answer is over."""
+
+    size_bytes: int
+    """Of the whole, whatever part is asked for."""
+
+    @abstractmethod
+    async def read(self, offset: int, count: int) -> bytes | memoryview:
+        """Return `count` bytes from `offset` on.
+
+        Raises:
+            OSError: The bytes cannot be read.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the bytes; idempotent."""
+
+
+class BytesBody(Body):
+    """Bytes in memory; no copy before the socket."""
+
+    def __init__(self, content: bytes | memoryview) -> None:
+        self._view = memoryview(content)
+        self.size_bytes = len(self._view)
+
+    async def read(self, offset: int, count: int) -> memoryview:
+        """See `Body.read`."""
+        return self._view[offset : offset + count]
+
+    def close(self) -> None:
+        """See `Body.close`; the socket may still hold a view."""
+        self._view = memoryview(b"")
+
+
+class FileBody(Body):
+    """A range of a file or of a sealed segment."""
+
+    def __init__(self, descriptor: int, offset: int, size_bytes: int) -> None:
+        """Take over a descriptor.
+
+        Args:
+            descriptor: Readable; owned, closed with the body.
+            offset: Where the range begins.
+            size_bytes: Of the range.
+        """
+        self._descriptor = descriptor
+        self._offset = offset
+        self.size_bytes = size_bytes
+
+    async def read(self, offset: int, count: int) -> bytes:
+        """See `Body.read`; the disk is waited for in a thread. Copies once."""
+        content = await asyncio.to_thread(os.pread, self._descriptor, count, self._offset + offset)
+        if len(content) < count:
+            raise OSError("the file is shorter than it was")
+        return content
+
+    def close(self) -> None:
+        """See `Body.close`."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

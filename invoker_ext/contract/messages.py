@@ -211,11 +211,13 @@ class Completion:
         transid: Of the message, verbatim.
         activation: Its record (no logs for a plain action).
         large: The result is not in the record: `(door, name, bytes)` at which to pull it.
+        controller: Who waits.
     """
 
     transid: list[Any]
     activation: Activation
     large: tuple[str, str, int] | None = None
+    controller: str = "0"
 
     def encode(self, instance: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return headers `{"id", "status", "at", "n"[, "large"]}` and the stock CombinedCompletionAndResultMessage.

@@ -1,0 +1,181 @@
+"""Actions and graphs that runs name, fetched once and kept: an outage of the store stops no run (DESIGN §8)."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from action_runtime.wire.errors import Blame, DataflowError
+from invoker_ext.contract.graph import (
+    RUN,
+    WHOLE,
+    ActionCall,
+    Edge,
+    EdgeKind,
+    Graph,
+    GraphKind,
+    Input,
+    Source,
+    Step,
+)
+from invoker_ext.store import EntityStore
+
+CACHE_BYTES: Final = 256 * 1024 * 1024
+"""Bound of the code kept; a stock action may hold 48 MB."""
+
+
+class ActionGone(DataflowError):
+    """The action was deleted between the acceptance of the run and its turn."""
+
+    code = "action-gone"
+    blame = Blame.APPLICATION
+
+    def __init__(self) -> None:
+        super().__init__("Action could not be found or may have been deleted.")
+
+
+class GraphGone(DataflowError):
+    """The store has no graph of this digest: it was written by another controller's store, or lost."""
+
+    code = "graph-gone"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"The graph {digest[:12]} of this run is not in the store; deploy the workflow again.")
+
+
+@dataclass(slots=True, frozen=True)
+class ActionDoc:
+    """What executing an action needs.
+
+    Attributes:
+        call: For a plain action: limits, kind and version; its parameters are merged by the controller already.
+        code: The stored `exec` object.
+        passes_key: The API key goes to the container (`provide-api-key` is truthy or missing).
+        limits: As stored.
+        graph: Of one step: what a plain invocation of the action runs.
+    """
+
+    call: ActionCall
+    code: Mapping[str, Any]
+    passes_key: bool
+    limits: Mapping[str, int]
+    graph: Graph
+
+
+class Actions:
+    """Cache before the entity store. Documents and graphs of one revision never change, so nothing is ever stale."""
+
+    def __init__(self, store: EntityStore) -> None:
+        self._store = store
+        self._docs: OrderedDict[tuple[str, str | None], ActionDoc] = OrderedDict()
+        self._graphs: OrderedDict[str, Graph] = OrderedDict()
+        self._bytes = 0
+
+    def cached(self, name: str, revision: str | None) -> ActionDoc | None:
+        """Return an action if it is here; a revision of None is never here."""
+        return self._docs.get((name, revision)) if revision is not None else None
+
+    def cached_graph(self, digest: str) -> Graph | None:
+        """Return a graph if it is here."""
+        return self._graphs.get(digest)
+
+    def fetch(self, name: str, revision: str | None) -> ActionDoc:
+        """Return an action, from the store if need be; blocks.
+
+        Raises:
+            ActionGone: There is none of this name.
+            StoreUnavailable: The store cannot be reached.
+        """
+        found = self.cached(name, revision)
+        if found is not None:
+            return found
+        document = self._store.get(name)
+        if document is None or document.body.get("entityType", "action") != "action":
+            raise ActionGone
+        doc = _read(name, document.revision, document.body)
+        self._keep((name, document.revision), doc)
+        if revision is not None and revision != document.revision:
+            self._keep((name, revision), doc)  # as stock: a revision that is gone runs the newest one
+        return doc
+
+    def fetch_graph(self, digest: str) -> Graph:
+        """Return a graph and have all its actions here; blocks.
+
+        Raises:
+            GraphGone: The store does not have it.
+            StoreUnavailable: The store cannot be reached.
+        """
+        graph = self._graphs.get(digest)
+        if graph is None:
+            document = self._store.graph(digest)
+            if document is None:
+                raise GraphGone(digest)
+            graph = Graph.from_json(document)
+            self._graphs[digest] = graph
+            while len(self._graphs) > _GRAPHS:
+                self._graphs.popitem(last=False)
+        return graph
+
+    def _keep(self, key: tuple[str, str | None], doc: ActionDoc) -> None:
+        if key in self._docs:
+            return
+        self._docs[key] = doc
+        self._bytes += _size(doc)
+        while self._bytes > CACHE_BYTES and len(self._docs) > 1:
+            self._bytes -= _size(self._docs.popitem(last=False)[1])
+
+
+_GRAPHS: Final = 4096
+
+
+def _size(doc: ActionDoc) -> int:
+    return 2048 + len(doc.code.get("code") or "")
+
+
+def _read(name: str, revision: str, body: Mapping[str, Any]) -> ActionDoc:
+    limits = body["limits"]
+    keyed = {one["key"]: one["value"] for one in body["annotations"]}
+    call = ActionCall(
+        name=name,
+        version=body["version"],
+        revision=revision,
+        kind=body["exec"]["kind"],
+        memory_mb=limits["memory"],
+        timeout_ms=limits["timeout"],
+        logs_mb=limits["logs"],
+        concurrency=limits.get("concurrency", 1),
+    )
+    step = Step(name="action", call=call, inputs=(_whole(RUN),), at_most_once=True)
+    graph = Graph(kind=GraphKind.ACTION, steps=(step,), result=(_whole("action"),))
+    return ActionDoc(call, body["exec"], _truthy(keyed.get("provide-api-key", True)), limits, graph)
+
+
+def _whole(step: str) -> Input:
+    return Input(WHOLE, Edge(kind=EdgeKind.VALUE, source=Source(step)))
+
+
+def _truthy(value: Any) -> bool:  # noqa: ANN401 - any JSON value; an empty list or object counts as true (stock)
+    return (value is not None and value is not False and value != 0 and value != "") or isinstance(value, list | dict)
+
+
+def split_init(parameters: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, str]]:
+    """Take the init parameters out of a JSON object of arguments.
+
+    Returns:
+        The rest as JSON, and the init environment: strings as they are, null empty, the rest compact JSON.
+    """
+    members = json.loads(parameters)
+    if not isinstance(members, dict):
+        return parameters, {}
+    taken = {name: members.pop(name) for name in names if name in members}
+    env = {name: _env_text(value) for name, value in taken.items()}
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode(), env
+
+
+def _env_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

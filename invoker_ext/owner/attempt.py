@@ -1,0 +1,303 @@
+"""One attempt of a firing: hears of its job, tells the machine, and leaves an activation record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from action_runtime.wire.values import WHOLE, Head, Media
+from invoker_ext.containers.job import Failure, Job, Report, Timing, Warmth
+from invoker_ext.contract.graph import ActionCall, GraphKind
+from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.commands import Bound, Dispatch
+from invoker_ext.dataflow.events import Began, Committed, Drained, Event, How, Lost, Outcome, Returned
+from invoker_ext.dataflow.keys import DataKey
+from invoker_ext.owner import outcomes
+from invoker_ext.owner.outcomes import Judgement
+from invoker_ext.owner.values import data_of
+from invoker_ext.sink.datum import Stored
+
+if TYPE_CHECKING:
+    from invoker_ext.owner.run import Run
+
+RECORD_RESULT_BYTES: Final = 16 * 1024
+"""Results of native firings above this stand in their record as size and digest only (DESIGN §8)."""
+_HOW: Final = {how.value: how for how in How}
+_EARLY: Final = frozenset((How.EMIT, How.CHUNK))
+_MISSING_LOGS: Final = "The action did not initialize or run as expected. Log data might be missing."
+
+
+@dataclass(slots=True)
+class Flow:
+    """Bytes by path, for the time line."""
+
+    inline: int = 0
+    memory: int = 0
+
+    def add(self, value: Stored) -> None:
+        """Count a datum."""
+        if value.inline is not None:
+            self.inline += value.size_bytes
+        else:
+            self.memory += value.size_bytes
+
+    def to_json(self) -> dict[str, int]:
+        """Return the form of the `dataflow` annotation."""
+        return {"inline": self.inline, "memory": self.memory}
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """A `containers.job.Listener`.
+
+    Attributes:
+        run: Whose.
+        dispatch: The machine's command: firing, attempt, inputs.
+        activation_id: Of this attempt's record; of the run itself if that is a plain action.
+        passes_on: Data of the attempt reach the machine; false after the run lost interest.
+    """
+
+    run: Run
+    dispatch: Dispatch
+    call: ActionCall
+    activation_id: str
+    matched: float
+    job: Job | None = None
+    came: Flow = field(default_factory=Flow)
+    went: Flow = field(default_factory=Flow)
+    _held: list[tuple[str, int, How, Stored]] = field(default_factory=list)
+    _timing: Timing | None = None
+    _warmth: Warmth | None = None
+    _container: str = ""
+    _returned: float = 0.0
+    _judgement: Judgement | None = None
+    _lines: Sequence[str] = ()
+    _logged: bool = False
+    _drained: float | None = None
+
+    def count_inputs(self, inputs: Sequence[Bound]) -> None:
+        """Account for what goes in."""
+        for bound in inputs:
+            for value in data_of(bound.value):
+                self.came.add(value)
+
+    # -- Listener ------------------------------------------------------------------------------
+
+    def began(self, timing: Timing, warmth: Warmth, container: str) -> None:
+        """See Listener."""
+        self._timing, self._warmth, self._container = timing, warmth, container
+        self.run.began_once()
+        self._post(Began(self.dispatch.firing, self.dispatch.attempt, timing.started))
+
+    def emitted(self, output: str, index: int, how: str, value: Stored) -> None:
+        """See Listener. What was returned is held until RETURNED says that it is no error."""
+        self.went.add(value)
+        kind = _HOW[how]
+        if kind in _EARLY:
+            self._commit(output, index, kind, value)
+        else:
+            self._held.append((output, index, kind, value))
+
+    def returned(self, report: Report, at: float) -> None:
+        """See Listener."""
+        body = report.body
+        whole = next((value for name, _, _, value in self._held if name == WHOLE), None)
+        if body is None and whole is not None and (report.status == "error" or self._bounded):
+            body = whole.read()
+        judgement = outcomes.judge(report, body, bounded=self._bounded)
+        if judgement.outcome is Outcome.SUCCESS:
+            if whole is None and report.body is not None and WHOLE in self.run.wants(self.dispatch.step.name):
+                head = Head(Media.JSON, len(report.body))
+                self._held.append((WHOLE, 0, How.WHOLE, self.run.host.sink.put_bytes(head, report.body)))
+            for held in self._held:
+                self._commit(*held)
+        else:
+            for _, _, _, value in self._held:
+                value.release()
+        self._held = []
+        counts = {name: (_HOW[how], count) for name, (how, count) in report.counts.items()}
+        self._conclude(judgement, counts, at)
+
+    def taken(self, name: str, count: int) -> None:
+        """See Listener; the pool does the crediting."""
+
+    def logs(self, lines: Sequence[str], truncated: bool) -> None:
+        """See Listener."""
+        self._lines = lines
+        self._logged = True
+        if self._judgement is not None and not self._keeps_open:
+            self.record()
+
+    def drained(self, at: float) -> None:
+        """See Listener."""
+        self._drained = at
+        if self._judgement is not None and self._keeps_open:
+            self.record()
+        self._post(Drained(self.dispatch.firing, self.dispatch.attempt, at))
+        self.run.attempt_over(self)
+
+    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401
+        """See Listener."""
+        for _, _, _, value in self._held:
+            value.release()
+        self._held = []
+        firing, attempt = self.dispatch.firing, self.dispatch.attempt
+        already = self._judgement is not None
+        judgement = outcomes.failed(failure, detail, self.timeout_ms)
+        if already:  # died after its function returned: what had not left by then is lost
+            self._post(Lost(firing, attempt, True, at))
+        elif failure in _LOST and (not began or self.run.retries_losses(self.dispatch.step)):
+            self._returned, self._judgement = at, judgement
+            self._post(Lost(firing, attempt, began, at))
+        else:
+            self._conclude(judgement, {}, at)
+            self._post(Drained(firing, attempt, at))
+        if self._timing is None and not already:
+            self._logged = True
+        self._drained = at
+        if self._logged:
+            self.record()
+        self.run.attempt_over(self)
+
+    # -- record --------------------------------------------------------------------------------
+
+    @property
+    def timeout_ms(self) -> int:
+        """The bound of this attempt, milliseconds."""
+        bound_s = self.dispatch.step.timeout_s
+        limit_ms = self.call.timeout_ms
+        return limit_ms if bound_s is None else min(limit_ms, round(bound_s * 1000))
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """What the attempt came to, once it did."""
+        return self._judgement
+
+    @property
+    def _bounded(self) -> bool:
+        return self.run.graph.kind is not GraphKind.DATAFLOW
+
+    @property
+    def _keeps_open(self) -> bool:
+        """Native records show when the outputs had left, so they wait for that; stock's do not."""
+        return self.run.graph.kind is GraphKind.DATAFLOW and self._drained is None
+
+    def _conclude(self, judgement: Judgement, counts: dict[str, tuple[How, int]], at: float) -> None:
+        self._returned, self._judgement = at, judgement
+        error: Stored | None = None
+        if judgement.error is not None:
+            error = self.run.host.sink.put_bytes(Head(Media.JSON, len(judgement.error)), judgement.error)
+        firing, attempt = self.dispatch.firing, self.dispatch.attempt
+        self._post(Returned(firing, attempt, judgement.outcome, counts, error, at))
+
+    def record(self) -> None:
+        """Make the activation record, once."""
+        judgement = self._judgement
+        if judgement is None:
+            return
+        self.run.firing_recorded(self, self._activation(judgement))
+
+    def _activation(self, judgement: Judgement) -> Activation:
+        run, call = self.run, self.call
+        epoch_ms = run.host.clock.epoch_ms
+        timing = self._timing
+        started = timing.started if timing is not None else self._returned
+        init_s = timing.init_s if timing is not None else None
+        start_ms = round(epoch_ms(started) - (init_s or 0.0) * 1000)
+        duration_ms = max(0, round((self._returned - started + (init_s or 0.0)) * 1000))
+        plain = run.graph.kind is GraphKind.ACTION
+        annotations: list[dict[str, Any]] = []
+        cause = run.cause if plain else run.activation_id
+        if cause is not None:
+            annotations.append({"key": "causedBy", "value": "sequence"})
+        annotations += [
+            {"key": "path", "value": call.name},
+            {"key": "waitTime", "value": max(0, round(start_ms - self._waits_since_ms()))},
+            {"key": "kind", "value": call.kind},
+            {"key": "timeout", "value": judgement.timed_out},
+            {"key": "limits", "value": limits_json(call)},
+        ]
+        if init_s is not None:
+            annotations.append({"key": "initTime", "value": round(init_s * 1000)})
+        binding = run.binding if plain else call.binding
+        if binding is not None:
+            annotations.append({"key": "binding", "value": binding})
+        line = self._time_line()
+        native = run.graph.kind is GraphKind.DATAFLOW
+        if native:
+            annotations.append({"key": "dataflow", "value": line})
+        lines = list(self._lines)
+        if judgement.outcome is Outcome.DEVELOPER_ERROR and call.logs_mb > 0:
+            lines.append(run.host.clock.log_line(_MISSING_LOGS, "stderr"))
+        return Activation(
+            activation_id=self.activation_id,
+            namespace=run.user.namespace,
+            name=call.name.rpartition("/")[2],
+            subject=run.user.subject,
+            version=call.version,
+            start_ms=start_ms,
+            end_ms=start_ms + duration_ms,
+            duration_ms=duration_ms,
+            status=judgement.outcome.value,
+            result=_kept_result(judgement) if native else judgement.result,
+            size=judgement.size,
+            annotations=tuple(annotations),
+            logs=tuple(lines),
+            cause=cause,
+            dataflow=None if native else line,
+        )
+
+    def _waits_since_ms(self) -> float:
+        """Of a plain action and of a first step: the arrival of the request; else the match."""
+        run = self.run
+        return run.received_ms if run.graph.kind is GraphKind.ACTION else run.host.clock.epoch_ms(self.matched)
+
+    def _time_line(self) -> dict[str, Any]:
+        epoch_ms = self.run.host.clock.epoch_ms
+        timing = self._timing
+        return {
+            "step": self.dispatch.firing.step,
+            "tag": list(self.dispatch.firing.tag),
+            "attempt": self.dispatch.attempt,
+            "matched": epoch_ms(self.matched),
+            "queued": epoch_ms(timing.queued if timing is not None else self.matched),
+            "started": epoch_ms(timing.started) if timing is not None else None,
+            "returned": epoch_ms(self._returned),
+            "drained": epoch_ms(self._drained) if self._drained is not None else None,
+            "in": self.came.to_json(),
+            "out": self.went.to_json(),
+            "warmth": self._warmth.value if self._warmth is not None else None,
+            "container": self._container,
+        }
+
+    def _commit(self, output: str, index: int, how: How, value: Stored) -> None:
+        firing, attempt = self.dispatch.firing, self.dispatch.attempt
+        key = DataKey(firing.step, firing.tag, output, index)
+        self._post(Committed(key, attempt, how, value, self.run.host.clock.now()))
+
+    def _post(self, event: Event) -> None:
+        self.run.post(event)
+
+
+_LOST: Final = frozenset((Failure.RUN_DIED, Failure.OUT_OF_MEMORY))
+"""Failures of a container, not of the function's logic."""
+
+
+def limits_json(call: ActionCall) -> dict[str, int]:
+    """Return the `limits` annotation of an action's record."""
+    return {
+        "timeout": call.timeout_ms,
+        "memory": call.memory_mb,
+        "logs": call.logs_mb,
+        "concurrency": call.concurrency,
+    }
+
+
+def _kept_result(judgement: Judgement) -> bytes:
+    if len(judgement.result) <= RECORD_RESULT_BYTES:
+        return judgement.result
+    digest = hashlib.sha256(judgement.result).hexdigest()
+    return json.dumps({"$bytes": len(judgement.result), "$digest": f"sha256-{digest}"}).encode()

@@ -1,0 +1,64 @@
+"""What a run needs of its surroundings: the seam between `Run` and `Owner`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from action_runtime.wire.values import Head
+from invoker_ext.containers.job import Containers
+from invoker_ext.contract.records import Activation
+from invoker_ext.owner.actions import Actions
+from invoker_ext.owner.clock import Clock
+from invoker_ext.sink.datum import Stored
+
+if TYPE_CHECKING:
+    from invoker_ext.owner.run import Run
+
+
+class Sink(Protocol):
+    """The part of the sink that the owner uses."""
+
+    def put_bytes(self, head: Head, data: bytes | memoryview) -> Stored:
+        """Hold bytes that the invoker itself made."""
+
+
+class Host(Protocol):
+    """Services of the owner for its runs. Everything on the loop."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its clock."""
+
+    @property
+    def sink(self) -> Sink:
+        """Where data are."""
+
+    @property
+    def containers(self) -> Containers:
+        """The pool."""
+
+    @property
+    def actions(self) -> Actions:
+        """Actions and graphs."""
+
+    def keep(self, records: Sequence[Activation]) -> None:
+        """Journal records and write them to the store, behind the response."""
+
+    def begin(self, run: str) -> None:
+        """Journal, before it happens, that a function begins which must not begin twice."""
+
+    def ended(self, run: Run, record: Activation) -> None:
+        """Journal the end, then tell the controller; of a run that has no parent."""
+
+    def forget(self, run: Run) -> None:
+        """The run holds nothing any more."""
+
+    def adopt(self, run: Run) -> None:
+        """A run started by another one."""
+
+    def later(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
+        """Call back after a delay; returns what cancels it."""
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a coroutine in the owner's task group."""

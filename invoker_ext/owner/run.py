@@ -1,0 +1,499 @@
+"""One run: the shell around its machine. Carries out commands, feeds back events, and makes the run's record.
+
+Nothing here decides about matching, retrying or ending: that is `invoker_ext.dataflow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never, cast
+
+from action_runtime.wire.errors import DataflowError
+from action_runtime.wire.values import WHOLE, Head, Media
+from invoker_ext.containers.job import Job
+from invoker_ext.contract import expressions
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
+from invoker_ext.contract.messages import Identity
+from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.commands import (
+    Bound,
+    Command,
+    Constant,
+    Dispatch,
+    End,
+    Evaluate,
+    Feed,
+    FeedEnd,
+    Release,
+    Retry,
+)
+from invoker_ext.dataflow.events import (
+    Cancelled,
+    Committed,
+    DeadlineReached,
+    Drained,
+    Evaluated,
+    Event,
+    How,
+    Outcome,
+    PlatformFailed,
+    RetryDue,
+    Returned,
+    Started,
+)
+from invoker_ext.dataflow.keys import DataKey, Firing
+from invoker_ext.dataflow.machine import RunMachine
+from invoker_ext.dataflow.plan import Plan
+from invoker_ext.owner.actions import ActionDoc, split_init
+from invoker_ext.owner.attempt import Attempt
+from invoker_ext.owner.host import Host
+from invoker_ext.owner.outcomes import Judgement, error_of
+from invoker_ext.owner.run_record import RunSpec, Tally, run_record
+from invoker_ext.owner.values import data_of, object_json, parameters_of_json, value_json
+from invoker_ext.relay.values import split_json
+from invoker_ext.sink.datum import Stored
+
+_log = logging.getLogger(__name__)
+
+LARGE_BYTES: Final = 1024 * 1024
+"""A result above this is put together in a thread."""
+
+
+class Run:
+    """One run of one graph. Lives on the loop; not re-entrant: events raised by a command wait their turn."""
+
+    def __init__(
+        self,
+        host: Host,
+        spec: RunSpec,
+        graph: Graph,
+        on_end: Callable[[Run, Activation, End], None] | None = None,
+    ) -> None:
+        self.host = host
+        self.spec = spec
+        self.graph = graph
+        self.accepted = host.clock.now()
+        self.result_data: bytes | None = None
+        self._on_end = on_end
+        self._plan = Plan.of(graph)
+        self._machine = RunMachine(graph)
+        self._events: deque[Event] = deque()
+        self._busy = False
+        self._live: dict[Firing, Attempt] = {}
+        self._children: dict[Firing, Run] = {}
+        self._tally = Tally()
+        self._sizes: dict[Firing, int | None] = {}
+        self._record: Activation | None = None
+        self._began = False
+        self._deadline: Callable[[], None] | None = None
+        self._over = False
+
+    # -- what attempts ask -----------------------------------------------------------------------
+
+    @property
+    def activation_id(self) -> str:
+        """Its id."""
+        return self.spec.activation_id
+
+    @property
+    def user(self) -> Identity:
+        """On whose behalf."""
+        return self.spec.user
+
+    @property
+    def binding(self) -> str | None:
+        """Package binding it was named through."""
+        return self.spec.binding
+
+    @property
+    def cause(self) -> str | None:
+        """Enclosing run's activation."""
+        return self.spec.cause
+
+    @property
+    def received_ms(self) -> float:
+        """Epoch milliseconds of the request."""
+        return self.spec.received_ms
+
+    @property
+    def over(self) -> bool:
+        """The record of the run has been made."""
+        return self._record is not None
+
+    @property
+    def firing_ids(self) -> list[str]:
+        """Activation ids of its firings so far, in order of dispatch."""
+        return self._tally.ids
+
+    def live(self) -> list[dict[str, object]]:
+        """Return what runs now: `{"step", "tag", "activationId"}` each."""
+        return [
+            {"step": firing.step, "tag": list(firing.tag), "activationId": attempt.activation_id}
+            for firing, attempt in self._live.items()
+        ]
+
+    def wants(self, step: str) -> Mapping[str, str]:
+        """Outputs of a step that somebody reads; of plain actions and sequences always the whole."""
+        wanted = self._plan.wants.get(step, {})
+        if self.graph.kind is not GraphKind.DATAFLOW and WHOLE not in wanted:
+            return {**wanted, WHOLE: "value"}
+        return wanted
+
+    def retries_losses(self, step: Step) -> bool:
+        """Whether the machine may execute a firing again whose container died in the middle."""
+        return self.graph.kind is GraphKind.DATAFLOW and not step.at_most_once
+
+    def began_once(self) -> None:
+        """Note that a function is about to begin; journalled if it must not begin twice."""
+        if self._began:
+            return
+        self._began = True
+        if self.graph.kind is not GraphKind.DATAFLOW or any(step.at_most_once for step in self.graph.steps):
+            self.host.begin(self.activation_id)
+
+    # -- life --------------------------------------------------------------------------------------
+
+    def start(self, parameters: bytes) -> None:
+        """Begin with a JSON object (or array) of parameters."""
+        values, items = parameters_of_json(parameters, self._plan.run_members)
+        put = self._put_json
+        self.start_with(
+            {name: put(text) for name, text in values.items()},
+            {name: tuple(put(text) for text in texts) for name, texts in items.items()},
+        )
+
+    def start_with(self, values: Mapping[str, Stored], items: Mapping[str, tuple[Stored, ...]]) -> None:
+        """Begin with data; the references are the run's from here on."""
+        if self.graph.timeout_s is not None:
+            self._deadline = self.host.later(
+                self.graph.timeout_s, lambda: self.post(DeadlineReached(self.host.clock.now()))
+            )
+        self.post(Started(values, items, self.host.clock.now()))
+
+    def cancel(self, reason: str) -> None:
+        """End the run and its containers."""
+        self.post(Cancelled(reason, self.host.clock.now()))
+        self._kill_all()
+
+    def fail(self, reason: str) -> None:
+        """End the run because the platform cannot go on with it."""
+        self.post(PlatformFailed(reason, self.host.clock.now()))
+        self._kill_all()
+
+    def post(self, event: Event) -> None:
+        """Tell the machine and carry out what it wants."""
+        self._events.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._events:
+                for command in self._machine.handle(self._events.popleft()):
+                    self._execute(command)
+        except Exception as error:  # noqa: BLE001 - the engine's supervisor: a bug must end one run, not the host
+            _log.exception("run broken", extra={"run": self.activation_id, "error": str(error)})
+            self._broken(error)
+        finally:
+            self._busy = False
+        self._maybe_forget()
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def _execute(self, command: Command) -> None:
+        match command:
+            case Dispatch():
+                self._dispatch(command)
+            case Feed():
+                self._feed(command)
+            case FeedEnd():
+                self._feed_end(command)
+            case Evaluate():
+                self._evaluate(command)
+            case Retry():
+                self._retry(command)
+            case Release():
+                for datum in command.data:
+                    cast("Stored", datum).release()
+            case End():
+                self._end(command)
+            case _:
+                assert_never(command)
+
+    def _dispatch(self, command: Dispatch) -> None:
+        call = command.step.call
+        match call:
+            case ActionCall():
+                self._call_action(command, call)
+            case WorkflowCall():
+                self._call_workflow(command, call)
+            case Fault():
+                self._fault(command, error_of(call.error, Outcome(call.status)))
+            case _:
+                assert_never(call)
+
+    def _call_action(self, command: Dispatch, call: ActionCall) -> None:
+        doc = self.host.actions.cached(call.name, call.revision)
+        if doc is not None:
+            self._submit(command, call, doc)
+            return
+        self.host.spawn(self._fetch_and_submit(command, call), f"fetch {call.name}")
+
+    async def _fetch_and_submit(self, command: Dispatch, call: ActionCall) -> None:
+        try:
+            doc = await asyncio.to_thread(self.host.actions.fetch, call.name, call.revision)
+        except DataflowError as error:
+            blame = error.blame.value
+            status = Outcome(blame) if blame > 0 else Outcome.PLATFORM_ERROR
+            text = str(error) if status is Outcome.APPLICATION_ERROR else "Action could not be fetched."
+            self._fault(command, error_of(text, status))
+            return
+        self._submit(command, call, doc)
+
+    def _submit(self, command: Dispatch, call: ActionCall, doc: ActionDoc) -> None:
+        now = self.host.clock.now()
+        plain = self.graph.kind is GraphKind.ACTION
+        activation_id = self.activation_id if plain and command.attempt == 1 else os.urandom(16).hex()
+        attempt = Attempt(self, command, call, activation_id, now)
+        attempt.count_inputs(command.inputs)
+        inputs, init_env = self._arguments(command, call)
+        attempt.job = Job(
+            call=call,
+            code=doc.code,
+            user=self.user,
+            activation_id=activation_id,
+            env=self._environment(call, doc, activation_id),
+            init_env=init_env,
+            inputs=inputs,
+            wants=self.wants(command.step.name),
+            plain=self.graph.kind is not GraphKind.DATAFLOW,
+            timeout_s=attempt.timeout_ms / 1000,
+            run=self.activation_id,
+            listener=attempt,
+            queued=now,
+        )
+        self._live[command.firing] = attempt
+        if not plain:
+            self._tally.ids.append(activation_id)
+        self._tally.memory_mb = max(self._tally.memory_mb, call.memory_mb)
+        self.host.containers.submit(attempt.job)
+
+    def _arguments(self, command: Dispatch, call: ActionCall) -> tuple[list[Bound], dict[str, str]]:
+        """Put the action's own parameters under the inputs, and take those for init out."""
+        inputs = list(command.inputs)
+        init_env: dict[str, str] = {}
+        names = call.init_names or self.spec.init_args
+        if names and self.graph.kind is GraphKind.ACTION:
+            text, init_env = split_init(value_json(inputs[0].value), names)
+            return [Bound(WHOLE, Constant(text.decode()))], init_env
+        if call.parameters != "{}":
+            text_own = call.parameters
+            if names:
+                rest, init_env = split_init(call.parameters.encode(), names)
+                text_own = rest.decode()
+            inputs.insert(0, Bound(WHOLE, Constant(text_own)))
+        return inputs, init_env
+
+    def _environment(self, call: ActionCall, doc: ActionDoc, activation_id: str) -> dict[str, str]:
+        env = {
+            "namespace": self.user.namespace,
+            "action_name": "/" + call.name,
+            "action_version": call.version,
+            "activation_id": activation_id,
+            "transaction_id": str(self.spec.transid[0]),
+        }
+        if doc.passes_key:
+            env["api_key"] = self.user.api_key
+        return env
+
+    def _call_workflow(self, command: Dispatch, call: WorkflowCall) -> None:
+        spec = RunSpec(
+            activation_id=os.urandom(16).hex(),
+            path=call.name,
+            version=call.version,
+            binding=None,
+            user=self.user,
+            transid=self.spec.transid,
+            controller=self.spec.controller,
+            received_ms=self.host.clock.epoch_ms(self.host.clock.now()),
+            cause=self.activation_id,
+            topmost=False,
+            limits=self.spec.limits,
+        )
+        child = Run(self.host, spec, call.graph, on_end=lambda run, record, end: self._child_ended(command, run, end))
+        child._began = self._began  # journalled for the whole family under the topmost run
+        child.began_once = self.began_once  # type: ignore[method-assign]
+        self._tally.ids.append(spec.activation_id)
+        self._children[command.firing] = child
+        self.host.adopt(child)
+        child.start(object_json(command.inputs))
+
+    def _child_ended(self, command: Dispatch, child: Run, end: End) -> None:
+        firing, attempt, now = command.firing, command.attempt, self.host.clock.now()
+        self._children.pop(firing, None)
+        record = child.record
+        self._tally.duration_ms += record.duration_ms or 0
+        self._tally.memory_mb = max(self._tally.memory_mb, child.memory_mb)
+        counts: dict[str, tuple[How, int]] = {}
+        error: Stored | None = None
+        result = child.result_data or b"{}"
+        if end.outcome is Outcome.SUCCESS:
+            wanted = self.wants(command.step.name)
+            if WHOLE in wanted:
+                self.post(Committed(DataKey(*firing, WHOLE), attempt, How.WHOLE, self._put_json(result), now))
+            named = {name: how for name, how in wanted.items() if name != WHOLE}
+            for output, index, how, head, data in split_json(result, named) if named else ():
+                kind = How(how)
+                counts[output] = (kind, index + 1)
+                self.post(
+                    Committed(DataKey(*firing, output, index), attempt, kind, self.host.sink.put_bytes(head, data), now)
+                )
+        else:
+            try:
+                text = json.dumps(json.loads(result)["error"], ensure_ascii=False).encode()
+            except (ValueError, KeyError, TypeError):
+                text = b'"The workflow failed."'
+            error = self._put_json(text)
+        self.post(Returned(firing, attempt, end.outcome, counts, error, now))
+        self.post(Drained(firing, attempt, now))
+
+    def _fault(self, command: Dispatch, judgement: Judgement) -> None:
+        now = self.host.clock.now()
+        error = self._put_json(judgement.error or b"null")
+        self.post(Returned(command.firing, command.attempt, judgement.outcome, {}, error, now))
+        self.post(Drained(command.firing, command.attempt, now))
+
+    def _feed(self, command: Feed) -> None:
+        attempt = self._live.get(command.firing)
+        if attempt is not None and attempt.job is not None:
+            attempt.came.add(cast("Stored", command.datum))
+            self.host.containers.feed(attempt.job, command.name, cast("Stored", command.datum))
+
+    def _feed_end(self, command: FeedEnd) -> None:
+        attempt = self._live.get(command.firing)
+        if attempt is not None and attempt.job is not None:
+            self.host.containers.feed_end(attempt.job, command.name, command.error)
+
+    def _evaluate(self, command: Evaluate) -> None:
+        now = self.host.clock.now()
+        try:
+            holds = expressions.evaluate(command.condition, json.loads(value_json(command.value)))
+            self._events.append(Evaluated(command.ticket, holds, None, now))
+        except (DataflowError, ValueError, OSError) as error:
+            self._events.append(Evaluated(command.ticket, False, str(error), now))
+
+    def _retry(self, command: Retry) -> None:
+        event = RetryDue(command.firing, command.attempt, 0.0)
+        self.host.later(command.delay_s, lambda: self.post(event))
+
+    # -- end ---------------------------------------------------------------------------------------
+
+    def _end(self, end: End) -> None:
+        if self._deadline is not None:
+            self._deadline()
+        size = sum(value.size_bytes for bound in end.result for value in data_of(bound.value))
+        if size > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
+            self.host.spawn(self._end_large(end), f"result of {self.activation_id}")
+        else:
+            self._conclude(end, self._result_of(end))
+
+    async def _end_large(self, end: End) -> None:
+        self._conclude(end, await asyncio.to_thread(self._result_of, end))
+        self._maybe_forget()
+
+    def _result_of(self, end: End) -> Judgement:
+        try:
+            if end.outcome is Outcome.SUCCESS:
+                result = object_json(end.result)
+                return Judgement(end.outcome, result, None, len(result.decode(errors="replace")) + 1)
+            if isinstance(end.error, str):
+                return error_of(end.error, end.outcome)
+            text = cast("Stored", end.error).read() if end.error is not None else b"null"
+            size = self._sizes.get(end.failed) if end.failed is not None else None
+            return Judgement(end.outcome, b'{"error":' + text + b"}", text, size)
+        except OSError as error:
+            return error_of(f"The result cannot be read back from the spill disk: {error}", Outcome.PLATFORM_ERROR)
+
+    def _conclude(self, end: End, judgement: Judgement) -> None:
+        for bound in end.result:
+            for value in data_of(bound.value):
+                value.release()
+        if end.error is not None and not isinstance(end.error, str):
+            cast("Stored", end.error).release()
+        self.result_data = judgement.result
+        if self.graph.kind is GraphKind.ACTION and (self._live or self._record is not None):
+            return  # the record of its only firing is the run's
+        self._make_record(end, judgement)
+
+    def _make_record(self, end: End, judgement: Judgement) -> None:
+        epoch_ms = self.host.clock.epoch_ms
+        ended_ms = epoch_ms(self.host.clock.now())
+        self._record = run_record(self.spec, self.graph.kind, judgement, self._tally, epoch_ms(self.accepted), ended_ms)
+        self.host.keep([self._record])
+        if self._on_end is not None:
+            self._on_end(self, self._record, end)
+        else:
+            self.host.ended(self, self._record)
+
+    # -- records -----------------------------------------------------------------------------------
+
+    @property
+    def record(self) -> Activation:
+        """The run's record, once it is over."""
+        if self._record is None:
+            raise RuntimeError("the run is not over")
+        return self._record
+
+    @property
+    def memory_mb(self) -> int:
+        """Largest memory limit among the actions executed."""
+        return self._tally.memory_mb
+
+    def firing_recorded(self, attempt: Attempt, record: Activation) -> None:
+        """Take the record of an attempt; of a plain action it is the run's."""
+        self._tally.duration_ms += record.duration_ms or 0
+        self._tally.bytes_in += attempt.came.inline + attempt.came.memory
+        self._tally.bytes_out += attempt.went.inline + attempt.went.memory
+        if record.status:
+            self._sizes[attempt.dispatch.firing] = record.size
+        self.host.keep([record])
+        if self.graph.kind is GraphKind.ACTION and self._record is None:
+            self._record = record
+            self.host.ended(self, record)
+
+    def attempt_over(self, attempt: Attempt) -> None:
+        """Let go of an attempt that will say no more."""
+        if self._live.get(attempt.dispatch.firing) is attempt:
+            del self._live[attempt.dispatch.firing]
+        self._maybe_forget()
+
+    # -- odds and ends -----------------------------------------------------------------------------
+
+    def _put_json(self, text: bytes) -> Stored:
+        return self.host.sink.put_bytes(Head(Media.JSON, len(text)), text)
+
+    def _kill_all(self) -> None:
+        for attempt in list(self._live.values()):
+            if attempt.job is not None:
+                self.host.containers.kill(attempt.job)
+        for child in list(self._children.values()):
+            child.cancel("the enclosing run has ended")
+
+    def _broken(self, error: Exception) -> None:
+        self._events.clear()
+        if self._record is None:
+            end = End(Outcome.PLATFORM_ERROR, (), None, None)
+            text = f"The platform failed while it ran this: {type(error).__name__}."
+            self._make_record(end, error_of(text, Outcome.PLATFORM_ERROR))
+        self._kill_all()
+
+    def _maybe_forget(self) -> None:
+        if self._record is None or self._live or self._children or self._over:
+            return
+        if self._machine.idle or not self._machine.ended:
+            self._over = True
+            self.host.forget(self)

@@ -1,0 +1,140 @@
+"""The activation record of a run, and of an activation that never came to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from invoker_ext.contract.graph import GraphKind
+from invoker_ext.contract.messages import ActivationMessage, Identity
+from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.events import Outcome
+from invoker_ext.owner.outcomes import Judgement
+
+_DEFAULT_LIMITS: Final = {"timeout": 60000, "logs": 10}
+
+
+@dataclass(slots=True, kw_only=True)
+class RunSpec:
+    """What a run is told at its start.
+
+    Attributes:
+        activation_id: Its id.
+        path: `namespace/[package/]name` of what was invoked.
+        received_ms: Epoch milliseconds at which the controller got the request.
+        cause: Activation id of the enclosing run.
+        limits: Of the invoked entity, for the record.
+        init_args: Names of parameters for init (plain actions).
+    """
+
+    activation_id: str
+    path: str
+    version: str
+    binding: str | None
+    user: Identity
+    transid: list[Any]
+    controller: str
+    received_ms: float
+    cause: str | None = None
+    topmost: bool = True
+    limits: Mapping[str, int] = field(default_factory=dict)
+    init_args: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the firings of a run add up to.
+
+    Attributes:
+        ids: Activation ids of the direct components, in order of dispatch.
+        duration_ms: Sum of theirs.
+        memory_mb: Largest memory limit among them.
+        bytes_in, bytes_out: Data read and made.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    duration_ms: int = 0
+    memory_mb: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+def run_record(
+    spec: RunSpec, kind: GraphKind, judgement: Judgement, tally: Tally, accepted_ms: float, ended_ms: float
+) -> Activation:
+    """Return the record of a run of several firings (spec/openwhisk-rest.md §5.3).
+
+    Args:
+        spec: What was invoked.
+        kind: Of its graph.
+        judgement: What it came to.
+        tally: What its firings add up to.
+        accepted_ms: Epoch milliseconds.
+        ended_ms: Epoch milliseconds.
+    """
+    start_ms, end_ms = round(accepted_ms), round(ended_ms)
+    native = kind is GraphKind.DATAFLOW
+    annotations: list[dict[str, Any]] = [
+        {"key": "topmost", "value": spec.topmost},
+        {"key": "path", "value": spec.path},
+        {"key": "waitTime", "value": max(0, round(start_ms - spec.received_ms))},
+        {"key": "kind", "value": "dataflow:1" if native else "sequence"},
+    ]
+    if tally.ids:
+        limits = {**_DEFAULT_LIMITS, **spec.limits, "concurrency": 1, "memory": tally.memory_mb}
+        annotations.append({"key": "limits", "value": limits})
+    if spec.binding is not None:
+        annotations.append({"key": "binding", "value": spec.binding})
+    if spec.cause is not None:
+        annotations.append({"key": "causedBy", "value": "sequence"})
+    line = {
+        "firings": len(tally.ids),
+        "accepted": accepted_ms,
+        "ended": ended_ms,
+        "in": tally.bytes_in,
+        "out": tally.bytes_out,
+    }
+    if native:
+        annotations.append({"key": "dataflow", "value": line})
+    return Activation(
+        activation_id=spec.activation_id,
+        namespace=spec.user.namespace,
+        name=spec.path.rpartition("/")[2],
+        subject=spec.user.subject,
+        version=spec.version,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        duration_ms=end_ms - start_ms if native else tally.duration_ms,
+        status=judgement.outcome.value,
+        result=judgement.result,
+        size=judgement.size,
+        annotations=tuple(annotations),
+        logs=tuple(tally.ids),
+        cause=spec.cause,
+        dataflow=None if native else line,
+    )
+
+
+def refusal_record(message: ActivationMessage, result: bytes, status: Outcome, now_ms: int) -> Activation:
+    """Return stock's fallback record, of an activation that nothing was executed for (internals §3.2)."""
+    annotations: list[dict[str, Any]] = [
+        {"key": "path", "value": message.action},
+        {"key": "kind", "value": "unknown" if message.graph is None else "sequence"},
+    ]
+    if message.cause is not None:
+        annotations.append({"key": "causedBy", "value": "sequence"})
+    return Activation(
+        activation_id=message.activation_id,
+        namespace=message.user.namespace,
+        name=message.action.rpartition("/")[2],
+        subject=message.user.subject,
+        version=message.version,
+        start_ms=now_ms,
+        end_ms=now_ms,
+        duration_ms=0,
+        status=status.value,
+        result=result,
+        annotations=tuple(annotations),
+        cause=message.cause,
+    )

@@ -135,6 +135,22 @@ class Activation:
             else:
                 fields = json.loads(document)
                 result = _dumps(fields["response"]["result"]).encode() if "result" in fields["response"] else None
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an activation record: {error!r}") from error
+        return Activation.from_fields(fields, result)
+
+    @staticmethod
+    def from_fields(fields: dict[str, Any], result: bytes | None) -> Activation:
+        """Read the form of Kafka and CouchDB, parsed.
+
+        Args:
+            fields: The document; the result in it is not looked at.
+            result: JSON text of the result; None: there is none.
+
+        Raises:
+            ValueError: Not an activation record.
+        """
+        try:
             return Activation(
                 activation_id=fields["activationId"],
                 namespace=fields["namespace"],

@@ -1,0 +1,101 @@
+"""The member `exec` of an action: what runs, in which runtime."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from controller_ext.entities import names
+from controller_ext.entities.errors import Malformed, Rejected
+from controller_ext.entities.runtimes import BLACKBOX, NATIVE, SEQUENCE, Manifest, deprecation
+
+_BASE64: Final = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
+
+
+def parse(value: object, manifest: Manifest, namespace: str) -> dict[str, Any]:
+    """Read the member `exec` of an action's body.
+
+    Args:
+        value: Any JSON value.
+        manifest: Which kinds there are.
+        namespace: The caller's, which `_` stands for in components.
+
+    Returns:
+        What is stored: the kind resolved, `binary` computed, names of components complete.
+
+    Raises:
+        Malformed: It is none; checked in stock's order, as the texts tell.
+        Rejected: Its kind is deprecated.
+    """
+    if not isinstance(value, dict):
+        raise Malformed("Object expected in field 'exec'")
+    kind = value.get("kind")
+    if not isinstance(kind, str):
+        raise Malformed("'kind' must be a string defined in 'exec'")
+    kind = kind.strip().lower()
+    if kind == SEQUENCE:
+        return {"kind": kind, "components": _components(value, namespace)}
+    if kind == BLACKBOX:
+        return _blackbox(value)
+    if kind == NATIVE:
+        return {"kind": kind, "code": _code(value, kind), "binary": False}
+    runtime = manifest.resolve(kind)
+    if runtime.deprecated:
+        raise Rejected(deprecation(runtime.kind))
+    code = _code(value, runtime.kind)
+    parsed = {"kind": runtime.kind, "code": code, "binary": is_binary(code)}
+    main = _main(value, runtime.kind, required=runtime.require_main)
+    if main is not None:
+        parsed["main"] = main
+    return parsed
+
+
+def _components(value: dict[str, Any], namespace: str) -> list[str]:
+    components = value.get("components")
+    if components is None:
+        raise Malformed("'components' must be defined for sequence kind")
+    if not isinstance(components, list) or not all(isinstance(one, str) for one in components):
+        raise Malformed("'components' must be an array")
+    return [f"/{names.parse(one, namespace)}" for one in components]
+
+
+def _blackbox(value: dict[str, Any]) -> dict[str, Any]:
+    image = value.get("image")
+    if not isinstance(image, str):
+        raise Malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
+    code = value.get("code")
+    if code is not None and not isinstance(code, str):
+        raise Malformed("'code' must be a string defined in 'exec' for 'blackbox' actions")
+    parsed = {"kind": BLACKBOX, "image": image, "binary": is_binary(code or "")}
+    if code and not code.isspace():
+        parsed["code"] = code
+    main = _main(value, BLACKBOX, required=False)
+    if main is not None:
+        parsed["main"] = main
+    return parsed
+
+
+def _code(value: dict[str, Any], kind: str) -> str:
+    code = value.get("code", value.get("jar"))
+    if not isinstance(code, str):
+        raise Malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
+    return code
+
+
+def _main(value: dict[str, Any], kind: str, *, required: bool) -> str | None:
+    main = value.get("main")
+    if isinstance(main, str) or (main is None and not required):
+        return main
+    raise Malformed(f"'main' must be a string defined in 'exec' for '{kind}' actions")
+
+
+def is_binary(code: str) -> bool:
+    """Return whether stock takes the code for base64, and thus for an archive."""
+    text = code.strip()
+    return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None
+
+
+def size_bytes(parsed: dict[str, Any]) -> int:
+    """Return the size that the bound of code is about."""
+    texts = [parsed.get("code", ""), parsed.get("main", ""), parsed.get("image", ""), *parsed.get("components", ())]
+    return sum(len(text.encode()) for text in texts)

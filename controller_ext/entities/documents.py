@@ -1,0 +1,53 @@
+"""What all entities have in common: version, publish, the stored document and what is shown of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from controller_ext.entities.errors import Malformed
+
+FIRST_VERSION: Final = "0.0.1"
+_VERSION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?", re.ASCII)
+
+
+def parse_object(value: object, first_field: str) -> dict[str, Any]:
+    """Return the body of a PUT; raises Malformed if it is no object.
+
+    Args:
+        value: Any JSON value.
+        first_field: Which member stock misses first in anything else.
+    """
+    if not isinstance(value, dict):
+        raise Malformed(f"Object expected in field '{first_field}'")
+    return value
+
+
+def parse_version(value: object) -> str | None:
+    """Return a semantic version, None if there is none."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Malformed("semantic version string expected")
+    match = _VERSION.fullmatch(value)
+    if match is None:
+        raise Malformed(f"semantic version '{value}' is not of the form MAJOR.MINOR.PATCH")
+    return ".".join(str(int(part or 0)) for part in match.groups())
+
+
+def parse_flag(value: object, name: str) -> bool | None:
+    """Return a boolean member, None if there is none."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise Malformed(f"Expected a boolean in field '{name}'")
+
+
+def next_version(version: str) -> str:
+    """Return the version with its patch level up by one."""
+    front, _, patch = version.rpartition(".")
+    return f"{front}.{int(patch) + 1}"
+
+
+def shown(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored document as the API shows it."""
+    return {name: value for name, value in body.items() if name != "entityType"}

@@ -1,0 +1,93 @@
+"""Names of entities and namespaces.
+
+A name written out is `namespace/[package/]name`; that is also an entity's id in the store.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from controller_ext.entities.errors import Malformed, Rejected
+
+MAX_CHARS: Final = 256
+HERE: Final = "_"
+"""Stands for the caller's namespace."""
+_SEGMENT: Final = re.compile(r"(\w|\w[\w@ .&-]{0,254}[\w@.&-])", re.ASCII)
+_TOO_SHORT: Final = (
+    "requirement failed: The fully qualified name of the entity must contain at least the namespace and the"
+    " name of the entity."
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Name:
+    """A full name.
+
+    Attributes:
+        namespace: Never `_`.
+        package: None: the default package.
+        name: Last segment.
+    """
+
+    namespace: str
+    package: str | None
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Return what stands before the name: `namespace[/package]`."""
+        return self.namespace if self.package is None else f"{self.namespace}/{self.package}"
+
+    @property
+    def package_id(self) -> str | None:
+        """Return the id of the package, None for the default one."""
+        return None if self.package is None else f"{self.namespace}/{self.package}"
+
+    def __str__(self) -> str:
+        return f"{self.path}/{self.name}"
+
+    @staticmethod
+    def split(full: str) -> Name:
+        """Read an id."""
+        first, _, rest = full.partition("/")
+        package, _, name = rest.rpartition("/")
+        return Name(first, package or None, name)
+
+
+def check_entity(segment: str) -> str:
+    """Return the segment of a path; raises Rejected if it cannot name an entity."""
+    if len(segment) > MAX_CHARS:
+        raise Rejected(f"Name segement longer than allowed: {len(segment)} > {MAX_CHARS}.")
+    if not _SEGMENT.fullmatch(segment):
+        raise Rejected("The name of the entity contains illegal characters.")
+    return segment
+
+
+def check_namespace(segment: str, own: str) -> str:
+    """Return the namespace that a path's segment names; raises Rejected if it cannot name one."""
+    if segment in (HERE, own):
+        return own
+    if len(segment) > MAX_CHARS:
+        raise Rejected(f"Namespace longer than allowed: {len(segment)} > {MAX_CHARS}.")
+    if not _SEGMENT.fullmatch(segment):
+        raise Rejected("The namespace contains illegal characters.")
+    return segment
+
+
+def parse(text: str, own: str) -> Name:
+    """Read a full name in a body: leading slash optional, `_` for the caller's namespace.
+
+    Raises:
+        Malformed: It is none.
+    """
+    segments = text.removeprefix("/").split("/")
+    if segments == [""]:
+        raise Malformed("requirement failed: path undefined")
+    if len(segments) < 2:
+        raise Malformed(_TOO_SHORT)
+    namespace, *package, name = segments
+    if len(package) > 1 or not all(_SEGMENT.fullmatch(one) for one in segments):
+        raise Malformed(f"requirement failed: '{text}' contains illegal characters")
+    return Name(own if namespace == HERE else namespace, package[0] if package else None, name)

@@ -1,0 +1,152 @@
+"""Packages and bindings: from the body of a PUT to the stored document, and from there to what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from controller_ext.entities import documents, names, parameters
+from controller_ext.entities.actions import check_parameter_sizes
+from controller_ext.entities.errors import Conflict, Malformed, Rejected
+from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.names import Name
+from controller_ext.entities.parameters import Parameters
+
+TYPE: Final = "package"
+_BINDING: Final = "binding"
+_RESERVED: Final = "default"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PackagePut:
+    """What the body of a PUT says; None: nothing about it.
+
+    Attributes:
+        binding: Id of the package to be bound to.
+    """
+
+    binding: str | None
+    parameters: Parameters | None
+    annotations: Parameters | None
+    version: str | None
+    publish: bool | None
+
+
+def parse(value: object, namespace: str, system: SystemLimits) -> PackagePut:
+    """Read the body of a PUT.
+
+    Raises:
+        Malformed: It is no description of a package.
+        TooLarge: Parameters or annotations are above their bound.
+    """
+    body = documents.parse_object(value, _BINDING)
+    given = None if body.get("parameters") is None else parameters.parse(body["parameters"])
+    annotations = None if body.get("annotations") is None else parameters.parse(body["annotations"])
+    put = PackagePut(
+        binding=_parse_binding(body.get(_BINDING), namespace),
+        parameters=given,
+        annotations=annotations,
+        version=documents.parse_version(body.get("version")),
+        publish=documents.parse_flag(body.get("publish"), "publish"),
+    )
+    check_parameter_sizes(given, annotations, system)
+    return put
+
+
+def _parse_binding(value: object, namespace: str) -> str | None:
+    if value is None or value == {}:
+        return None
+    if not isinstance(value, dict):
+        raise Malformed("Object expected in field 'binding'")
+    for member in ("namespace", "name"):
+        if not isinstance(value.get(member), str):
+            raise Malformed(f"Object is missing required member '{member}'")
+    bound = names.parse(f"{value['namespace']}/{value['name']}", namespace)
+    if bound.package is not None:
+        raise Malformed("requirement failed: a binding names a namespace and a package")
+    return str(bound)
+
+
+def binding(body: dict[str, Any]) -> str | None:
+    """Return the id of the package that a stored package is bound to, None if it is no binding."""
+    bound = body.get(_BINDING)
+    return f"{bound['namespace']}/{bound['name']}" if bound else None
+
+
+def create(put: PackagePut, name: Name, now_ms: int) -> dict[str, Any]:
+    """Return the document of a new package; raises Rejected for a reserved name."""
+    if name.name == _RESERVED:
+        raise Rejected(f"Package name '{name.name}' is reserved.")
+    bound = _binding_object(put.binding)
+    return {
+        "namespace": name.namespace,
+        "name": name.name,
+        "entityType": TYPE,
+        "version": put.version or documents.FIRST_VERSION,
+        "publish": bool(put.publish),
+        "updated": now_ms,
+        _BINDING: bound,
+        "parameters": put.parameters or [],
+        "annotations": _annotations(put.annotations or [], bound),
+    }
+
+
+def update(put: PackagePut, old: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """Return the document of a package that replaces another.
+
+    Raises:
+        Conflict: A package would become a binding.
+    """
+    if put.binding is not None and not old[_BINDING]:
+        raise Conflict("Resource is a package and cannot be converted into a binding.")
+    bound = old[_BINDING] if put.binding is None else _binding_object(put.binding)
+    return {
+        **old,
+        "version": put.version or documents.next_version(old["version"]),
+        "publish": old["publish"] if put.publish is None else put.publish,
+        "updated": now_ms,
+        _BINDING: bound,
+        "parameters": old["parameters"] if put.parameters is None else put.parameters,
+        "annotations": _annotations(old["annotations"] if put.annotations is None else put.annotations, bound),
+    }
+
+
+def _binding_object(bound: str | None) -> dict[str, str]:
+    if bound is None:
+        return {}
+    namespace, _, name = bound.partition("/")
+    return {"namespace": namespace, "name": name}
+
+
+def _annotations(annotations: Parameters, bound: dict[str, str]) -> Parameters:
+    """Return the annotations; `binding` among them is the controller's."""
+    rest = parameters.without(annotations, [_BINDING])
+    return [*rest, {"key": _BINDING, "value": bound}] if bound else rest
+
+
+def shown(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what PUT and DELETE show."""
+    return documents.shown(body)
+
+
+def shown_with_contents(body: dict[str, Any], merged: Parameters, contents: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return what GET shows.
+
+    Args:
+        body: The package or binding.
+        merged: Its parameters over those of the package it is bound to.
+        contents: Documents of the actions inside.
+    """
+    actions: list[dict[str, Any]] = []
+    feeds: list[dict[str, Any]] = []
+    for one in contents:
+        kept = actions if not parameters.has(one["annotations"], "feed") else feeds
+        kept.append({name: one[name] for name in ("name", "version", "annotations")})
+    return {**documents.shown(body), "parameters": merged, "actions": actions, "feeds": feeds}
+
+
+def summary(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the item of a list."""
+    names_ = ("namespace", "name", "version", "publish", "updated", "annotations")
+    return {**{name: body[name] for name in names_}, _BINDING: body[_BINDING] or False}

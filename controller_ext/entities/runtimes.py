@@ -1,0 +1,106 @@
+"""The manifest: which kinds of runtime there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller_ext.entities.errors import Malformed
+from invoker_ext.contract.graph import GraphKind
+
+SEQUENCE: Final = GraphKind.SEQUENCE.value
+NATIVE: Final = GraphKind.DATAFLOW.value
+BLACKBOX: Final = "blackbox"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Runtime:
+    """One kind.
+
+    Attributes:
+        kind: `python:3.11`.
+        image: Public name of the image that runs it.
+        default: What `FAMILY:default` stands for.
+        deprecated: Actions of it can be read and deleted, nothing else.
+        require_main: An action must name its entry point.
+    """
+
+    kind: str
+    image: str
+    default: bool = False
+    deprecated: bool = False
+    require_main: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Manifest:
+    """All kinds, by family.
+
+    Raises:
+        ValueError: A family has no default, or two.
+    """
+
+    families: Mapping[str, tuple[Runtime, ...]]
+    _kinds: dict[str, Runtime] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for family, runtimes in self.families.items():
+            defaults = [one for one in runtimes if one.default or len(runtimes) == 1]
+            if len(defaults) != 1:
+                raise ValueError(f"family {family} has {len(defaults)} defaults, not one")
+            self._kinds.update((one.kind, one) for one in runtimes)
+            self._kinds[f"{family}:default"] = defaults[0]
+
+    def resolve(self, kind: str) -> Runtime:
+        """Return the runtime of a kind, or of a family's default.
+
+        Raises:
+            Malformed: There is none.
+        """
+        runtime = self._kinds.get(kind)
+        if runtime is None:
+            names = [one.kind for runtimes in self.families.values() for one in runtimes]
+            valid = ", ".join(f"'{name}'" for name in (*names, SEQUENCE, BLACKBOX))
+            raise Malformed(
+                f"The specified runtime '{kind}' is not supported by this platform. Valid values are: {valid}."
+            )
+        return runtime
+
+    def deprecated(self, kind: str) -> bool:
+        """Return whether actions of this kind can no longer be updated or invoked."""
+        runtime = self._kinds.get(kind)
+        return runtime is not None and runtime.deprecated
+
+    def document(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the member `runtimes` of `GET /`."""
+        return {
+            family: [
+                {
+                    "kind": one.kind,
+                    "image": one.image,
+                    "deprecated": one.deprecated,
+                    "default": one is self._kinds[f"{family}:default"],
+                    "attached": True,
+                    "requireMain": one.require_main,
+                }
+                for one in runtimes
+            ]
+            for family, runtimes in self.families.items()
+        }
+
+
+def deprecation(kind: str) -> str:
+    """Return what a caller hears of a deprecated kind."""
+    return f"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."
+
+
+STOCK: Final = Manifest(
+    {
+        "python": (
+            Runtime(kind="python:3.11", image="openwhisk/action-python-v3.11:nightly", default=True),
+            Runtime(kind="python:3", image="openwhisk/action-python-v3.11:nightly"),
+        )
+    }
+)
+"""The embedded server's: what the process driver can run."""

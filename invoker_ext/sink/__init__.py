@@ -1,0 +1,31 @@
+"""The data sink of a host: where data wait for the firings that read them (DESIGN §6).
+
+Life of a datum of 16 KiB or more (smaller ones are bytes beside their head and only counted)::
+
+    reserve   a container asks for room; the ledger grants it at once, or the request waits its turn
+    grant     an allocated memfd that can neither grow nor shrink goes to the container, which writes it once
+    commit    the memfd is sealed against writing; from here on it is a `Stored` with one reference
+    pin       a container maps it: it must stay where it is until that container lets go
+    spill     near the budget the coldest unpinned data move to an unlinked file; consumers then map the file
+    release   the last reference is dropped: its descriptor is closed and its bytes are free for the next in line
+    expire    nobody outside holds references on behalf of a run that has ended, so there is no clock in here
+
+`State` in `terms.py` names these stages and `TRANSITIONS` beside it is the whole truth about their order.
+
+Who does what:
+    ledger.py    pure: budget, fairness, who waits, what spills. Answers each call with commands.
+    segments.py  the memfd system calls.
+    spares.py    allocated segments kept ready, so that allocation is off the path of a datum.
+    spill.py     moving bytes from a segment to a file.
+    threads.py   what happens off the loop: allocating, giving pages back, spilling.
+    held.py      what the rest of the invoker holds: `Inline` and `Kept`. A descriptor of a datum is closed
+                 in `Kept.release`, and nowhere else; one that is not yet a datum in `Sink.give_back`.
+    sink.py      the shell on the invoker's one loop.
+
+Decisions:
+    Spilled data are not brought back. An unlinked file can be mapped like a segment, and while memory allows the kernel
+    still has its pages; bringing it back would cost a copy and budget at the very moment when there is none.
+    The file has mode 0400: it is as safe from writing as the permissions of its user, not as safe as a seal.
+    A datum that a firing has let go of and that is still referenced (for lineage, a later consumer) spills first.
+    Data that somebody maps never spill: their memory would stay in use all the same.
+"""

@@ -32,10 +32,10 @@ class Stored(Protocol):
         """Drop a reference; with the last one the bytes are gone."""
 
     def descriptor(self) -> int:
-        """Return a read-only descriptor of the sealed segment (unspilled if need be); owned by the sink, valid while referenced.
+        """Return a read-only descriptor of the sealed segment, or of the unlinked file that it spilled to.
 
-        Raises:
-            OSError: The spilled bytes cannot be brought back.
+        Owned by the sink. Use it in this turn of the loop, or pin the datum (`Sink.pin`): an unpinned one may spill,
+        which closes the segment. Either kind can be mapped; both hold exactly `size_bytes` or more.
         """
 
     def read(self) -> bytes:

@@ -1,0 +1,350 @@
+"""The sink of a host: the shell that carries out what the ledger decides. Everything runs on the invoker's one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Final
+
+from action_runtime.wire.frames import KNEE_BYTES
+from action_runtime.wire.values import Head
+from invoker_ext.sink import segments
+from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SegmentBusy, SegmentMismatch, SinkFull, SpillFailed
+from invoker_ext.sink.held import Inline, Kept
+from invoker_ext.sink.ledger import Ledger
+from invoker_ext.sink.reserve import Segment, SinkSettings, Ticket
+from invoker_ext.sink.spares import MIN_BYTES, Spares
+from invoker_ext.sink.terms import Command, Grant, Refuse, Spill, State, Stuck, Usage
+from invoker_ext.sink.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+_SPILL_RETRY_S: Final = 10.0
+"""After the disk was full."""
+_SPARES_IDLE_S: Final = 30.0
+"""Spares that nobody asked for in this time are given back."""
+
+
+class Sink:
+    """Holds data. No locks: only the two threads it starts, `sink-allocate` and `sink-spill`, run elsewhere.
+
+    Callbacks (`grant`, `refuse`, `on_stuck`) are called on the loop, possibly before the call that caused them returns,
+    and may call the sink again.
+    """
+
+    def __init__(
+        self,
+        settings: SinkSettings,
+        loop: asyncio.AbstractEventLoop,
+        on_stuck: Callable[[Stuck], None] | None = None,
+    ) -> None:
+        """Open an empty sink.
+
+        Args:
+            settings: Bounds.
+            loop: The one everything is called on; must outlive the sink.
+            on_stuck: Called when requests wait and the sink cannot make room by itself. Only firings that let go of
+                data can then; if none is left that could, call `refuse_waiting`. None: the youngest request is refused.
+        """
+        if settings.spill_folder is not None:
+            settings.spill_folder.mkdir(parents=True, exist_ok=True)
+        self._settings = settings
+        self._loop = loop
+        self._on_stuck = on_stuck or self._refuse_youngest
+        self._ledger = Ledger(settings.limits)
+        self._keys = itertools.count(1)
+        self._tickets: dict[int, Ticket] = {}
+        self._segments: dict[int, Segment] = {}
+        self._kept: dict[int, Kept] = {}
+        self._todo: deque[Command] = deque()
+        self._busy = False
+        self._closed = False
+        self._threads = Threads(loop)
+        self._spares = Spares(settings.spare_bytes, self._order_spare)
+        self._takes = 0
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    # --- data that are here already -----------------------------------------------------------------------------
+
+    def put_inline(self, head: Head, data: bytes, owner: str = "") -> Stored:
+        """Keep bytes as they are; does not copy, never waits. For values below the knee.
+
+        Args:
+            head: What they are; `size_bytes` must be their number.
+            data: Kept by reference.
+            owner: `namespace/run`.
+        """
+        if commands := self._ledger.hold_inline(owner, len(data)):
+            self._carry_out(commands)
+        return Inline(head, data, self._free_inline)
+
+    def put_bytes(self, head: Head, data: bytes | memoryview, owner: str = "") -> Stored:
+        """Keep bytes that the invoker made itself: inline below the knee, else in a segment; copies once.
+
+        Never waits, since the bytes are in memory already; blocks the loop for about 0.4 ms a MiB.
+
+        Raises:
+            SinkFull: The system has no memory or descriptor left.
+        """
+        if len(data) < KNEE_BYTES:
+            return self.put_inline(head, bytes(data), owner)
+        key = next(self._keys)
+        kept = self._kept[key] = Kept(key, head, segments.from_bytes(data), self._let_go)
+        self._carry_out(self._ledger.hold(key, owner, len(data)))
+        return kept
+
+    # --- data that a container will write -----------------------------------------------------------------------
+
+    def reserve(
+        self, size_bytes: int, owner: str, grant: Callable[[Segment], None], refuse: Callable[[str], None]
+    ) -> Ticket:
+        """Ask for room for a value of `size_bytes` > 0. Exactly one of the callbacks is called, unless cancelled.
+
+        Args:
+            size_bytes: Of the value.
+            owner: `namespace/run`; requests of a namespace above its share wait longer.
+            grant: Takes a segment that must go to `commit` or `give_back`.
+            refuse: Takes a sentence for the action's developer.
+        """
+        ticket = Ticket(next(self._keys), owner, size_bytes, (grant, refuse), self._withdraw)
+        self._tickets[ticket.key] = ticket
+        self._carry_out(self._ledger.ask(ticket.key, owner, size_bytes))
+        return ticket
+
+    def commit(self, segment: Segment, head: Head) -> Stored:
+        """Seal a written segment: from here on nobody can change it. The caller owns one reference. Copies nothing.
+
+        Raises:
+            SegmentBusy: The writer still maps it for writing; the segment was given back.
+            SegmentMismatch: The value cannot be in it; the segment was given back.
+        """
+        try:
+            if head.size_bytes > segment.size_bytes:
+                raise SegmentMismatch(head.size_bytes, segment.size_bytes)
+            reader = segments.seal(segment.descriptor, segment.size_bytes)
+        except (SegmentBusy, SegmentMismatch):
+            self.give_back(segment)
+            raise
+        del self._segments[segment.key]
+        os.close(segment.descriptor)
+        kept = self._kept[segment.key] = Kept(segment.key, head, reader, self._let_go)
+        self._carry_out(self._ledger.commit(segment.key))
+        return kept
+
+    def give_back(self, segment: Segment) -> None:
+        """Free a granted segment that will not be committed."""
+        if self._segments.pop(segment.key, None) is not None:
+            self._threads.shut(segment.descriptor, segment.size_bytes)
+            self._carry_out(self._ledger.free(segment.key))
+
+    def refuse_waiting(self, owner: str, reason: str) -> int:
+        """Refuse every request of an owner that waits for room; returns how many. For runs that must fail."""
+        waiting = [
+            ticket
+            for ticket in self._tickets.values()
+            if ticket.owner == owner and self._ledger.state(ticket.key) is State.WAITING
+        ]
+        for ticket in waiting:
+            self._turn_down(ticket.key, reason)
+        return len(waiting)
+
+    # --- use ----------------------------------------------------------------------------------------------------
+
+    def pin(self, stored: Stored) -> None:
+        """Add a reference for a container that will map the datum; it stays where it is until `unpin`."""
+        stored.retain()
+        if isinstance(stored, Kept):
+            self._ledger.pin(stored.key)
+
+    def unpin(self, stored: Stored) -> None:
+        """Drop the reference of a container that has let go of the datum."""
+        if isinstance(stored, Kept) and not self._closed:
+            self._carry_out(self._ledger.unpin(stored.key))
+        stored.release()
+
+    @property
+    def usage(self) -> Usage:
+        """What is held now; for metrics, not for the path of a datum."""
+        return self._ledger.usage
+
+    @property
+    def spare_bytes(self) -> int:
+        """Allocated ahead and not in use."""
+        return self._spares.held_bytes
+
+    def stuck(self) -> Stuck | None:
+        """Return who waits and why, if only firings that let go of data can make room."""
+        return self._ledger.stuck()
+
+    def close(self) -> None:
+        """Free everything, also what is still referenced; requests are dropped unanswered. Idempotent.
+
+        Blocks until both threads have ended: at most one stride of a spill and the allocations under way.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._threads.close()
+        self._spares.trim(0)
+        for segment in self._segments.values():
+            os.close(segment.descriptor)
+        for kept in self._kept.values():
+            os.close(kept.move_to(-1))
+        for books in (self._segments, self._kept, self._tickets, self._todo):
+            books.clear()
+
+    # --- carrying out -------------------------------------------------------------------------------------------
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        """Do what the ledger asked for; what follows from callbacks is queued behind, so nothing recurses."""
+        self._todo.extend(commands)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._todo:
+                self._do(self._todo.popleft())
+        finally:
+            self._busy = False
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Grant(key):
+                self._provide(key)
+            case Refuse(key, reason):
+                if ticket := self._tickets.pop(key, None):
+                    ticket.refuse(reason)
+            case Spill(key):
+                self._spill(key)
+            case Stuck():
+                logger.warning("sink is stuck", extra={"owners": command.owners[:10], "reason": command.reason})
+                self._on_stuck(command)
+
+    def _provide(self, key: int) -> None:
+        """Find memory for a granted request: a spare, or for small ones here, or in the allocator's thread."""
+        ticket = self._tickets.get(key)
+        if ticket is None:
+            return
+        room = self._ledger.room_bytes
+        spare = self._spares.take(ticket.size_bytes, room)
+        if self._spares.held_bytes > room:
+            self._spares.trim(room)
+        if spare is not None:
+            self._watch_spares()
+            self._hand_out(key, *spare)
+        elif ticket.size_bytes < MIN_BYTES:
+            try:
+                descriptor = segments.allocate(ticket.size_bytes)
+            except SinkFull as error:
+                self._turn_down(key, str(error))
+                return
+            self._hand_out(key, descriptor, ticket.size_bytes)
+        else:
+            self._threads.allocate(ticket.size_bytes, partial(self._allocated, key, ticket.size_bytes))
+
+    def _allocated(self, key: int, have_bytes: int, future: Future[int]) -> None:
+        error = future.exception()
+        if error is None:
+            self._hand_out(key, future.result(), have_bytes)
+        else:
+            self._turn_down(key, str(error))
+
+    def _hand_out(self, key: int, descriptor: int, have_bytes: int) -> None:
+        ticket = self._tickets.pop(key, None)
+        if ticket is None:  # cancelled while its memory was being allocated
+            self._threads.shut(descriptor, have_bytes)
+            return
+        segments.fix_size(descriptor, ticket.size_bytes, have_bytes)
+        segment = self._segments[key] = Segment(key, ticket.size_bytes, descriptor)
+        ticket.grant(segment)
+
+    def _turn_down(self, key: int, reason: str) -> None:
+        if ticket := self._tickets.pop(key, None):
+            self._carry_out(self._ledger.free(key))
+            ticket.refuse(reason)
+
+    def _withdraw(self, ticket: Ticket) -> None:
+        if self._tickets.pop(ticket.key, None) is not None and not self._closed:
+            self._carry_out(self._ledger.free(ticket.key))
+
+    def _refuse_youngest(self, stuck: Stuck) -> None:
+        for key in reversed(self._tickets):
+            if self._ledger.state(key) is State.WAITING:
+                self._turn_down(key, f"the data sink cannot take this value: {stuck.reason}, and nothing frees it")
+                return
+
+    def _spill(self, key: int) -> None:
+        kept = self._kept.get(key)
+        folder = self._settings.spill_folder
+        if kept is None or folder is None or self._ledger.state(key) is not State.SPILLING:
+            self._carry_out(self._ledger.spilled(key)[1])
+            return
+        self._threads.spill(kept.descriptor(), kept.size_bytes, folder, partial(self._copied, key))
+
+    def _copied(self, key: int, future: Future[int]) -> None:
+        error = future.exception()
+        if isinstance(error, SpillFailed):
+            logger.warning("spilling failed", extra={"error": str(error)})
+            self._later("spill", _SPILL_RETRY_S, lambda: self._carry_out(self._ledger.spill_again()))
+            self._carry_out(self._ledger.spill_failed(key, str(error)))
+            return
+        reader = future.result()
+        wanted, commands = self._ledger.spilled(key)
+        if wanted:
+            kept = self._kept[key]
+            self._threads.shut(kept.move_to(reader), kept.size_bytes)
+        else:
+            os.close(reader)
+        self._carry_out(commands)
+
+    def _let_go(self, kept: Kept, descriptor: int) -> None:
+        if self._kept.pop(kept.key, None) is not None:
+            self._threads.shut(descriptor, kept.size_bytes)
+            self._carry_out(self._ledger.free(kept.key))
+
+    def _free_inline(self, size_bytes: int) -> None:
+        if commands := self._ledger.free_inline(size_bytes):
+            self._carry_out(commands)
+
+    # --- spares and timers -------------------------------------------------------------------------------------
+
+    def _order_spare(self, kind: int) -> None:
+        self._threads.allocate(kind, partial(self._spare_made, kind))
+
+    def _spare_made(self, kind: int, future: Future[int]) -> None:
+        if future.exception() is None:
+            self._spares.put(future.result(), kind)
+            self._spares.trim(self._ledger.room_bytes)
+            self._watch_spares()
+        else:
+            self._spares.failed(kind)
+
+    def _watch_spares(self) -> None:
+        self._takes += 1
+        if "spares" not in self._timers:
+            self._later("spares", _SPARES_IDLE_S, partial(self._idle, self._takes))
+
+    def _idle(self, takes: int) -> None:
+        if takes == self._takes:
+            self._spares.trim(0)
+        else:
+            self._later("spares", _SPARES_IDLE_S, partial(self._idle, self._takes))
+
+    def _later(self, name: str, delay_s: float, action: Callable[[], None]) -> None:
+        """Start a timer; one of each name."""
+
+        def due() -> None:
+            del self._timers[name]
+            action()
+
+        if name not in self._timers:
+            self._timers[name] = self._loop.call_later(delay_s, due)

@@ -1,0 +1,71 @@
+"""Moving a datum to disk: unlinked files, so nothing is left when a process dies."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from pathlib import Path
+from typing import Final
+
+from invoker_ext.sink.errors import SpillFailed
+
+_STRIDE_BYTES: Final = 4 * 1024 * 1024
+"""Copied at a time: how soon a stop is noticed."""
+
+
+def copy_to_file(source: int, size_bytes: int, folder: Path, stopping: threading.Event) -> int:
+    """Copy a segment to a file without a name and return a read-only descriptor of it. Runs in the spill thread.
+
+    The bytes go from page to page in the kernel (`sendfile`); the interpreter lock is free meanwhile.
+
+    Args:
+        source: Descriptor of the segment; closed in any case.
+        size_bytes: How much.
+        folder: Where; must exist. The name is ours and gone before this returns.
+        stopping: Once set, the copy gives up at the next stride.
+
+    Raises:
+        SpillFailed: The disk is full or broken, or `stopping` was set; no file is left.
+    """
+    try:
+        target, reader = _open(folder)
+    except OSError as error:
+        os.close(source)
+        raise _failed(error, folder) from error
+    try:
+        os.posix_fallocate(target, 0, size_bytes)
+        at = 0
+        while at < size_bytes:
+            if stopping.is_set():
+                raise SpillFailed("the sink is closing")
+            sent = os.sendfile(target, source, at, min(_STRIDE_BYTES, size_bytes - at))
+            if not sent:
+                raise SpillFailed(f"a segment ended after {at} of {size_bytes} bytes")
+            at += sent
+    except OSError as error:
+        os.close(reader)
+        raise _failed(error, folder) from error
+    except SpillFailed:
+        os.close(reader)
+        raise
+    finally:
+        os.close(target)
+        os.close(source)
+    return reader
+
+
+def _open(folder: Path) -> tuple[int, int]:
+    path = folder / f"spill-{os.getpid()}-{secrets.token_hex(8)}"
+    target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o400)
+    try:
+        return target, os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        os.close(target)
+        raise
+    finally:
+        path.unlink()
+
+
+def _failed(error: OSError, folder: Path) -> SpillFailed:
+    return SpillFailed(f"cannot spill to {folder}: {error.strerror}; free some space there or name another directory")

@@ -8,35 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
 from invoker_ext.containers.job import Containers
 from invoker_ext.contract.graph import Graph
-from invoker_ext.contract.messages import ActivationMessage, Completion, Spool
+from invoker_ext.contract.messages import ActivationMessage, Spool
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.plan import Plan
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Sink
+from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal, Recovered
+from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
-from invoker_ext.owner.recorder import Recorder
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
 from invoker_ext.store import ActivationStore
 
 _log = logging.getLogger(__name__)
 
-INLINE_RESULT_BYTES: Final = 1024 * 1024
-"""A result above this is pulled at our door instead of travelling in the completion: the bus takes 1 MB (stock)."""
-REMEMBERED: Final = 10_000
-"""Ended runs whose repeated message is recognised; the bus repeats only what was not committed."""
+CLOSE_S: Final = 5.0
+"""How long a stop waits for the store; the journal holds what is left."""
 RESTARTED: Final = (
     "The invoker was restarted after this activation had begun; it was not started a second time. "
     "Invoke it again if that is safe."
@@ -57,54 +55,34 @@ class PullParameters(Protocol):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class Identification:
-    """Who this invoker is.
+class Parts:
+    """What the owner stands on."""
 
-    Attributes:
-        topic: Where its messages come from.
-        instance: Stock InvokerInstanceId.
-        door: Address of its peer door.
-    """
-
-    topic: str
-    instance: dict[str, Any]
-    door: str
+    bus: Bus
+    journal: Journal
+    records: ActivationStore
+    sink: Sink
+    actions: Actions
+    pull: PullParameters
 
 
 class Owner:
     """Implements `owner.host.Host`. Lives on the loop."""
 
-    def __init__(
-        self,
-        who: Identification,
-        *,
-        bus: Bus,
-        journal: Journal,
-        records: ActivationStore,
-        sink: Sink,
-        actions: Actions,
-        pull: PullParameters,
-        pending_bytes: int,
-    ) -> None:
-        self.who = who
+    def __init__(self, who: Identification, parts: Parts, *, pending_bytes: int) -> None:
         self.clock = Clock()
-        self.sink = sink
-        self.actions = actions
+        self.sink = parts.sink
+        self.actions = parts.actions
         self.containers: Containers
-        self._bus = bus
-        self._journal = journal
-        self._records = records
-        self._pull = pull
+        self._who = who
+        self._bus = parts.bus
+        self._journal = parts.journal
+        self._pull = parts.pull
         self._loop = asyncio.get_running_loop()
-        self._recorder = Recorder(records, self._stored, pending_bytes)
+        self._outbox = Outbox(who, parts.bus, parts.journal, parts.records, pending_bytes, self._maybe_idle)
         self._runs: dict[str, Run] = {}
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
-        self._recent: OrderedDict[str, Completion | None] = OrderedDict()
-        self._held: dict[str, bytes] = {}
-        self._fresh: list[Activation] = []
-        self._ended: list[Completion] = []
-        self._flushing = False
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -116,10 +94,9 @@ class Owner:
         """Take up what an earlier process left; call before `listen`."""
         done = {record.activation_id for record in found.records}
         for record in found.records:
-            self._journal.record(record.activation_id, record.document_json()[0])
-            self._recorder.add(record)
+            self._outbox.keep([record])
         for run in found.ended:
-            self._remember(run, None)
+            self._outbox.remember(run, None)
         for run, left in found.runs.items():
             try:
                 message = ActivationMessage.decode(left.message)
@@ -141,7 +118,7 @@ class Owner:
 
     def listen(self) -> None:
         """Take runs from the bus."""
-        self._bus.subscribe(self.who.topic, self._on_message)
+        self._bus.subscribe(self._who.topic, self._on_message)
 
     def _on_message(self, message: Message) -> None:
         if self._draining:
@@ -150,33 +127,20 @@ class Owner:
             run = ActivationMessage.decode(message.payload, message.headers.get("c", 0))
         except ValueError as error:
             _log.error("message dropped", extra={"error": str(error)})
-            self._bus.commit(self.who.topic, message.offset)
+            self._bus.commit(self._who.topic, message.offset)
             return
         if not self._known(run.activation_id):
             self._accept(run, message.payload)
-        self._bus.commit(self.who.topic, message.offset)
+        self._bus.commit(self._who.topic, message.offset)
 
     def _known(self, run: str) -> bool:
-        if run in self._messages:
-            return True
-        if run not in self._recent:
-            return False
-        completion = self._recent[run]
-        if completion is not None:
-            self._publish(completion)
-        else:
-            self.spawn(self._repeat(run), f"repeat {run}")
-        return True
-
-    async def _repeat(self, run: str) -> None:
-        """Answer again for a run that ended before; its record tells who asked only by namespace, so nobody is told."""
-        await asyncio.wait_for(self._recorder.settle(), 10)
+        return run in self._messages or self._outbox.repeated(run)
 
     def _accept(self, message: ActivationMessage, payload: bytes) -> None:
         run = message.activation_id
         self._messages[run] = message
         self._idle.clear()
-        if self._recorder.full:
+        if self._outbox.full:
             self._refuse(message, error_of(STORE_AWAY, Outcome.PLATFORM_ERROR).result)
             return
         try:
@@ -245,17 +209,15 @@ class Owner:
 
     def _refuse(self, message: ActivationMessage, result: bytes, status: Outcome = Outcome.PLATFORM_ERROR) -> None:
         record = refusal_record(message, result, status, round(self.clock.epoch_ms(self.clock.now())))
-        self.keep([record])
-        self._finish(message, record)
+        self._outbox.keep([record])
+        self._messages.pop(message.activation_id, None)
+        self._outbox.finish(message, record)
 
     # -- Host --------------------------------------------------------------------------------------
 
     def keep(self, records: Sequence[Activation]) -> None:
         """See Host."""
-        for record in records:
-            self._journal.record(record.activation_id, record.document_json()[0])
-        self._fresh.extend(records)
-        self._flush_soon()
+        self._outbox.keep(records)
 
     def begin(self, run: str) -> None:
         """See Host."""
@@ -267,9 +229,9 @@ class Owner:
 
     def ended(self, run: Run, record: Activation) -> None:
         """See Host."""
-        message = self._messages.get(run.activation_id)
+        message = self._messages.pop(run.activation_id, None)
         if message is not None:
-            self._finish(message, record)
+            self._outbox.finish(message, record)
 
     def adopt(self, run: Run) -> None:
         """See Host."""
@@ -296,78 +258,21 @@ class Owner:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("task failed", extra={"task": task.get_name(), "error": repr(error)}, exc_info=error)
 
-    # -- completion --------------------------------------------------------------------------------
-
-    def _finish(self, message: ActivationMessage, record: Activation) -> None:
-        self._messages.pop(message.activation_id, None)
-        self._journal.ended(message.activation_id)
-        shown = record.without_logs() if message.graph is None else record
-        large: tuple[str, str, int] | None = None
-        result = record.result
-        if result is not None and len(result) > INLINE_RESULT_BYTES + _TRUNCATION_BYTES:
-            self._held[record.activation_id] = result
-            large = (self.who.door, f"{record.namespace}/{record.activation_id}", len(result))
-            shown = replace(shown, result=None)
-        completion = Completion(message.transid, shown, large, message.controller)
-        self._remember(message.activation_id, completion if result is None or len(result) < _SMALL else None)
-        self._ended.append(completion)
-        self._flush_soon()
-
-    def _remember(self, run: str, completion: Completion | None) -> None:
-        self._recent[run] = completion
-        if len(self._recent) > REMEMBERED:
-            self._recent.popitem(last=False)
-
-    def _flush_soon(self) -> None:
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """Once a tick: make everything safe that happened in it, then let others see it."""
-        self._flushing = False
-        try:
-            self._journal.flush()
-        except OSError:
-            _log.exception("journal cannot be written; records go to the store without it")
-        fresh, self._fresh = self._fresh, []
-        for record in fresh:
-            self._recorder.add(record)
-        ended, self._ended = self._ended, []
-        for completion in ended:
-            self._publish(completion)
-        self._maybe_idle()
-
-    def _publish(self, completion: Completion) -> None:
-        headers, payload = completion.encode(self.who.instance)
-        self._bus.publish(f"completed{completion.controller}", Message(payload, headers))
-
-    def _stored(self, ids: Sequence[str]) -> None:
-        for activation_id in ids:
-            self._journal.stored(activation_id)
-            self._held.pop(activation_id, None)
-
     # -- doors -------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Return once all records made so far are in the store."""
-        self._flush()
-        await self._recorder.settle()
+        await self._outbox.settle()
 
     async def result(self, name: str) -> bytes | None:
-        """Return the bytes of a large result that a completion named (`namespace/activation id`)."""
-        namespace, _, activation_id = name.rpartition("/")
-        held = self._held.get(activation_id)
-        if held is not None:
-            return held
-        record = await asyncio.to_thread(self._records.get, namespace, activation_id)
-        return record.result if record is not None else None
+        """Return the bytes of a large result that a completion named."""
+        return await self._outbox.result(name)
 
     def cancel(self, activation_id: str) -> str:
         """End a run; return `cancelled`, `ended` or `unknown`."""
         run = self._runs.get(activation_id)
         if run is None or run.over:
-            return "ended" if activation_id in self._recent or run is not None else "unknown"
+            return "ended" if run is not None or self._outbox.knows(activation_id) else "unknown"
         run.cancel("The run was cancelled by its user.")
         return "cancelled"
 
@@ -404,15 +309,9 @@ class Owner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._flush()
-        await self._recorder.close(5.0)
+        await self._outbox.close(CLOSE_S)
         self._journal.close()
 
     def _maybe_idle(self) -> None:
-        if not self._messages and not self._ended:
+        if not self._messages and self._outbox.empty:
             self._idle.set()
-
-
-_SMALL: Final = 64 * 1024
-_TRUNCATION_BYTES: Final = 4096
-"""The text of a truncated response stands around its first megabyte."""

@@ -11,6 +11,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, assert_never, cast
 
 from action_runtime.wire.errors import DataflowError
@@ -21,9 +22,7 @@ from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step
 from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import (
-    Bound,
     Command,
-    Constant,
     Dispatch,
     End,
     Evaluate,
@@ -34,28 +33,27 @@ from invoker_ext.dataflow.commands import (
 )
 from invoker_ext.dataflow.events import (
     Cancelled,
-    Committed,
     DeadlineReached,
     Drained,
     Evaluated,
     Event,
-    How,
     Outcome,
     PlatformFailed,
     RetryDue,
     Returned,
     Started,
 )
-from invoker_ext.dataflow.keys import DataKey, Firing
+from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.machine import RunMachine
 from invoker_ext.dataflow.plan import Plan
-from invoker_ext.owner.actions import ActionDoc, split_init
+from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.attempt import Attempt
+from invoker_ext.owner.children import begins_once, child_events, child_spec
 from invoker_ext.owner.host import Host
+from invoker_ext.owner.jobs import arguments, environment
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.owner.values import data_of, object_json, parameters_of_json, value_json
-from invoker_ext.relay.values import split_json
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
@@ -72,13 +70,15 @@ class Run:
         host: Host,
         spec: RunSpec,
         graph: Graph,
-        on_end: Callable[[Run, Activation, End], None] | None = None,
+        *,
+        parent: Run | None = None,
+        on_end: Callable[[Run, Outcome], None] | None = None,
     ) -> None:
         self.host = host
         self.spec = spec
         self.graph = graph
         self.accepted = host.clock.now()
-        self.result_data: bytes | None = None
+        self._parent = parent
         self._on_end = on_end
         self._plan = Plan.of(graph)
         self._machine = RunMachine(graph)
@@ -149,11 +149,14 @@ class Run:
         return self.graph.kind is GraphKind.DATAFLOW and not step.at_most_once
 
     def began_once(self) -> None:
-        """Note that a function is about to begin; journalled if it must not begin twice."""
+        """Note that a function is about to begin; journalled, for the outermost run, if it must not begin twice."""
+        if self._parent is not None:
+            self._parent.began_once()
+            return
         if self._began:
             return
         self._began = True
-        if self.graph.kind is not GraphKind.DATAFLOW or any(step.at_most_once for step in self.graph.steps):
+        if begins_once(self.graph):
             self.host.begin(self.activation_id)
 
     # -- life --------------------------------------------------------------------------------------
@@ -260,13 +263,13 @@ class Run:
         activation_id = self.activation_id if plain and command.attempt == 1 else os.urandom(16).hex()
         attempt = Attempt(self, command, call, activation_id, now)
         attempt.count_inputs(command.inputs)
-        inputs, init_env = self._arguments(command, call)
+        inputs, init_env = arguments(command, call, self.spec.init_args, whole=plain)
         attempt.job = Job(
             call=call,
             code=doc.code,
             user=self.user,
             activation_id=activation_id,
-            env=self._environment(call, doc, activation_id),
+            env=environment(self.spec, call, doc, activation_id),
             init_env=init_env,
             inputs=inputs,
             wants=self.wants(command.step.name),
@@ -282,84 +285,23 @@ class Run:
         self._tally.memory_mb = max(self._tally.memory_mb, call.memory_mb)
         self.host.containers.submit(attempt.job)
 
-    def _arguments(self, command: Dispatch, call: ActionCall) -> tuple[list[Bound], dict[str, str]]:
-        """Put the action's own parameters under the inputs, and take those for init out."""
-        inputs = list(command.inputs)
-        init_env: dict[str, str] = {}
-        names = call.init_names or self.spec.init_args
-        if names and self.graph.kind is GraphKind.ACTION:
-            text, init_env = split_init(value_json(inputs[0].value), names)
-            return [Bound(WHOLE, Constant(text.decode()))], init_env
-        if call.parameters != "{}":
-            text_own = call.parameters
-            if names:
-                rest, init_env = split_init(call.parameters.encode(), names)
-                text_own = rest.decode()
-            inputs.insert(0, Bound(WHOLE, Constant(text_own)))
-        return inputs, init_env
-
-    def _environment(self, call: ActionCall, doc: ActionDoc, activation_id: str) -> dict[str, str]:
-        env = {
-            "namespace": self.user.namespace,
-            "action_name": "/" + call.name,
-            "action_version": call.version,
-            "activation_id": activation_id,
-            "transaction_id": str(self.spec.transid[0]),
-        }
-        if doc.passes_key:
-            env["api_key"] = self.user.api_key
-        return env
-
     def _call_workflow(self, command: Dispatch, call: WorkflowCall) -> None:
-        spec = RunSpec(
-            activation_id=os.urandom(16).hex(),
-            path=call.name,
-            version=call.version,
-            binding=None,
-            user=self.user,
-            transid=self.spec.transid,
-            controller=self.spec.controller,
-            received_ms=self.host.clock.epoch_ms(self.host.clock.now()),
-            cause=self.activation_id,
-            topmost=False,
-            limits=self.spec.limits,
-        )
-        child = Run(self.host, spec, call.graph, on_end=lambda run, record, end: self._child_ended(command, run, end))
-        child._began = self._began  # journalled for the whole family under the topmost run
-        child.began_once = self.began_once  # type: ignore[method-assign]
+        spec = child_spec(self.spec, call, self.host.clock.epoch_ms(self.host.clock.now()))
+        child = Run(self.host, spec, call.graph, parent=self, on_end=partial(self._child_ended, command))
         self._tally.ids.append(spec.activation_id)
         self._children[command.firing] = child
         self.host.adopt(child)
         child.start(object_json(command.inputs))
 
-    def _child_ended(self, command: Dispatch, child: Run, end: End) -> None:
-        firing, attempt, now = command.firing, command.attempt, self.host.clock.now()
-        self._children.pop(firing, None)
-        record = child.record
-        self._tally.duration_ms += record.duration_ms or 0
+    def _child_ended(self, command: Dispatch, child: Run, outcome: Outcome) -> None:
+        self._children.pop(command.firing, None)
+        self._tally.duration_ms += child.record.duration_ms or 0
         self._tally.memory_mb = max(self._tally.memory_mb, child.memory_mb)
-        counts: dict[str, tuple[How, int]] = {}
-        error: Stored | None = None
-        result = child.result_data or b"{}"
-        if end.outcome is Outcome.SUCCESS:
-            wanted = self.wants(command.step.name)
-            if WHOLE in wanted:
-                self.post(Committed(DataKey(*firing, WHOLE), attempt, How.WHOLE, self._put_json(result), now))
-            named = {name: how for name, how in wanted.items() if name != WHOLE}
-            for output, index, how, head, data in split_json(result, named) if named else ():
-                kind = How(how)
-                counts[output] = (kind, index + 1)
-                self.post(
-                    Committed(DataKey(*firing, output, index), attempt, kind, self.host.sink.put_bytes(head, data), now)
-                )
-        else:
-            try:
-                text = json.dumps(json.loads(result)["error"], ensure_ascii=False).encode()
-            except (ValueError, KeyError, TypeError):
-                text = b'"The workflow failed."'
-            error = self._put_json(text)
-        self.post(Returned(firing, attempt, end.outcome, counts, error, now))
-        self.post(Drained(firing, attempt, now))
+        if child.record.status:
+            self._sizes[command.firing] = child.record.size
+        wanted = self.wants(command.step.name)
+        for event in child_events(command, child.record, wanted, self.host.sink, self.host.clock.now()):
+            self.post(event)
 
     def _fault(self, command: Dispatch, judgement: Judgement) -> None:
         now = self.host.clock.now()
@@ -424,7 +366,6 @@ class Run:
                 value.release()
         if end.error is not None and not isinstance(end.error, str):
             cast("Stored", end.error).release()
-        self.result_data = judgement.result
         if self.graph.kind is GraphKind.ACTION and (self._live or self._record is not None):
             return  # the record of its only firing is the run's
         self._make_record(end, judgement)
@@ -435,7 +376,7 @@ class Run:
         self._record = run_record(self.spec, self.graph.kind, judgement, self._tally, epoch_ms(self.accepted), ended_ms)
         self.host.keep([self._record])
         if self._on_end is not None:
-            self._on_end(self, self._record, end)
+            self._on_end(self, end.outcome)
         else:
             self.host.ended(self, self._record)
 

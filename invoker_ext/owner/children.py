@@ -1,0 +1,85 @@
+"""Steps that name another workflow: a run of its own, whose end is told to the enclosing run as that of a function."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+
+from action_runtime.wire.values import WHOLE, Head, Media
+from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
+from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.commands import Dispatch
+from invoker_ext.dataflow.events import Committed, Drained, Event, How, Outcome, Returned
+from invoker_ext.dataflow.keys import DataKey
+from invoker_ext.owner.host import Sink
+from invoker_ext.owner.run_record import RunSpec
+from invoker_ext.relay.values import split_json
+from invoker_ext.sink.datum import Stored
+
+
+def begins_once(graph: Graph) -> bool:
+    """Return whether something in the graph must not begin twice, however deep."""
+    if graph.kind is not GraphKind.DATAFLOW:
+        return True
+    return any(
+        step.at_most_once or (isinstance(step.call, WorkflowCall) and begins_once(step.call.graph))
+        for step in graph.steps
+    )
+
+
+def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
+    """Return what the run inside a run is told."""
+    return RunSpec(
+        activation_id=os.urandom(16).hex(),
+        path=call.name,
+        version=call.version,
+        binding=None,
+        user=parent.user,
+        transid=parent.transid,
+        controller=parent.controller,
+        received_ms=now_ms,
+        cause=parent.activation_id,
+        topmost=False,
+        limits=parent.limits,
+    )
+
+
+def child_events(
+    command: Dispatch, record: Activation, wanted: Mapping[str, str], sink: Sink, at: float
+) -> Iterator[Event]:
+    """Yield what the machine of the enclosing run must hear of the end of one inside it.
+
+    Args:
+        command: That started it.
+        record: Of the run inside.
+        wanted: Outputs of the step that somebody reads.
+        sink: Where its result becomes data again.
+        at: Monotonic seconds.
+    """
+    firing, attempt = command.firing, command.attempt
+    result = record.result or b"{}"
+    counts: dict[str, tuple[How, int]] = {}
+    error: Stored | None = None
+    if record.status == Outcome.SUCCESS.value:
+        if WHOLE in wanted:
+            whole = sink.put_bytes(Head(Media.JSON, len(result)), result)
+            yield Committed(DataKey(firing.step, firing.tag, WHOLE), attempt, How.WHOLE, whole, at)
+        named = {name: how for name, how in wanted.items() if name != WHOLE}
+        for output, index, how, head, data in split_json(result, named) if named else ():
+            kind = How(how)
+            counts[output] = (kind, index + 1)
+            value = sink.put_bytes(head, data)
+            yield Committed(DataKey(firing.step, firing.tag, output, index), attempt, kind, value, at)
+    else:
+        text = _error_json(result)
+        error = sink.put_bytes(Head(Media.JSON, len(text)), text)
+    yield Returned(firing, attempt, Outcome(record.status), counts, error, at)
+    yield Drained(firing, attempt, at)
+
+
+def _error_json(result: bytes) -> bytes:
+    try:
+        return json.dumps(json.loads(result)["error"], ensure_ascii=False).encode()
+    except (ValueError, KeyError, TypeError):
+        return b'"The workflow failed."'

@@ -1,0 +1,52 @@
+"""What a container is told about one attempt: arguments and environment."""
+
+from __future__ import annotations
+
+from action_runtime.wire.values import WHOLE
+from invoker_ext.contract.graph import ActionCall
+from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
+from invoker_ext.owner.actions import ActionDoc, split_init
+from invoker_ext.owner.run_record import RunSpec
+from invoker_ext.owner.values import value_json
+
+
+def arguments(
+    command: Dispatch, call: ActionCall, init_args: tuple[str, ...], *, whole: bool
+) -> tuple[list[Bound], dict[str, str]]:
+    """Put the action's own parameters under the inputs, and take those for init out.
+
+    Args:
+        command: With the inputs.
+        call: With the action's own parameters.
+        init_args: Of a plain action, whose arguments the controller has merged already.
+        whole: It is a plain action.
+
+    Returns:
+        Inputs in order, later ones win; the init environment.
+    """
+    inputs = list(command.inputs)
+    if whole:
+        if not init_args:
+            return inputs, {}
+        text, init_env = split_init(value_json(inputs[0].value), init_args)
+        return [Bound(WHOLE, Constant(text.decode()))], init_env
+    if call.parameters == "{}":
+        return inputs, {}
+    if not call.init_names:
+        return [Bound(WHOLE, Constant(call.parameters)), *inputs], {}
+    rest, init_env = split_init(call.parameters.encode(), call.init_names)
+    return [Bound(WHOLE, Constant(rest.decode())), *inputs], init_env
+
+
+def environment(spec: RunSpec, call: ActionCall, doc: ActionDoc, activation_id: str) -> dict[str, str]:
+    """Return the members of the stock `/run` body beside `value` (spec/openwhisk-internals.md §4.3), no deadline."""
+    env = {
+        "namespace": spec.user.namespace,
+        "action_name": "/" + call.name,
+        "action_version": call.version,
+        "activation_id": activation_id,
+        "transaction_id": str(spec.transid[0]),
+    }
+    if doc.passes_key:
+        env["api_key"] = spec.user.api_key
+    return env

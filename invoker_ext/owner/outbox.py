@@ -1,0 +1,169 @@
+"""What leaves the owner: records to journal and store, completions to controllers, large results to whoever pulls them.
+
+Once a tick everything that happened in it is made safe by one write, and only then shown to others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from invoker_ext.bus import Bus, Message
+from invoker_ext.contract.messages import ActivationMessage, Completion
+from invoker_ext.contract.records import Activation
+from invoker_ext.owner.identification import Identification
+from invoker_ext.owner.journal import Journal
+from invoker_ext.owner.recorder import Recorder
+from invoker_ext.store import ActivationStore
+
+_log = logging.getLogger(__name__)
+
+INLINE_RESULT_BYTES: Final = 1024 * 1024
+"""A result above this is pulled at our door instead of travelling in the completion: the bus takes 1 MB (stock)."""
+TRUNCATION_BYTES: Final = 4096
+"""The text of a truncated response stands around its first megabyte."""
+REMEMBERED: Final = 10_000
+"""Ended runs whose repeated message is recognised; the bus repeats only what was not committed."""
+SMALL_BYTES: Final = 16 * 1024
+"""Completions up to this are remembered whole, so that a repeated message is answered again."""
+
+
+class Outbox:
+    """Lives on the loop.
+
+    Args:
+        who: Of this invoker.
+        bus: To the controllers.
+        journal: Holds records until the store has them.
+        records: The store.
+        pending_bytes: Bound of records that wait for the store.
+        on_flushed: Called after each flush.
+    """
+
+    def __init__(
+        self,
+        who: Identification,
+        bus: Bus,
+        journal: Journal,
+        records: ActivationStore,
+        pending_bytes: int,
+        on_flushed: Callable[[], None],
+    ) -> None:
+        self._who = who
+        self._bus = bus
+        self._journal = journal
+        self._records = records
+        self._on_flushed = on_flushed
+        self._loop = asyncio.get_running_loop()
+        self._recorder = Recorder(records, self._stored, pending_bytes)
+        self._recent: OrderedDict[str, Completion | None] = OrderedDict()
+        self._held: dict[str, bytes] = {}
+        self._fresh: list[Activation] = []
+        self._ended: list[Completion] = []
+        self._flushing = False
+
+    @property
+    def full(self) -> bool:
+        """The store has been away for so long that no more records can be kept."""
+        return self._recorder.full
+
+    @property
+    def empty(self) -> bool:
+        """No completion waits to be published."""
+        return not self._ended
+
+    def keep(self, records: Sequence[Activation]) -> None:
+        """Journal records now, write them to the store behind the response."""
+        for record in records:
+            self._journal.record(record.activation_id, record.document_json()[0])
+        self._fresh.extend(records)
+        self._flush_soon()
+
+    def finish(self, message: ActivationMessage, record: Activation) -> None:
+        """Journal the end of a run whose record is kept, and tell its controller."""
+        self._journal.ended(message.activation_id)
+        shown = record.without_logs() if message.graph is None else record
+        large: tuple[str, str, int] | None = None
+        result = record.result
+        if result is not None and len(result) > INLINE_RESULT_BYTES + TRUNCATION_BYTES:
+            self._held[record.activation_id] = result
+            large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
+            shown = replace(shown, result=None)
+        completion = Completion(message.transid, shown, large, message.controller)
+        small = result is None or len(result) <= SMALL_BYTES
+        self.remember(message.activation_id, completion if small else None)
+        self._ended.append(completion)
+        self._flush_soon()
+
+    def remember(self, run: str, completion: Completion | None) -> None:
+        """Recognise this run if its message comes again."""
+        self._recent[run] = completion
+        if len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)
+
+    def knows(self, run: str) -> bool:
+        """Return whether this run ended here, not too long ago."""
+        return run in self._recent
+
+    def repeated(self, run: str) -> bool:
+        """Answer again for a run that has ended; return whether it is one.
+
+        Of one with a large result, nobody is told again: its controller finds the record in the store.
+        """
+        if run not in self._recent:
+            return False
+        completion = self._recent[run]
+        if completion is not None:
+            self._publish(completion)
+        return True
+
+    async def settle(self) -> None:
+        """Return once all records made so far are in the store."""
+        self._flush()
+        await self._recorder.settle()
+
+    async def result(self, name: str) -> bytes | None:
+        """Return the bytes of a large result that a completion named (`namespace/activation id`)."""
+        namespace, _, activation_id = name.rpartition("/")
+        held = self._held.get(activation_id)
+        if held is not None:
+            return held
+        record = await asyncio.to_thread(self._records.get, namespace, activation_id)
+        return record.result if record is not None else None
+
+    async def close(self, within_s: float) -> None:
+        """Write what is left to the store, for at most `within_s`; the journal holds the rest."""
+        self._flush()
+        await self._recorder.close(within_s)
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        try:
+            self._journal.flush()
+        except OSError:
+            _log.exception("journal cannot be written; records go to the store without it")
+        fresh, self._fresh = self._fresh, []
+        for record in fresh:
+            self._recorder.add(record)
+        ended, self._ended = self._ended, []
+        for completion in ended:
+            self._publish(completion)
+        self._on_flushed()
+
+    def _publish(self, completion: Completion) -> None:
+        headers, payload = completion.encode(self._who.instance)
+        self._bus.publish(f"completed{completion.controller}", Message(payload, headers))
+
+    def _stored(self, ids: Sequence[str]) -> None:
+        for activation_id in ids:
+            self._journal.stored(activation_id)
+            self._held.pop(activation_id, None)

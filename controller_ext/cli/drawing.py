@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Final
 
-from invoker_ext.contract.graph import ERROR, RUN, WHOLE, ActionCall, Edge, EdgeKind, Graph, Input, Step, WorkflowCall
+from controller_ext.workflow.definition import Definition, StepDefinition
+from invoker_ext.contract.graph import ERROR, RUN, WHOLE, Edge, EdgeKind, Input, Source
 
 RESULT: Final = "result"
 
@@ -88,25 +89,37 @@ class Drawing:
         return tuple(arrow for arrow in self.arrows if arrow.target == name)
 
 
-def from_graph(title: str, graph: Graph) -> Drawing:
-    """Return the drawing of a compiled workflow."""
-    boxes = [_step_box(step) for step in graph.steps]
-    arrows = [arrow for step in graph.steps for one in step.inputs for arrow in _arrows(step.name, one.name, one.edge)]
-    arrows += [arrow for one in graph.result for arrow in _arrows(RESULT, one.name, one.edge)]
+def from_definition(title: str, workflow: Definition) -> Drawing:
+    """Return the drawing of a workflow."""
+    boxes = [_step_box(step) for step in workflow.steps]
+    arrows = [
+        arrow for step in workflow.steps for one in step.inputs for arrow in _arrows(step.name, one.name, one.edge)
+    ]
+    arrows += [arrow for one in workflow.result for arrow in _arrows(RESULT, one.name, one.edge)]
     if any(arrow.source == RUN for arrow in arrows):
         boxes.insert(0, Box(RUN, BoxKind.PARAMETERS))
-    boxes.append(Box(RESULT, BoxKind.RESULT, notes=tuple(_constants(graph.result))))
+    boxes.append(Box(RESULT, BoxKind.RESULT, notes=tuple(_constants(workflow.result))))
     return Drawing(title, tuple(boxes), tuple(dict.fromkeys(arrows)))
 
 
-def _step_box(step: Step) -> Box:
-    match step.call:
-        case ActionCall(name=name):
-            action = name
-        case WorkflowCall(name=name):
-            action = f"{name} (workflow)"
-        case _:
-            action = "(cannot run)"
+def from_components(title: str, components: Sequence[str]) -> Drawing:
+    """Return the drawing of a sequence.
+
+    Args:
+        title: Its name.
+        components: Names of its actions; one may stand in it several times.
+    """
+    steps: list[StepDefinition] = []
+    before = RUN
+    for number, action in enumerate(components, 1):
+        edge = Edge(kind=EdgeKind.VALUE, source=Source(before))
+        before = f"{number}. {action.rpartition('/')[2]}"
+        steps.append(StepDefinition(name=before, action=action, inputs=(Input(WHOLE, edge),)))
+    result = Edge(kind=EdgeKind.VALUE, source=Source(before))
+    return from_definition(title, Definition(steps=tuple(steps), result=(Input(WHOLE, result),)))
+
+
+def _step_box(step: StepDefinition) -> Box:
     notes = list(_constants(step.inputs))
     if step.scope:
         notes.append(f"once per item of {', '.join(step.scope)}")
@@ -116,7 +129,7 @@ def _step_box(step: Step) -> Box:
         notes.append(f"at most {step.timeout_s:g} s")
     if step.at_most_once:
         notes.append("at most once")
-    return Box(step.name, BoxKind.STEP, action, tuple(notes))
+    return Box(step.name, BoxKind.STEP, step.action, tuple(notes))
 
 
 def _constants(inputs: tuple[Input, ...]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
@@ -153,3 +154,6 @@ def _arrow_svg(arrow: Arrow, places: dict[str, _Place], drawing: Drawing) -> str
         y = y2 - 12 - _LINE * siblings.index(arrow)
         text += f'\n<text x="{(x1 + x2) / 2 + 6:.1f}" y="{y:.1f}" fill="#245">{escape(arrow.label)}</text>'
     return text
+
+
+FORMATS: Final[Mapping[str, Callable[[Drawing], str]]] = {"mermaid": mermaid, "dot": dot, "svg": svg}

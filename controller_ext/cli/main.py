@@ -15,12 +15,13 @@ from typing import Final
 
 from action_runtime.wire.errors import DataflowError
 
-COMMANDS: Final = ("standalone", "trace", "cancel")
+COMMANDS: Final = ("standalone", "demo", "validate", "graph", "trace", "cancel")
 """Modules of this package, in the order of `--help`."""
 
 _DESCRIPTION: Final = "Data-flow execution for Apache OpenWhisk."
 _EPILOG: Final = """\
 first steps:
+  dataflower demo wordcount             see it work; takes seconds and leaves nothing
   dataflower standalone                 start a server on http://127.0.0.1:3233
   wsk property set --apihost http://127.0.0.1:3233
   wsk action invoke NAME --result       everything stock clients do works

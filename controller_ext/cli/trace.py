@@ -7,7 +7,8 @@ import json
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from controller_ext.cli.options import Subparsers, add_endpoint, add_parser, endpoint
 
@@ -74,13 +75,18 @@ def handle(arguments: argparse.Namespace) -> int:
 
 def load(client: Client, activation_id: str) -> Timeline | None:
     """Return the time line of a run as far as the server knows it; None: it has no record yet."""
+    run = client.activation(activation_id)
+    return None if run is None else of_run(client, run)
+
+
+def of_run(client: Client, run: Mapping[str, Any]) -> Timeline:
+    """Return the time line of a run that has ended, as far as its firings' records are there."""
     from controller_ext.cli.timeline import firing_ids, from_records
 
-    run = client.activation(activation_id)
-    if run is None:
-        return None
     ids = firing_ids(run)
-    records = [run] if ids == (activation_id,) else [client.activation(one) for one in ids]
+    if ids == (run["activationId"],):
+        return from_records(run, [run])
+    records = [client.activation(one) for one in ids]
     return from_records(run, [record for record in records if record is not None])
 
 

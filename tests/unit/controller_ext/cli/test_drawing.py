@@ -4,32 +4,37 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from controller_ext.cli.drawing import Arrow, ArrowKind, BoxKind, from_graph
+from controller_ext.cli.drawing import Arrow, ArrowKind, BoxKind, Drawing, from_components, from_definition
 from controller_ext.cli.drawing_formats import dot, mermaid, svg
 from controller_ext.cli.drawing_view import draw
-from invoker_ext.contract.graph import Edge, EdgeKind, Graph, GraphKind, Input
-from tests.support.graphs import a_step, an_edge, wordcount
+from controller_ext.workflow.native import parse
+
+WORDCOUNT = """
+dataflow: 1
+steps:
+  start: {action: start, inputs: {texts: $run.texts}}
+  count: {action: count, inputs: {file: {each: start.file}}}
+  merge: {action: merge, inputs: {counts: {gather: count.words}}}
+result: merge
+"""
+SWITCH = """
+dataflow: 1
+steps:
+  size: {action: size, inputs: {limit: {value: 10}}}
+  small:
+    action: small
+    inputs: {n: {from: size.n, when: 'value < 10 && "a" != "<b>"'}}
+  end: {action: end, inputs: {value: {any: [small, size.$error]}}}
+result: end
+"""
 
 
-def a_switch() -> Graph:
-    small = an_edge(EdgeKind.VALUE, "size", "n", when='value < 10 && "a" != "<b>"')
-    either = Edge(
-        kind=EdgeKind.ANY,
-        alternatives=(an_edge(EdgeKind.VALUE, "small"), an_edge(EdgeKind.VALUE, "size", "$error")),
-    )
-    return Graph(
-        kind=GraphKind.DATAFLOW,
-        steps=(
-            a_step("size", ("limit", Edge(kind=EdgeKind.CONSTANT, constant="10"))),
-            a_step("small", ("n", small)),
-            a_step("end", ("value", either)),
-        ),
-        result=(Input("", an_edge(EdgeKind.VALUE, "end")),),
-    )
+def drawn(text: str) -> Drawing:
+    return from_definition("w", parse(text))
 
 
 def test_each_arrow_leads_to_a_later_layer():
-    drawing = from_graph("wordcount", wordcount())
+    drawing = drawn(WORDCOUNT)
 
     names = [[box.name for box in layer] for layer in drawing.layers]
 
@@ -37,17 +42,22 @@ def test_each_arrow_leads_to_a_later_layer():
 
 
 def test_the_result_stands_below_steps_that_nobody_reads():
-    graph = wordcount()
-    graph = Graph(kind=graph.kind, steps=graph.steps, result=(Input("", an_edge(EdgeKind.VALUE, "start")),))
-
-    layers = from_graph("wordcount", graph).layers
+    layers = drawn(WORDCOUNT.replace("result: merge", "result: start")).layers
 
     assert [box.name for box in layers[-1]] == ["result"]
     assert [box.name for box in layers[-2]] == ["merge"]
 
 
+def test_a_sequence_is_a_chain_and_may_hold_an_action_twice():
+    drawing = from_components("s", ["/guest/a", "/guest/p/b", "/guest/a"])
+
+    assert [[box.name for box in layer] for layer in drawing.layers] == [
+        ["$run"], ["1. a"], ["2. b"], ["3. a"], ["result"],
+    ]  # fmt: skip
+
+
 def test_arrows_say_what_becomes_of_the_data():
-    arrows = from_graph("wordcount", wordcount()).arrows
+    arrows = drawn(WORDCOUNT).arrows
 
     assert arrows == (
         Arrow("$run", "start", "texts", ArrowKind.PLAIN),
@@ -58,7 +68,7 @@ def test_arrows_say_what_becomes_of_the_data():
 
 
 def test_alternatives_conditions_and_errors_may_be_dead():
-    drawing = from_graph("switch", a_switch())
+    drawing = drawn(SWITCH)
 
     assert [(arrow.label, arrow.kind) for arrow in drawing.into("end")] == [
         ("any #1 → value", ArrowKind.MAYBE),
@@ -68,14 +78,14 @@ def test_alternatives_conditions_and_errors_may_be_dead():
 
 
 def test_constants_are_notes_not_arrows():
-    drawing = from_graph("switch", a_switch())
+    drawing = drawn(SWITCH)
 
     assert drawing.boxes[0].notes == ("limit = 10",)
     assert BoxKind.PARAMETERS not in [box.kind for box in drawing.boxes]
 
 
 def test_mermaid_escapes_what_conditions_hold():
-    text = mermaid(from_graph("switch", a_switch()))
+    text = mermaid(drawn(SWITCH))
 
     assert text.startswith("flowchart TD\n")
     assert "#quot;a#quot; != #quot;#lt;b#gt;#quot;" in text
@@ -83,18 +93,18 @@ def test_mermaid_escapes_what_conditions_hold():
 
 
 def test_dot_quotes_what_conditions_hold():
-    text = dot(from_graph("switch", a_switch()))
+    text = dot(drawn(SWITCH))
 
     assert r'label="n when value < 10 && \"a\" != \"<b>\""' in text
 
 
-@pytest.mark.parametrize("graph", [wordcount(), a_switch()], ids=["wordcount", "switch"])
-def test_svg_is_well_formed_and_holds_every_box_inside_its_borders(graph):
-    root = ElementTree.fromstring(svg(from_graph("w", graph)))
+@pytest.mark.parametrize("text", [WORDCOUNT, SWITCH], ids=["wordcount", "switch"])
+def test_svg_is_well_formed_and_holds_every_box_inside_its_borders(text):
+    root = ElementTree.fromstring(svg(drawn(text)))
 
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     boxes = root.findall("{*}rect")[1:]
-    assert len(boxes) == len(from_graph("w", graph).boxes)
+    assert len(boxes) == len(drawn(text).boxes)
     for box in boxes:
         assert 0 <= float(box.attrib["x"]) <= width - float(box.attrib["width"])
         assert 0 <= float(box.attrib["y"]) <= height - float(box.attrib["height"])
@@ -102,7 +112,7 @@ def test_svg_is_well_formed_and_holds_every_box_inside_its_borders(graph):
 
 def test_the_terminal_shows_boxes_from_top_to_bottom():
     page = io.StringIO()
-    Console(width=100, file=page).print(draw(from_graph("wordcount", wordcount())))
+    Console(width=100, file=page).print(draw(drawn(WORDCOUNT)))
     text = page.getvalue()
 
     assert [text.index(word) for word in ("$run ─", "start ─", "count ─", "merge ─", "result ─")] == sorted(

@@ -1,0 +1,116 @@
+import json
+
+import pytest
+
+from controller_ext.cli.main import main
+from tests.support.activations import a_firing, a_run
+from tests.support.rest_stub import rest_stub
+
+GOOD = """
+dataflow: 1
+steps:
+  start: {action: start, inputs: {texts: $run.texts}}
+  count: {action: count, inputs: {file: {each: start.file}}}
+  merge: {action: merge, inputs: {counts: {gather: count.words}}}
+result: merge
+"""
+ID = "f" * 32
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    def write(text: str = GOOD) -> str:
+        path = tmp_path / "workflow.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_validate_is_content_with_a_good_workflow(workflow, capsys):
+    assert main(["validate", workflow()]) == 0
+    assert capsys.readouterr().out.endswith("workflow.yaml: good\n")
+
+
+def test_validate_reports_every_finding_with_line_and_path(workflow, capsys):
+    path = workflow(GOOD.replace("$run.texts", "runn.texts").replace("result: merge", "result: nothing"))
+
+    assert main(["validate", path]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{path}:4: steps.start.inputs.texts: ")
+    assert lines[1].startswith(f"{path}:7: result: ")
+
+
+def test_validate_prints_findings_for_programs(workflow, capsys):
+    assert main(["validate", "--format", "json", workflow("dataflow: 2")]) == 1
+
+    assert {"file", "line", "path", "message"} == set(json.loads(capsys.readouterr().out)[0])
+
+
+def test_a_file_that_is_not_there_is_said_so(capsys):
+    assert main(["graph", "nowhere.yaml"]) == 1
+    assert "cannot read nowhere.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("form", "beginning"), [("mermaid", "flowchart TD"), ("dot", 'digraph "workflow"'), ("svg", "<svg ")]
+)
+def test_graph_prints_each_format(workflow, capsys, form, beginning):
+    assert main(["graph", "--format", form, workflow()]) == 0
+    assert capsys.readouterr().out.startswith(beginning)
+
+
+def test_graph_draws_what_is_deployed(capsys):
+    answers = {
+        "GET namespaces/_/actions/wc": (200, {"exec": {"kind": "dataflow:1", "code": GOOD}}),
+        "GET namespaces/_/actions/seq": (200, {"exec": {"kind": "sequence", "components": ["/guest/a", "/guest/b"]}}),
+        "GET namespaces/_/actions/py": (200, {"exec": {"kind": "python:3.11", "code": ""}}),
+    }
+    with rest_stub(answers) as stub:
+        assert main(["graph", "--apihost", stub.url, "wc"]) == 0
+        assert "gather words" in capsys.readouterr().out
+        assert main(["graph", "--apihost", stub.url, "seq"]) == 0
+        assert "2. b" in capsys.readouterr().out
+        assert main(["graph", "--apihost", stub.url, "py"]) == 1
+        assert "kind python:3.11" in capsys.readouterr().err
+        assert main(["graph", "--apihost", stub.url, "none"]) == 1
+        assert "neither a file here nor an action" in capsys.readouterr().err
+
+
+def test_trace_draws_a_run(capsys):
+    firing = a_firing(1, tag=[3])
+    answers = {
+        f"GET namespaces/_/activations/{ID}": (200, a_run(firing)),
+        f"GET namespaces/_/activations/{firing['activationId']}": (200, firing),
+    }
+    with rest_stub(answers) as stub:
+        assert main(["trace", "--apihost", stub.url, ID]) == 0
+        assert "count[3]" in capsys.readouterr().out
+        assert main(["trace", "--apihost", stub.url, "--format", "json", ID]) == 0
+        assert json.loads(capsys.readouterr().out)["firings"][0]["tag"] == [3]
+
+
+def test_trace_of_an_unknown_run_says_how_to_find_one(capsys):
+    with rest_stub({}) as stub:
+        assert main(["trace", "--apihost", stub.url, ID]) == 1
+    assert "wsk activation list" in capsys.readouterr().err
+
+
+def test_trace_follows_a_run_to_its_end(capsys):
+    path = f"GET namespaces/_/activations/{ID}"
+    missing = (404, {"error": "The requested resource does not exist.", "code": "x"})
+    with rest_stub({path: [missing, missing, (200, a_run())]}) as stub:
+        assert main(["trace", "--apihost", stub.url, "--follow", ID]) == 0
+    assert "success" in capsys.readouterr().out
+
+
+def test_cancel_confirms(capsys):
+    with rest_stub({f"DELETE namespaces/_/activations/{ID}": (200, {})}) as stub:
+        assert main(["cancel", "--apihost", stub.url, ID]) == 0
+    assert capsys.readouterr().out == f"cancelled {ID}\n"
+
+
+def test_a_server_that_is_not_there_is_an_error_with_advice(free_port, capsys):
+    assert main(["cancel", "--apihost", f"http://127.0.0.1:{free_port}", ID]) == 1
+    assert "dataflower standalone" in capsys.readouterr().err

@@ -1,0 +1,182 @@
+"""One action's queue and containers as the pool sees them, and when one more container pays. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from invoker_ext.containers.events import Need
+from invoker_ext.containers.pressure import blended
+
+_SLOWED: Final = 1.5
+"""A function that takes this much longer than on idle cores is computing: another container would only slow it more."""
+
+
+class Place(Enum):
+    """Where the pool finds a container."""
+
+    STARTING = "starting"
+    """Not up yet. In `Lane.starting` of the action it was started for, if any."""
+    SPARE = "spare"
+    """Up, nothing loaded; anybody's. In `Pool.spares`."""
+    LOADING = "loading"
+    """Loads an action because of a hint; runs nothing."""
+    BUSY = "busy"
+    """Loads and runs, or runs, a job."""
+    IDLE = "idle"
+    """Takes the next job of its action at once. In `Lane.idle`; may be undrained."""
+    RESTING = "resting"
+    """Runs nothing, but must not be reused yet: undrained, under pressure, or about to be removed."""
+    REMOVING = "removing"
+    """Asked to end; its memory counts until it is gone."""
+
+
+PLACES: Final[Mapping[Place, frozenset[Place]]] = {
+    Place.STARTING: frozenset({Place.SPARE, Place.LOADING, Place.BUSY, Place.REMOVING}),
+    Place.SPARE: frozenset({Place.BUSY, Place.LOADING, Place.REMOVING}),
+    Place.LOADING: frozenset({Place.IDLE, Place.REMOVING}),
+    Place.BUSY: frozenset({Place.IDLE, Place.RESTING, Place.REMOVING}),
+    Place.IDLE: frozenset({Place.BUSY, Place.RESTING, Place.REMOVING}),
+    Place.RESTING: frozenset({Place.IDLE, Place.REMOVING}),
+    Place.REMOVING: frozenset(),
+}
+"""From any of them a container may also be gone without warning."""
+
+
+class InvalidPlace(RuntimeError):
+    """A container was moved to a place it cannot reach from where it is: a bug in the pool."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A container, as the pool sees it."""
+
+    number: int
+    runtime: str
+    memory_mb: int
+    since: float
+    """When it came to this place."""
+    place: Place = Place.STARTING
+    lane: Lane | None = None
+    """Whose it is; None: nobody's, it is a stem cell or a spare."""
+    owner: str | None = None
+    """Namespace that its memory is charged to."""
+    hinted: bool = False
+    """Load the action when it is up, even if no job waits."""
+    undrained: int = 0
+    """Firings that have returned and not drained."""
+    held_bytes: int = 0
+    """Inputs that user code keeps alive."""
+    rest_until: float = 0.0
+    """Under pressure until then, or until drained."""
+    retiring: bool = False
+    """Remove it as soon as it is drained."""
+    throttled: bool = False
+
+    def move(self, place: Place, at: float) -> None:
+        """Go to another place.
+
+        Raises:
+            InvalidPlace: There is no way from here to there.
+        """
+        if place not in PLACES[self.place]:
+            raise InvalidPlace(f"container {self.number} cannot go from {self.place.value} to {place.value}")
+        self.place = place
+        self.since = at
+
+    def owned(self) -> Lane:
+        """Return whose it is.
+
+        Raises:
+            InvalidPlace: Nobody's, though it is in a place that only an owned one can be in.
+        """
+        if self.lane is None:
+            raise InvalidPlace(f"container {self.number} is {self.place.value} but nobody's")
+        return self.lane
+
+
+@dataclass(slots=True, frozen=True)
+class Waiting:
+    """A job in a queue."""
+
+    ticket: int
+    run: str
+    since: float
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One action: its queue, its containers, what was learned about it."""
+
+    need: Need
+    waiting: deque[Waiting] = field(default_factory=deque)
+    idle: list[Slot] = field(default_factory=list)
+    """Last used last."""
+    slots: dict[int, Slot] = field(default_factory=dict)
+    """All containers that are, or will be, this action's; not those being removed."""
+    starting: int = 0
+    """How many of `slots` are not up yet."""
+    grown_at: float = 0.0
+    """When it last got a container."""
+    function_s: float | None = None
+    """Mean time of the function."""
+    calm_s: float | None = None
+    """The same, only from times when no more functions ran than there are cores."""
+    load_s: float = 0.0
+    """Mean time to load the action's code."""
+
+    def learn(self, function_s: float, calm: bool) -> None:
+        """Take in the time of one more firing."""
+        self.function_s = blended(self.function_s, function_s)
+        if calm:
+            self.calm_s = blended(self.calm_s, function_s)
+
+    def estimated_wait_s(self) -> float:
+        """Return how long the last in the queue will wait, by the mean time of the function; 0: not known."""
+        if self.function_s is None or not self.slots:
+            return 0.0
+        return len(self.waiting) * self.function_s / len(self.slots)
+
+    def patience_s(self, start_s: float, cores: int) -> float:
+        """Return the wait from which one more container pays: the time it needs to come up.
+
+        Beyond one container a core it must promise more, since all share the cores.
+        """
+        return (start_s + self.load_s) * max(1.0, len(self.slots) / cores)
+
+    def wants_another(self, at: float, start_s: float, cores: int) -> bool:
+        """Say whether one more container pays now.
+
+        The first one always does. With short functions a queue in front of a warm container is faster than
+        many interpreters that come up and then share the cores, so the others must earn their start.
+
+        Args:
+            at: Now.
+            start_s: Mean time from a start to HELLO on this host.
+            cores: Of this host.
+        """
+        waiting = len(self.waiting)
+        if self.starting >= waiting:
+            return False
+        if not self.slots:
+            return True
+        if any(slot.rest_until > at for slot in self.slots.values()):
+            return True  # positive pressure asks for another one (DESIGN §7)
+        if self.computes(cores):
+            return False
+        patience_s = self.patience_s(start_s, cores)
+        waited_s = at - max(self.waiting[0].since, self.grown_at)
+        return self.estimated_wait_s() > patience_s or waited_s >= patience_s
+
+    def computes(self, cores: int) -> bool:
+        """Say whether the cores are what this action waits for."""
+        if self.function_s is None or self.calm_s is None or len(self.slots) < cores:
+            return False
+        return self.function_s > _SLOWED * self.calm_s
+
+    def due_at(self, start_s: float, cores: int) -> float:
+        """Return when `wants_another` may turn true by waiting alone."""
+        return max(self.waiting[0].since, self.grown_at) + self.patience_s(start_s, cores)

@@ -44,9 +44,13 @@ class Segment:
 
 
 class Ticket:
-    """A request for room that has not been answered yet."""
+    """A request for room.
 
-    __slots__ = ("_withdraw", "grant", "key", "owner", "refuse", "size_bytes")
+    Attributes:
+        pending: Neither granted, refused nor cancelled yet.
+    """
+
+    __slots__ = ("_withdraw", "grant", "key", "owner", "pending", "refuse", "size_bytes")
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Ticket:
         self.owner = owner
         self.size_bytes = size_bytes
         self.grant, self.refuse = answers
+        self.pending = True
         self._withdraw = withdraw
 
     def cancel(self) -> None:

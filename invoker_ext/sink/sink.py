@@ -95,6 +95,14 @@ class Sink:
         """
         if len(data) < KNEE_BYTES:
             return self.put_inline(head, bytes(data), owner)
+        return self.put_segment(head, data, owner)
+
+    def put_segment(self, head: Head, data: bytes | memoryview, owner: str = "") -> Stored:
+        """Keep bytes in a segment, however few; as `put_bytes`.
+
+        Raises:
+            SinkFull: The system has no memory or descriptor left.
+        """
         key = next(self._keys)
         kept = self._kept[key] = Kept(key, head, segments.from_bytes(data), self._let_go)
         self._carry_out(self._ledger.hold(key, owner, len(data)))
@@ -222,6 +230,7 @@ class Sink:
                 self._provide(key)
             case Refuse(key, reason):
                 if ticket := self._tickets.pop(key, None):
+                    ticket.pending = False
                     ticket.refuse(reason)
             case Spill(key):
                 self._spill(key)
@@ -263,16 +272,19 @@ class Sink:
         if ticket is None:  # cancelled while its memory was being allocated
             self._threads.shut(descriptor, have_bytes)
             return
+        ticket.pending = False
         segments.fix_size(descriptor, ticket.size_bytes, have_bytes)
         segment = self._segments[key] = Segment(key, ticket.size_bytes, descriptor)
         ticket.grant(segment)
 
     def _turn_down(self, key: int, reason: str) -> None:
         if ticket := self._tickets.pop(key, None):
+            ticket.pending = False
             self._carry_out(self._ledger.free(key))
             ticket.refuse(reason)
 
     def _withdraw(self, ticket: Ticket) -> None:
+        ticket.pending = False
         if self._tickets.pop(ticket.key, None) is not None and not self._closed:
             self._carry_out(self._ledger.free(ticket.key))
 

@@ -1,0 +1,334 @@
+"""Follows every run from INVOKE to ENDED. Knows no sockets: waiters, bus and timers are passed in.
+
+A run is HELD while no invoker can take it, SENT once it is on the bus, KEPT once its invoker has committed it. From KEPT on
+it will end, whatever dies. What ends without an entry here (the balancer was restarted) is held for a while for
+the worker that will ask again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import Any, Final, Protocol
+
+from controller_ext.balancer.fleet import Fleet, Ping
+from controller_ext.balancer.slots import Slots
+from controller_ext.balancer.throttles import Throttles
+from controller_ext.balancer.wire import Invoke, Limits
+from controller_ext.runs.ports import BalancerUnavailable, MessageTooLarge, NoInvoker, Throttled
+from invoker_ext.bus import Message
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024 + 256 * 1024
+"""Stock's megabyte of arguments and what is around them."""
+MAX_HELD: Final = 10_000
+"""Runs that may wait for an invoker."""
+UNANSWERED_S: Final = 60.0
+"""How long a run that an invoker has seen may stay unkept before its worker is told that nobody knows."""
+_UNCLAIMED_BYTES: Final = 32 * 1024 * 1024
+_UNCLAIMED_S: Final = 60.0
+_SYSTEM_ERROR: Final = 3
+
+
+class State(Enum):
+    """How far a run is."""
+
+    HELD = "held"
+    SENT = "sent"
+    KEPT = "kept"
+
+
+TRANSITIONS: Final = frozenset({(State.HELD, State.SENT), (State.SENT, State.KEPT)})
+
+
+class InvalidTransition(RuntimeError):
+    """A bug: a run moved where it cannot."""
+
+
+class Waiter(Protocol):
+    """A worker's connection."""
+
+    def accepted(self, activation_id: str) -> None:
+        """The run is kept, and the wait is over or there is none."""
+
+    def ended(self, headers: dict[str, Any], payload: bytes) -> None:
+        """The run ended; the completion as it came."""
+
+    def rejected(self, activation_id: str, code: str, text: str) -> None:
+        """The run was not started; for BalancerUnavailable: not known to be."""
+
+
+class Publisher(Protocol):
+    """The bus as the dispatcher sees it: `HubEndpoint`."""
+
+    def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> Any:  # noqa: ANN401 - opaque
+        """Publish; returns what `withdraw` takes."""
+
+    def withdraw(self, topic: str, entry: Any) -> bool:  # noqa: ANN401 - opaque
+        """Take back what nobody has seen."""
+
+
+class Timer(Protocol):
+    """What `call_later` returns."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    invoke: Invoke
+    waiter: Waiter | None
+    began: float
+    wait_until: float | None
+    state: State = State.HELD
+    invoker: int = -1
+    entry: Any = None
+    timer: Timer | None = None
+
+    def move(self, state: State) -> None:
+        if (self.state, state) not in TRANSITIONS:
+            raise InvalidTransition(f"run {self.invoke.activation_id}: {self.state.value} → {state.value}")
+        self.state = state
+
+
+@dataclass(slots=True, kw_only=True)
+class Surroundings:
+    """What the dispatcher needs of the world.
+
+    Attributes:
+        call_later: The loop's.
+        unspool: Removes spooled parameters by name.
+        monotonic: Seconds.
+        wall_ms: Epoch milliseconds.
+    """
+
+    bus: Publisher
+    call_later: Callable[..., Timer]
+    unspool: Callable[[str], None]
+    monotonic: Callable[[], float] = time.monotonic
+    wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
+
+
+class Dispatcher:
+    """All runs under way."""
+
+    def __init__(self, around: Surroundings, accept_wait_s: float, run_ttl_s: float) -> None:
+        """Start with nothing.
+
+        Args:
+            around: The world.
+            accept_wait_s: How long a run waits for an invoker to take it.
+            run_ttl_s: When the slot of a run that does not end is given back.
+        """
+        self._around = around
+        self._accept_wait_s = accept_wait_s
+        self._run_ttl_s = run_ttl_s
+        self._runs: dict[str, _Run] = {}
+        self._held: dict[str, _Run] = {}
+        self._unclaimed: OrderedDict[str, tuple[float, Message]] = OrderedDict()
+        self._unclaimed_bytes = 0
+        self._throttles = Throttles()
+        self._slots = Slots()
+        self.fleet = Fleet()
+        self.fleet_changed: Callable[[], None] = lambda: None
+        """Called whenever an invoker's health changed."""
+
+    def in_flight(self) -> int:
+        """Return how many runs are under way."""
+        return self._throttles.in_flight()
+
+    def charge(self, limits: Limits) -> None:
+        """Count an invocation that goes no further; raises Throttled."""
+        refusal = self._throttles.check(limits.namespace, limits.per_minute, limits.concurrent, self._around.wall_ms())
+        if refusal is not None:
+            raise Throttled(refusal)
+
+    def invoke(self, waiter: Waiter, invoke: Invoke) -> None:
+        """Start a run, or join the wait for it; the waiter hears exactly one answer unless it is detached."""
+        run_id = invoke.activation_id
+        now = self._around.monotonic()
+        wait_until = None if invoke.wait_s is None else now + invoke.wait_s
+        run = self._runs.get(run_id)
+        if run is not None:
+            self._join(run, waiter, wait_until)
+            return
+        ended = self._unclaimed.pop(run_id, None)
+        if ended is not None:
+            self._unclaimed_bytes -= len(ended[1].payload)
+            waiter.ended(ended[1].headers, ended[1].payload)
+            return
+        try:
+            self._check(invoke)
+        except (Throttled, MessageTooLarge, NoInvoker) as error:
+            waiter.rejected(run_id, error.code, str(error))
+            return
+        run = self._runs[run_id] = _Run(invoke, waiter, now, wait_until)
+        self._throttles.began(invoke.limits.namespace)
+        self._arm(run)
+        self._dispatch(run)
+
+    def detach(self, waiter: Waiter) -> None:
+        """Forget a worker that is gone: it loses its wait only. What no invoker was asked to take is dropped."""
+        for run in [run for run in self._runs.values() if run.waiter is waiter]:
+            run.waiter = None
+            if run.state is State.HELD:
+                self._forget(run)
+
+    def completed(self, message: Message) -> None:
+        """Take a completion from the bus."""
+        run_id = message.headers.get("id")
+        if not isinstance(run_id, str):
+            logger.warning("completion without an id")
+            return
+        run = self._runs.get(run_id)
+        if run is None:
+            self._keep_unclaimed(run_id, message)
+            return
+        self._forget(run)
+        if run.invoke.spool is not None:
+            self._around.unspool(run.invoke.spool)
+        if run.waiter is not None:
+            run.waiter.ended(message.headers, message.payload)
+        if run.invoker >= 0:
+            system_error = message.headers.get("status") == _SYSTEM_ERROR
+            self._changed(self.fleet.ended(run.invoker, system_error))
+
+    def pinged(self, ping: Ping) -> None:
+        """Take a ping; runs that were held go to an invoker that is new."""
+        changed = self.fleet.pinged(ping, self._around.monotonic())
+        self._slots.resize(ping.instance, ping.memory_mb)
+        self._changed(changed)
+
+    def tick(self) -> None:
+        """Look for silent invokers, lost runs and old completions; call about once a second."""
+        now = self._around.monotonic()
+        self._changed(self.fleet.silent(now))
+        while self._unclaimed:
+            run_id, (since, message) = next(iter(self._unclaimed.items()))
+            if now - since < _UNCLAIMED_S and self._unclaimed_bytes <= _UNCLAIMED_BYTES:
+                break
+            del self._unclaimed[run_id]
+            self._unclaimed_bytes -= len(message.payload)
+        oldest = next(iter(self._runs.values()), None)
+        if oldest is not None and now - oldest.began > self._run_ttl_s:
+            logger.warning("run never ended", extra={"run": oldest.invoke.activation_id})
+            self._reject(oldest, BalancerUnavailable.code, "the run did not end in its time")
+
+    def _check(self, invoke: Invoke) -> None:
+        if len(invoke.payload) > MAX_MESSAGE_BYTES:
+            raise MessageTooLarge(f"message of {len(invoke.payload)} bytes is above {MAX_MESSAGE_BYTES} bytes")
+        if invoke.counted:
+            self.charge(invoke.limits)
+        if len(self._held) >= MAX_HELD:
+            raise NoInvoker("no invoker is there, and too many runs wait for one")
+
+    def _join(self, run: _Run, waiter: Waiter, wait_until: float | None) -> None:
+        run.waiter = waiter
+        run.wait_until = wait_until
+        if run.state is State.KEPT and wait_until is None:
+            run.waiter = None
+            waiter.accepted(run.invoke.activation_id)
+        else:
+            self._arm(run)
+
+    def _dispatch(self, run: _Run) -> None:
+        invoke = run.invoke
+        chosen = self._slots.take(self.fleet.usable(), invoke.home, invoke.memory_mb)
+        if chosen is None:
+            self._held[invoke.activation_id] = run
+            return
+        run.invoker = chosen
+        run.move(State.SENT)
+        message = Message(invoke.payload, invoke.headers)
+        run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
+
+    def _kept(self, run: _Run, error: Exception | None) -> None:
+        """Hear from the bus; a run that ended before its commit came is not there any more."""
+        if self._runs.get(run.invoke.activation_id) is not run:
+            return
+        if error is not None:
+            self._reject(run, NoInvoker.code, str(error))
+            return
+        run.move(State.KEPT)
+        run.entry = None
+        waiter = run.waiter
+        if waiter is None:
+            self._disarm(run)
+        elif run.wait_until is None or run.wait_until <= self._around.monotonic():
+            self._accepted(run, waiter)
+
+    def _accepted(self, run: _Run, waiter: Waiter) -> None:
+        run.waiter = None
+        self._disarm(run)
+        waiter.accepted(run.invoke.activation_id)
+
+    def _arm(self, run: _Run) -> None:
+        """Set the run's one timer to whatever is due next."""
+        self._disarm(run)
+        now = self._around.monotonic()
+        if run.state is State.KEPT:
+            due = run.wait_until if run.wait_until is not None else now
+        else:
+            due = run.began + self._accept_wait_s
+            if due <= now:
+                due = run.began + UNANSWERED_S
+        run.timer = self._around.call_later(max(due - now, 0.0), self._due, run)
+
+    def _disarm(self, run: _Run) -> None:
+        timer, run.timer = run.timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _due(self, run: _Run) -> None:
+        run.timer = None
+        now = self._around.monotonic()
+        if run.state is State.KEPT:
+            if run.waiter is not None and run.wait_until is not None and now < run.wait_until:
+                self._arm(run)
+            elif run.waiter is not None:
+                self._accepted(run, run.waiter)
+        elif run.state is State.HELD or self._withdrawn(run):
+            self._reject(run, NoInvoker.code, f"no invoker took the run within {self._accept_wait_s:g} s")
+        elif now - run.began < UNANSWERED_S:
+            self._arm(run)
+        elif run.waiter is not None:
+            waiter, run.waiter = run.waiter, None
+            text = "the invoker has seen the run and does not say that it keeps it"
+            waiter.rejected(run.invoke.activation_id, BalancerUnavailable.code, text)
+
+    def _withdrawn(self, run: _Run) -> bool:
+        return run.entry is not None and self._around.bus.withdraw(f"invoker{run.invoker}", run.entry)
+
+    def _reject(self, run: _Run, code: str, text: str) -> None:
+        self._forget(run)
+        if run.waiter is not None:
+            run.waiter.rejected(run.invoke.activation_id, code, text)
+
+    def _forget(self, run: _Run) -> None:
+        self._disarm(run)
+        self._held.pop(run.invoke.activation_id, None)
+        del self._runs[run.invoke.activation_id]
+        self._throttles.ended(run.invoke.limits.namespace)
+        if run.invoker >= 0:
+            self._slots.give_back(run.invoker, run.invoke.memory_mb)
+
+    def _keep_unclaimed(self, run_id: str, message: Message) -> None:
+        if run_id not in self._unclaimed and len(message.payload) <= _UNCLAIMED_BYTES:
+            self._unclaimed[run_id] = (self._around.monotonic(), message)
+            self._unclaimed_bytes += len(message.payload)
+
+    def _changed(self, changed: bool) -> None:
+        if not changed:
+            return
+        logger.info("invokers changed", extra={"invokers": self.fleet.states()})
+        self.fleet_changed()
+        held, self._held = self._held, {}
+        for run in held.values():
+            self._dispatch(run)

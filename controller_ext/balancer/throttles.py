@@ -1,0 +1,56 @@
+"""Stock throttles: invocations in a clock minute and activations in flight, per namespace. Pure.
+
+Source: spec of the REST API §11 (Apache OpenWhisk RateThrottler, ActivationThrottler).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+_MINUTE_MS: Final = 60_000
+
+
+class Throttles:
+    """Counts; decides; forgets a minute as soon as the next one begins."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._counts: Counter[str] = Counter()
+        self._in_flight: Counter[str] = Counter()
+
+    def check(self, namespace: str, per_minute: int, concurrent: int, now_ms: int) -> str | None:
+        """Count one invocation; return why it is refused, None if it is not.
+
+        Args:
+            namespace: Its uuid.
+            per_minute: How many it may make in a clock minute; the refused ones count too.
+            concurrent: How many it may have in flight, this one included.
+            now_ms: Wall clock, epoch milliseconds.
+        """
+        minute = now_ms // _MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        self._counts[namespace] += 1
+        count = self._counts[namespace]
+        if count > per_minute:
+            return f"Too many requests in the last minute (count: {count}, allowed: {per_minute})."
+        flying = self._in_flight[namespace]
+        if flying >= concurrent:
+            return f"Too many concurrent requests in flight (count: {flying}, allowed: {concurrent})."
+        return None
+
+    def began(self, namespace: str) -> None:
+        """Count an activation that is in flight from now on."""
+        self._in_flight[namespace] += 1
+
+    def ended(self, namespace: str) -> None:
+        """Forget one that is not any more."""
+        self._in_flight[namespace] -= 1
+        if self._in_flight[namespace] <= 0:
+            del self._in_flight[namespace]
+
+    def in_flight(self) -> int:
+        """Return how many activations are in flight, of all namespaces."""
+        return self._in_flight.total()

@@ -1,0 +1,121 @@
+"""Frames between workers and the balancer; one connection carries one call at a time.
+
+After PEER_HELLO:
+
+| frame | from | meta | payload |
+| --- | --- | --- | --- |
+| INVOKE | worker | see `Invoke` | the ActivationMessage, never looked at |
+| ACCEPTED | balancer | `{"i": id}`: kept; the wait is over or there is none | |
+| ENDED | balancer | `{"i", "id", "status", "at", "n"[, "large"]}` | the completion, as it came from the bus |
+| REJECTED | balancer | `{"i", "code", "error"}` | |
+| CALL | worker | `{"id": number, "op": "charge" or "invokers" or "in_flight", …}` | |
+| REPLY | balancer | `{"id", "ok", …}`, as at a peer door | |
+
+A repeated INVOKE of an activation that is under way takes over the wait; it is not started twice.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from action_runtime.wire.codec import encode_head
+from action_runtime.wire.errors import ProtocolViolation
+from action_runtime.wire.frames import Frame, FrameKind
+from controller_ext.runs.ports import Ended
+from invoker_ext.contract.records import Activation
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """What a namespace may do; see `Throttles.check`."""
+
+    namespace: str
+    """Its uuid."""
+    per_minute: int
+    concurrent: int
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Invoke:
+    """An INVOKE frame, read.
+
+    Attributes:
+        activation_id: Of the run.
+        headers: For the bus.
+        payload: For the bus.
+        limits: Whose throttles it counts for.
+        counted: False: a component, not throttled, only in flight.
+        home: Of `slots.home_hash`.
+        memory_mb: What to charge.
+        wait_s: How long the worker waits for the end; None: only until it is accepted.
+        spool: Name of spooled parameters, removed with the run; None: none.
+    """
+
+    activation_id: str
+    headers: dict[str, Any]
+    payload: bytes
+    limits: Limits
+    counted: bool
+    home: int
+    memory_mb: int
+    wait_s: float | None
+    spool: str | None
+
+    def encode(self) -> tuple[bytes, bytes]:
+        """Return head and payload of the frame."""
+        limits = self.limits
+        meta = {
+            "i": self.activation_id,
+            "h": self.headers,
+            "l": [limits.namespace, limits.per_minute, limits.concurrent, self.counted],
+            "m": [self.home, self.memory_mb],
+            "w": self.wait_s,
+            "s": self.spool,
+        }
+        return encode_head(FrameKind.INVOKE, meta, len(self.payload)), self.payload
+
+    @staticmethod
+    def read(frame: Frame) -> Invoke:
+        """Read the frame; raises ProtocolViolation."""
+        meta = frame.meta
+        try:
+            namespace, per_minute, concurrent, counted = meta["l"]
+            home, memory_mb = meta["m"]
+            return Invoke(
+                activation_id=meta["i"],
+                headers=meta["h"],
+                payload=bytes(frame.payload),
+                limits=Limits(namespace, per_minute, concurrent),
+                counted=counted,
+                home=home,
+                memory_mb=memory_mb,
+                wait_s=meta["w"],
+                spool=meta["s"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolViolation("an INVOKE is malformed") from error
+
+
+def ended_head(headers: dict[str, Any], payload_bytes: int) -> bytes:
+    """Return the head of an ENDED frame for a completion with these headers."""
+    return encode_head(FrameKind.ENDED, {"i": headers["id"], **headers}, payload_bytes)
+
+
+def read_ended(frame: Frame) -> Ended:
+    """Read an ENDED frame; the result is taken over without being parsed.
+
+    Raises:
+        ProtocolViolation: Not a completion with a record.
+    """
+    try:
+        at, length = frame.meta["at"], frame.meta["n"]
+        payload = bytes(frame.payload)
+        result = payload[at : at + length] if length else None
+        # One parse of everything around the result.
+        document = json.loads(payload[:at] + b"null" + payload[at + length :] if length else payload)
+        large = frame.meta.get("large")
+        return Ended(Activation.from_fields(document["response"], result), tuple(large) if large else None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolViolation("a completion carries no record") from error

@@ -17,7 +17,7 @@ import json
 import struct
 from collections import deque
 
-from action_runtime.wire.errors import FrameTooLarge, ProtocolViolation
+from action_runtime.wire.errors import FrameTooLarge, ProtocolViolation, WireError
 from action_runtime.wire.frames import (
     HEADER_BYTES,
     MAX_FRAME_BYTES,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _HEADER: Final = struct.Struct(">IBBHI")
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_loads: Final = json.JSONDecoder().decode
 _KINDS: Final = {int(kind): kind for kind in FrameKind}
 
 
@@ -88,19 +89,12 @@ class Decoder:
         buffer = self._buffer
         buffer += data
         frames: list[Frame] = []
-        at = 0
-        size = len(buffer)
-        while size - at >= HEADER_BYTES:
-            length, kind, wanted, reserved, meta_bytes = _HEADER.unpack_from(buffer, at)
-            if length + 4 > MAX_FRAME_BYTES:
-                raise FrameTooLarge(length + 4, MAX_FRAME_BYTES)
-            if reserved or length < HEADER_BYTES - 4 + meta_bytes or wanted > MAX_FRAME_DESCRIPTORS:
-                raise ProtocolViolation("a frame header contradicts itself")
-            end = at + 4 + length
-            if end > size:
-                break
-            frames.append(self._frame(buffer, at + HEADER_BYTES, meta_bytes, end, (kind, wanted)))
-            at = end
+        try:
+            at = self._whole(frames)
+        except WireError:
+            for frame in reversed(frames):  # nobody will see them, so their descriptors have no owner
+                self._descriptors.extendleft(reversed(frame.descriptors))
+            raise
         if at:
             del buffer[:at]
         return frames
@@ -121,7 +115,7 @@ class Decoder:
         if kind is None:
             raise ProtocolViolation(f"unknown frame kind {head[0]}")
         try:
-            meta = json.loads(buffer[at : at + meta_bytes])
+            meta = _loads(buffer[at : at + meta_bytes].decode())
         except (ValueError, RecursionError) as error:
             raise ProtocolViolation("the meta of a frame is not JSON") from error
         if not isinstance(meta, dict):

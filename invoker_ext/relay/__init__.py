@@ -2,7 +2,7 @@
 
 `action_runtime/wire/PROTOCOL.md` is what they speak.
 
-channel.py    a non-blocking socket, codec and a bounded outbox; knows frames, not their meaning; TCP peers use the same.
+channel.py    a non-blocking socket, codec and a bounded outbox; knows frames, not their meaning; TCP peers use it too.
 session.py    what one container may say and when; `firings.py` holds what it has been lent for each firing.
 bandwidth.py  pure: how fast a container's outputs leave, for the pressure policy.
 layout.py     pure: inputs of a firing → the INPUT trees, payload and segments of a RUN frame.

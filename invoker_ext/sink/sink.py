@@ -243,22 +243,24 @@ class Sink:
         ticket = self._tickets.get(key)
         if ticket is None:
             return
-        room = self._ledger.room_bytes
-        spare = self._spares.take(ticket.size_bytes, room)
-        if self._spares.held_bytes > room:
-            self._spares.trim(room)
+        spare = self._spares.take(ticket.size_bytes)
         if spare is not None:
             self._watch_spares()
             self._hand_out(key, *spare)
         elif ticket.size_bytes < MIN_BYTES:
-            try:
-                descriptor = segments.allocate(ticket.size_bytes)
-            except SinkFull as error:
-                self._turn_down(key, str(error))
-                return
-            self._hand_out(key, descriptor, ticket.size_bytes)
+            self._allocate_here(key, ticket.size_bytes)
         else:
             self._threads.allocate(ticket.size_bytes, partial(self._allocated, key, ticket.size_bytes))
+        self._spares.trim(self._ledger.room_bytes)
+        self._spares.replenish(ticket.size_bytes, self._ledger.room_bytes)
+
+    def _allocate_here(self, key: int, size_bytes: int) -> None:
+        try:
+            descriptor = segments.allocate(size_bytes)
+        except SinkFull as error:
+            self._turn_down(key, str(error))
+            return
+        self._hand_out(key, descriptor, size_bytes)
 
     def _allocated(self, key: int, have_bytes: int, future: Future[int]) -> None:
         error = future.exception()

@@ -47,28 +47,39 @@ class Spares:
         self.held_bytes = 0
         self._ordered_bytes = 0
 
-    def take(self, size_bytes: int, room_bytes: int) -> tuple[int, int] | None:
-        """Return descriptor and size of a spare that holds the size, or None; orders what is to follow.
-
-        Args:
-            size_bytes: Of the value.
-            room_bytes: What the budget leaves for spares after this value.
-        """
+    def take(self, size_bytes: int) -> tuple[int, int] | None:
+        """Return descriptor and size of a spare that holds the size, or None. `replenish` should follow."""
         if not MIN_BYTES <= size_bytes <= MAX_BYTES:
             return None
         kind = size_class(size_bytes)
         stock = self._stock.get(kind)
-        wanted = self._wanted.get(kind, 0)
-        found = None
         if stock:
-            found = stock.pop(), kind
-            self.held_bytes -= kind
-        elif wanted < _KEPT_PER_CLASS:
-            self._wanted[kind] = wanted = wanted + 1
-        if kind in self._stock:
             self._stock.move_to_end(kind)
-        self._replenish(kind, max(wanted, 1), room_bytes)
-        return found
+            self.held_bytes -= kind
+            return stock.pop(), kind
+        self._wanted[kind] = min(self._wanted.get(kind, 0) + 1, _KEPT_PER_CLASS)
+        return None
+
+    def replenish(self, size_bytes: int, room_bytes: int) -> None:
+        """Order a spare for the next value of about this size, if its class has fewer than were missed.
+
+        Args:
+            size_bytes: Of the value that was just served.
+            room_bytes: What the budget leaves for spares after it.
+        """
+        if not MIN_BYTES <= size_bytes <= MAX_BYTES:
+            return
+        kind = size_class(size_bytes)
+        bound = min(self._bound_bytes, room_bytes)
+        have = len(self._stock.get(kind, ())) + self._ordered.get(kind, 0)
+        if kind > bound or have >= self._wanted.get(kind, 1):
+            return
+        self.trim(bound - kind - self._ordered_bytes)
+        if self.held_bytes + self._ordered_bytes + kind > bound:
+            return
+        self._ordered[kind] = self._ordered.get(kind, 0) + 1
+        self._ordered_bytes += kind
+        self._order(kind)
 
     def put(self, descriptor: int, kind: int) -> None:
         """Take in a spare that was ordered. The descriptor is owned from here on."""
@@ -92,19 +103,6 @@ class Spares:
             if not stock:
                 del self._stock[kind]
                 self._wanted.pop(kind, None)
-
-    def _replenish(self, kind: int, wanted: int, room_bytes: int) -> None:
-        bound = min(self._bound_bytes, room_bytes)
-        have = len(self._stock.get(kind, ())) + self._ordered.get(kind, 0)
-        if kind > bound or have >= wanted:
-            return
-        if self.held_bytes + self._ordered_bytes + kind > bound:
-            self.trim(bound - kind - self._ordered_bytes)
-            if self.held_bytes + self._ordered_bytes + kind > bound:
-                return
-        self._ordered[kind] = self._ordered.get(kind, 0) + 1
-        self._ordered_bytes += kind
-        self._order(kind)
 
     def _arrived(self, kind: int) -> None:
         left = self._ordered[kind] - 1

@@ -1,6 +1,6 @@
 """Reads a frozen settings dataclass from the environment: all bad values are reported together, typos included.
 
-A field's variable is PREFIX + NAME in capitals; its type, default and doc string (in `metadata["doc"]`) stand in the dataclass alone.
+A field's variable is PREFIX + NAME in capitals; type, default and doc (its metadata) stand in the dataclass alone.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Attempt:
         if judgement.outcome is Outcome.SUCCESS:
             if whole is None and report.body is not None and WHOLE in self.run.wants(self.dispatch.step.name):
                 head = Head(Media.JSON, len(report.body))
-                self._held.append((WHOLE, 0, How.WHOLE, self.run.host.sink.put_bytes(head, report.body)))
+                self._held.append((WHOLE, 0, How.WHOLE, self.run.put(head, report.body)))
             for held in self._held:
                 self._commit(*held)
         else:
@@ -189,7 +189,7 @@ class Attempt:
         self._returned, self._judgement = at, judgement
         error: Stored | None = None
         if judgement.error is not None:
-            error = self.run.host.sink.put_bytes(Head(Media.JSON, len(judgement.error)), judgement.error)
+            error = self.run.put(Head(Media.JSON, len(judgement.error)), judgement.error)
         firing, attempt = self.dispatch.firing, self.dispatch.attempt
         self._post(Returned(firing, attempt, judgement.outcome, counts, error, at))
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from action_runtime.wire.values import WHOLE, Head, Media
+from action_runtime.wire.values import Head, Media
 from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import Dispatch
 from invoker_ext.dataflow.events import Committed, Drained, Event, How, Outcome, Returned
 from invoker_ext.dataflow.keys import DataKey
-from invoker_ext.owner.host import Sink
 from invoker_ext.owner.run_record import RunSpec
-from invoker_ext.relay.values import split_json
+from invoker_ext.relay.results import split_json
 from invoker_ext.sink.datum import Stored
 
 
@@ -46,7 +45,7 @@ def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
 
 
 def child_events(
-    command: Dispatch, record: Activation, wanted: Mapping[str, str], sink: Sink, at: float
+    command: Dispatch, record: Activation, wanted: Mapping[str, str], put: Callable[[Head, bytes], Stored], at: float
 ) -> Iterator[Event]:
     """Yield what the machine of the enclosing run must hear of the end of one inside it.
 
@@ -54,7 +53,7 @@ def child_events(
         command: That started it.
         record: Of the run inside.
         wanted: Outputs of the step that somebody reads.
-        sink: Where its result becomes data again.
+        put: Makes data of its result.
         at: Monotonic seconds.
     """
     firing, attempt = command.firing, command.attempt
@@ -62,18 +61,14 @@ def child_events(
     counts: dict[str, tuple[How, int]] = {}
     error: Stored | None = None
     if record.status == Outcome.SUCCESS.value:
-        if WHOLE in wanted:
-            whole = sink.put_bytes(Head(Media.JSON, len(result)), result)
-            yield Committed(DataKey(firing.step, firing.tag, WHOLE), attempt, How.WHOLE, whole, at)
-        named = {name: how for name, how in wanted.items() if name != WHOLE}
-        for output, index, how, head, data in split_json(result, named) if named else ():
-            kind = How(how)
-            counts[output] = (kind, index + 1)
-            value = sink.put_bytes(head, data)
-            yield Committed(DataKey(firing.step, firing.tag, output, index), attempt, kind, value, at)
+        split = split_json(result, wanted)
+        counts = {name: (How(how), count) for name, (how, count) in split.counts.items()}
+        for one in split.outputs:
+            key = DataKey(firing.step, firing.tag, one.output, one.index)
+            yield Committed(key, attempt, How(one.how), put(one.head, one.data), at)
     else:
         text = _error_json(result)
-        error = sink.put_bytes(Head(Media.JSON, len(text)), text)
+        error = put(Head(Media.JSON, len(text)), text)
     yield Returned(firing, attempt, Outcome(record.status), counts, error, at)
     yield Drained(firing, attempt, at)
 

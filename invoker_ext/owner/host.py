@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Sink(Protocol):
     """The part of the sink that the owner uses."""
 
-    def put_bytes(self, head: Head, data: bytes | memoryview) -> Stored:
+    def put_bytes(self, head: Head, data: bytes | memoryview, owner: str = "") -> Stored:
         """Hold bytes that the invoker itself made."""
 
 

@@ -1,7 +1,8 @@
 """The owner: takes runs from the bus, keeps them in its journal until they have ended, and tells their controller.
 
-Order of safety, for every run: journalled, then committed on the bus, then begun; its records journalled, then the completion published,
-then written to the store. A kill between any two of these loses nothing and repeats nothing that must not repeat.
+Order of safety, for every run: journalled, then committed on the bus, then begun; its records journalled, then the
+completion published, then written to the store. A kill between any two of these loses nothing and repeats nothing that
+must not repeat.
 """
 
 from __future__ import annotations
@@ -281,9 +282,10 @@ class Owner:
         run = self._runs.get(activation_id) or self._family.get(activation_id)
         return None if run is None else {"ids": list(run.firing_ids), "live": run.live(), "ended": run.over}
 
-    def on_stuck(self, runs: Sequence[str], sentence: str) -> None:
-        """Fail the youngest of the runs that wait for room in the sink for good."""
-        waiting = [self._runs[run] for run in runs if run in self._runs] or list(self._runs.values())
+    def on_stuck(self, owners: Sequence[str], sentence: str) -> None:
+        """Fail the youngest of the runs (`namespace/run`) that wait for room in the sink for good."""
+        ids = [owner.rpartition("/")[2] for owner in owners]
+        waiting = [self._runs[run] for run in ids if run in self._runs] or list(self._runs.values())
         if waiting:
             max(waiting, key=lambda run: run.accepted).fail(sentence)
 

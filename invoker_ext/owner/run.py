@@ -101,6 +101,11 @@ class Run:
         return self.spec.activation_id
 
     @property
+    def owner(self) -> str:
+        """In whose name the sink accounts its data: `namespace/run`."""
+        return f"{self.spec.user.namespace}/{self.spec.activation_id}"
+
+    @property
     def user(self) -> Identity:
         """On whose behalf."""
         return self.spec.user
@@ -300,7 +305,7 @@ class Run:
         if child.record.status:
             self._sizes[command.firing] = child.record.size
         wanted = self.wants(command.step.name)
-        for event in child_events(command, child.record, wanted, self.host.sink, self.host.clock.now()):
+        for event in child_events(command, child.record, wanted, self.put, self.host.clock.now()):
             self.post(event)
 
     def _fault(self, command: Dispatch, judgement: Judgement) -> None:
@@ -414,8 +419,12 @@ class Run:
 
     # -- odds and ends -----------------------------------------------------------------------------
 
+    def put(self, head: Head, data: bytes) -> Stored:
+        """Hold bytes that the invoker itself made, in this run's name."""
+        return self.host.sink.put_bytes(head, data, self.owner)
+
     def _put_json(self, text: bytes) -> Stored:
-        return self.host.sink.put_bytes(Head(Media.JSON, len(text)), text)
+        return self.put(Head(Media.JSON, len(text)), text)
 
     def _kill_all(self) -> None:
         for attempt in list(self._live.values()):

@@ -1,0 +1,109 @@
+"""The journal on a real disk: what survives, what goes away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from invoker_ext.contract.records import Activation
+from invoker_ext.owner import journal as module
+from invoker_ext.owner.journal import Journal
+
+A, B = "a" * 32, "b" * 32
+
+
+def a_record(activation_id: str) -> Activation:
+    return Activation(
+        activation_id=activation_id,
+        namespace="guest",
+        name="hello",
+        subject="guest",
+        version="0.0.1",
+        start_ms=1,
+        end_ms=2,
+        duration_ms=1,
+        status=0,
+        result=b"{}",
+        annotations=(),
+    )
+
+
+def test_a_run_that_did_not_end_is_found_again(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"message a")
+    journal.accepted(B, b"message b")
+    journal.began(B)
+    journal.flush()
+    found = Journal(tmp_path).recover()
+    assert [(run, left.message, left.began) for run, left in found.runs.items()] == [
+        (A, b"message a", False),
+        (B, b"message b", True),
+    ]
+
+
+def test_a_run_that_ended_is_not_and_its_record_is(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"message")
+    record = a_record(A)
+    journal.record(A, record.document_json()[0])
+    journal.ended(A)
+    journal.flush()
+    found = Journal(tmp_path).recover()
+    assert found.runs == {}
+    assert found.ended == {A}
+    assert found.records == [record]
+
+
+def test_what_was_not_flushed_is_not_there(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"message")
+    assert Journal(tmp_path).recover().runs == {}
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_torn_last_entry_costs_only_itself(tmp_path: Path, cut: int):
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"first")
+    journal.accepted(B, b"second")
+    journal.flush()
+    (path,) = tmp_path.glob("*.journal")
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert list(Journal(tmp_path).recover().runs) == [A]
+
+
+def test_a_damaged_entry_ends_the_reading(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"first")
+    journal.accepted(B, b"second")
+    journal.flush()
+    (path,) = tmp_path.glob("*.journal")
+    path.write_bytes(path.read_bytes().replace(b"second", b"sEcond"))
+    assert list(Journal(tmp_path).recover().runs) == [A]
+
+
+def test_a_full_file_goes_when_nothing_in_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "ROTATE_BYTES", 100)
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"x" * 200)
+    journal.flush()
+    journal.record(A, b"y" * 200)
+    journal.ended(A)
+    journal.flush()
+    assert len(list(tmp_path.glob("*.journal"))) == 2
+    journal.stored(A)
+    assert len(list(tmp_path.glob("*.journal"))) == 1
+    journal.close()
+    assert list(tmp_path.glob("*.journal")) == []
+
+
+def test_files_of_an_earlier_process_stay_until_they_are_settled(tmp_path: Path):
+    first = Journal(tmp_path)
+    first.accepted(A, b"message")
+    first.flush()
+    second = Journal(tmp_path)
+    second.recover()
+    second.accepted(A, b"message")
+    second.flush()
+    second.settle()
+    assert list(Journal(tmp_path).recover().runs) == [A]

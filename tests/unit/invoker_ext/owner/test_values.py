@@ -1,0 +1,76 @@
+"""Parameters in, results out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from action_runtime.wire.values import WHOLE, Head, Media
+from invoker_ext.dataflow.commands import Bound, Chunks, Constant
+from invoker_ext.owner.actions import split_init
+from invoker_ext.owner.values import object_json, parameters_of_json, value_json
+
+
+@dataclass
+class Held:
+    head: Head
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+    @property
+    def inline(self) -> bytes | None:
+        return self.data
+
+    def retain(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def descriptor(self) -> int:
+        raise OSError
+
+    def read(self) -> bytes:
+        return self.data
+
+
+def json_value(text: bytes) -> Held:
+    return Held(Head(Media.JSON, len(text)), text)
+
+
+def test_a_whole_result_is_passed_on_as_its_bytes():
+    assert object_json([Bound(WHOLE, json_value(b'{"n":  1}'))]) == b'{"n":  1}'
+
+
+def test_later_inputs_win_over_members_of_the_whole():
+    bounds = [Bound(WHOLE, Constant('{"a": 1, "b": 2}')), Bound("b", json_value(b"3"))]
+    assert json.loads(object_json(bounds)) == {"a": 1, "b": 3}
+
+
+def test_a_gather_becomes_a_list_nested_as_it_is():
+    value = ((json_value(b"1"), json_value(b"2")), ())
+    assert json.loads(value_json(value)) == [[1, 2], []]
+
+
+def test_bytes_and_arrays_become_data_objects():
+    array = Held(Head(Media.ARRAY, 2, (2,), "|u1"), b"\x01\x02")
+    assert json.loads(value_json(array)) == {"$data": {"type": "array", "shape": [2], "dtype": "|u1", "base64": "AQI="}}
+    parts = Chunks((Held(Head(Media.BYTES, 1), b"a"), Held(Head(Media.BYTES, 1), b"b")))
+    assert json.loads(value_json(parts)) == {"$data": {"type": "bytes", "base64": "YWI="}}
+
+
+def test_only_the_members_that_a_graph_reads_are_cut_out():
+    values, items = parameters_of_json(b'{"a": [1, "x"], "b": {}, "c": 3}', {"a": "items", "b": "value", "z": "value"})
+    assert values == {"a": b'[1, "x"]', "b": b"{}"}
+    assert items == {"a": [b"1", b'"x"']}
+
+
+def test_the_whole_of_the_parameters_is_not_parsed():
+    assert parameters_of_json(b'{"a":    1}', {WHOLE: "value"}) == ({WHOLE: b'{"a":    1}'}, {})
+
+
+def test_init_parameters_leave_the_arguments_as_text():
+    rest, env = split_init(b'{"a": 1, "s": "t", "n": null, "o": {"x": [1]}}', ("s", "n", "o", "none"))
+    assert json.loads(rest) == {"a": 1}
+    assert env == {"s": "t", "n": "", "o": '{"x":[1]}'}

@@ -1,0 +1,18 @@
+"""Pure front ends: what users deploy → the one graph of `invoker_ext.contract.graph`.
+
+    text ──native.parse──► Definition ──compile.compile_workflow──► Graph
+    components ──────────sequence.compile_sequence────────────────► Graph
+    one action ──────────sequence.action_graph────────────────────► Graph
+
+`text.py` reads YAML and JSON, `reading.py` collects findings, `edges.py` reads edges, `scopes.py` orders steps and
+gives them their scopes, `nesting.py` resolves names to actions and nested workflows, `drawing/` draws. Nothing here
+does I/O.
+
+To add a kind of edge:
+1. `EdgeKind` in `invoker_ext/contract/graph.py`: what travels; the engine's `match` over it then fails to type-check
+   until it is handled.
+2. `edges.py`: an entry of `_FORMS` and its reader (what may be written, which outputs it uses).
+3. `scopes.py`, `_reach`: if it opens or closes a level.
+4. `drawing/picture.py`, `_describe`: the mark that drawings show.
+5. A row of `tests/unit/controller_ext/workflow/test_native.py` for each rule it has.
+"""

@@ -1,0 +1,90 @@
+"""Resolves names through nested sequences and workflows, whatever holds the entities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from controller_ext.workflow.compile import compile_workflow
+from controller_ext.workflow.errors import DefinitionError, Finding, WorkflowInvalid
+from controller_ext.workflow.native import parse
+from controller_ext.workflow.sequence import MAX_ACTIONS, compile_sequence
+from invoker_ext.contract.graph import ActionCall, Graph, WorkflowCall
+
+MAX_NESTING: Final = 16
+"""Workflows in workflows: each level multiplies the size of the graph that travels."""
+
+
+@dataclass(slots=True, frozen=True)
+class SequenceEntity:
+    """A stored sequence: its full name, version and components."""
+
+    name: str
+    version: str
+    components: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class WorkflowEntity:
+    """A stored native workflow: its full name, version and text."""
+
+    name: str
+    version: str
+    text: str
+
+
+Load = Callable[[str], ActionCall | SequenceEntity | WorkflowEntity | None]
+"""Full name → what is stored there now, bindings followed; None: nothing that can be invoked."""
+
+
+class NestingResolver:
+    """A Resolver over a function that reads one entity. For one compilation: it reads each entity once."""
+
+    def __init__(self, load: Load, *, inside: str | None = None, limit: int = MAX_ACTIONS) -> None:
+        """Start a compilation.
+
+        Args:
+            load: Reads one entity.
+            inside: Full name of what is being compiled, so that it cannot contain itself; None: it has none yet.
+            limit: Atomic actions in a sequence.
+        """
+        self._load = load
+        self._limit = limit
+        self._open: list[str] = [] if inside is None else [inside]
+        self._known: dict[str, ActionCall | WorkflowCall | DefinitionError | None] = {}
+
+    def resolve(self, full_name: str) -> ActionCall | WorkflowCall | None:
+        """See `Resolver`; nested ones are compiled, a circle or too deep a nesting raises WorkflowInvalid."""
+        if full_name not in self._known:
+            try:
+                self._known[full_name] = self._nested(self._load(full_name))
+            except DefinitionError as error:
+                self._known[full_name] = error
+        found = self._known[full_name]
+        if isinstance(found, DefinitionError):
+            raise WorkflowInvalid(found.findings) from found
+        return found
+
+    def _nested(self, entity: ActionCall | SequenceEntity | WorkflowEntity | None) -> ActionCall | WorkflowCall | None:
+        if entity is None or isinstance(entity, ActionCall):
+            return entity
+        if entity.name in self._open:
+            circle = " → ".join((*self._open[self._open.index(entity.name) :], entity.name))
+            raise WorkflowInvalid([Finding((), f"the workflow contains itself: {circle}")])
+        if len(self._open) >= MAX_NESTING:
+            raise WorkflowInvalid([Finding((), f"workflows nest deeper than {MAX_NESTING}: {' → '.join(self._open)}")])
+        self._open.append(entity.name)
+        try:
+            return WorkflowCall(entity.name, entity.version, self._graph(entity))
+        except DefinitionError as error:
+            # One finding stands for all, or deep nesting would multiply them.
+            more = f" (and {len(error.findings) - 1} more)" if len(error.findings) > 1 else ""
+            raise WorkflowInvalid([Finding((), f"in /{entity.name}: {error.findings[0]}{more}")]) from error
+        finally:
+            self._open.pop()
+
+    def _graph(self, entity: SequenceEntity | WorkflowEntity) -> Graph:
+        if isinstance(entity, SequenceEntity):
+            return compile_sequence(entity.components, self, self._limit)
+        return compile_workflow(parse(entity.text), entity.name.rpartition("/")[0], self)

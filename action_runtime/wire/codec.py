@@ -110,6 +110,24 @@ class Decoder:
         """Bytes of a frame that is not whole yet."""
         return len(self._buffer)
 
+    def _whole(self, frames: list[Frame]) -> int:
+        """Append the frames that are whole; return where the next one begins."""
+        buffer = self._buffer
+        at = 0
+        size = len(buffer)
+        while size - at >= HEADER_BYTES:
+            length, kind, wanted, reserved, meta_bytes = _HEADER.unpack_from(buffer, at)
+            if length + 4 > MAX_FRAME_BYTES:
+                raise FrameTooLarge(length + 4, MAX_FRAME_BYTES)
+            if reserved or length < HEADER_BYTES - 4 + meta_bytes or wanted > MAX_FRAME_DESCRIPTORS:
+                raise ProtocolViolation("a frame header contradicts itself")
+            end = at + 4 + length
+            if end > size:
+                break
+            frames.append(self._frame(buffer, at + HEADER_BYTES, meta_bytes, end, (kind, wanted)))
+            at = end
+        return at
+
     def _frame(self, buffer: bytearray, at: int, meta_bytes: int, end: int, head: tuple[int, int]) -> Frame:
         kind = _KINDS.get(head[0])
         if kind is None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.sources import ROOT, imports, modules
+from tests.support.sources import ROOT, imports, modules, reached
 
 CONTROLLER_SEES: Final = {"contract", "bus", "buses", "store", "stores", "door"}
 PURE: Final = re.compile(
@@ -27,12 +27,12 @@ IMPURE: Final = {
 }  # fmt: skip
 
 
-def breaches(allowed) -> list[str]:
+def breaches(allowed, *, typing_too: bool = True) -> list[str]:
     """Return `file:line imports name` of each import for which `allowed(importer, name)` is false."""
     return [
         f"{modules()[name].relative_to(ROOT)}:{line} imports {target}"
         for name in modules()
-        for target, line in imports(name)
+        for target, line in imports(name, typing_too=typing_too)
         if not allowed(name, target)
     ]
 
@@ -66,21 +66,16 @@ def test_outside_the_runtime_only_its_wire_package_is_seen():
     assert breaches(seen) == []
 
 
-def test_pure_modules_do_no_io_and_read_no_clock():
-    def pure(importer: str, target: str) -> bool:
-        return not PURE.fullmatch(importer) or target.partition(".")[0] not in IMPURE
+def test_pure_modules_do_no_io_and_read_no_clock_themselves_or_through_others():
+    found = [
+        f"{name}: {importer} imports {target}"
+        for name in modules()
+        if PURE.fullmatch(name)
+        for target, importer in reached(name).items()
+        if target.partition(".")[0] in IMPURE
+    ]
 
-    assert breaches(pure) == []
-
-
-def test_pure_modules_import_of_the_project_only_pure_modules():
-    def pure(importer: str, target: str) -> bool:
-        if not PURE.fullmatch(importer) or target not in modules():
-            return True
-        # A package's own file is pure as long as it is empty but for its docstring and re-exports.
-        return bool(PURE.fullmatch(target))
-
-    assert breaches(pure) == []
+    assert found == []
 
 
 def test_the_runtime_imports_the_standard_library_only():
@@ -90,7 +85,7 @@ def test_the_runtime_imports_the_standard_library_only():
             return True
         return package == "action_runtime" or package in sys.stdlib_module_names
 
-    assert breaches(standard) == []
+    assert breaches(standard, typing_too=False) == []
 
 
 def test_the_runtime_imports_without_site_packages_and_environment():

@@ -24,19 +24,45 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(name: str) -> Iterator[tuple[str, int]]:
+def imports(name: str, *, typing_too: bool = True) -> Iterator[tuple[str, int]]:
     """Yield what a module imports, anywhere in it, as (dotted name, line).
 
-    Imports for type checkers alone count too: they are dependencies of whoever reads the module.
+    Args:
+        name: The module.
+        typing_too: With what stands below `if TYPE_CHECKING`, which never runs.
     """
-    for node in ast.walk(ast.parse(modules()[name].read_text())):
+    tree = ast.parse(modules()[name].read_text())
+    unrun = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if not typing_too and id(node) in unrun:
+            continue
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             # `from package import module` imports the module, as far as there is one.
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield (inner if inner in modules() else node.module), node.lineno
+                inner_name = f"{node.module}.{alias.name}"
+                yield (inner_name if inner_name in modules() else node.module), node.lineno
+
+
+@cache
+def reached(name: str) -> dict[str, str]:
+    """Return what importing a module runs, directly or through modules of the project: name → imported by whom."""
+    found: dict[str, str] = {}
+    rest = [name]
+    while rest:
+        importer = rest.pop()
+        for target, _ in imports(importer, typing_too=False):
+            if target not in found:
+                found[target] = importer
+                if target in modules():
+                    rest.append(target)
+    return found
 
 
 @cache

@@ -1,0 +1,49 @@
+"""`python -m tests.benchmarks [--short] [--json FILE] [NAME…]`: measures, prints, asserts nothing on time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from action_runtime.wire.errors import DataflowError
+from tests.benchmarks.harness import BenchmarkFailed, running
+from tests.benchmarks.report import document, show
+from tests.benchmarks.samples import Row
+from tests.benchmarks.scenarios import SCENARIOS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run scenarios; 1 if one could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(SCENARIOS)}; default all")
+    parser.add_argument("--short", action="store_true", help="fewer measurements: all in under three minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.names if name not in SCENARIOS]
+    if unknown:
+        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    rows: list[Row] = []
+    failures: dict[str, str] = {}
+    console = Console(stderr=True)
+    with console.status("starting a server …") as status, running(chosen.short) as bench:
+        for name in chosen.names or SCENARIOS:
+            status.update(f"measuring {name} …")
+            begin_s = time.monotonic()
+            try:
+                rows += SCENARIOS[name](bench)
+            except (BenchmarkFailed, DataflowError, OSError) as error:
+                failures[name] = str(error)
+            console.print(f"{name}: {time.monotonic() - begin_s:.1f} s", style="dim")
+    show(rows, failures)
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(document(rows, failures), indent=2) + "\n")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

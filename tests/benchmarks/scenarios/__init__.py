@@ -1,0 +1,25 @@
+"""All scenarios, in the order in which they run: the first ones on a fresh server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.benchmarks.harness import Bench
+from tests.benchmarks.samples import Row
+from tests.benchmarks.scenarios import fans, handover, hop, invoke, server, throughput, wordcount
+
+SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
+    "start": server.start,
+    "memory-idle": server.idle,
+    "invoke": invoke.blocking,
+    "hop": hop.chains,
+    "sequence-900k": hop.large_sequence,
+    "hand-over": handover.sizes,
+    "consumers": handover.consumers,
+    "fan-in": fans.fan_in,
+    "fan-out": fans.fan_out,
+    "wordcount": wordcount.books,
+    "throughput": throughput.sequences,
+    "memory-busy": server.busy,
+}

@@ -1,7 +1,7 @@
 """Follows every run from INVOKE to ENDED. Knows no sockets: waiters, bus and timers are passed in.
 
-A run is HELD while no invoker can take it, SENT once it is on the bus, KEPT once its invoker has committed it. From KEPT on
-it will end, whatever dies. What ends without an entry here (the balancer was restarted) is held for a while for
+A run is HELD while no invoker can take it, SENT once it is on the bus, KEPT once its invoker has committed it. From
+KEPT on it will end, whatever dies. What ends without an entry here (the balancer was restarted) stays for a while, for
 the worker that will ask again.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +18,7 @@ from typing import Any, Final, Protocol
 from controller_ext.balancer.fleet import Fleet, Ping
 from controller_ext.balancer.slots import Slots
 from controller_ext.balancer.throttles import Throttles
+from controller_ext.balancer.unclaimed import Unclaimed
 from controller_ext.balancer.wire import Invoke, Limits
 from controller_ext.runs.ports import BalancerUnavailable, MessageTooLarge, NoInvoker, Throttled
 from invoker_ext.bus import Message
@@ -31,8 +31,6 @@ MAX_HELD: Final = 10_000
 """Runs that may wait for an invoker."""
 UNANSWERED_S: Final = 60.0
 """How long a run that an invoker has seen may stay unkept before its worker is told that nobody knows."""
-_UNCLAIMED_BYTES: Final = 32 * 1024 * 1024
-_UNCLAIMED_S: Final = 60.0
 _SYSTEM_ERROR: Final = 3
 
 
@@ -132,8 +130,7 @@ class Dispatcher:
         self._run_ttl_s = run_ttl_s
         self._runs: dict[str, _Run] = {}
         self._held: dict[str, _Run] = {}
-        self._unclaimed: OrderedDict[str, tuple[float, Message]] = OrderedDict()
-        self._unclaimed_bytes = 0
+        self._unclaimed = Unclaimed()
         self._throttles = Throttles()
         self._slots = Slots()
         self.fleet = Fleet()
@@ -159,14 +156,14 @@ class Dispatcher:
         if run is not None:
             self._join(run, waiter, wait_until)
             return
-        ended = self._unclaimed.pop(run_id, None)
+        ended = self._unclaimed.claim(run_id)
         if ended is not None:
-            self._unclaimed_bytes -= len(ended[1].payload)
-            waiter.ended(ended[1].headers, ended[1].payload)
+            waiter.ended(ended.headers, ended.payload)
             return
         try:
             self._check(invoke)
         except (Throttled, MessageTooLarge, NoInvoker) as error:
+            self._unspool(invoke)
             waiter.rejected(run_id, error.code, str(error))
             return
         run = self._runs[run_id] = _Run(invoke, waiter, now, wait_until)
@@ -189,11 +186,10 @@ class Dispatcher:
             return
         run = self._runs.get(run_id)
         if run is None:
-            self._keep_unclaimed(run_id, message)
+            self._unclaimed.keep(run_id, message, self._around.monotonic())
             return
         self._forget(run)
-        if run.invoke.spool is not None:
-            self._around.unspool(run.invoke.spool)
+        self._unspool(run.invoke)
         if run.waiter is not None:
             run.waiter.ended(message.headers, message.payload)
         if run.invoker >= 0:
@@ -210,14 +206,11 @@ class Dispatcher:
         """Look for silent invokers, lost runs and old completions; call about once a second."""
         now = self._around.monotonic()
         self._changed(self.fleet.silent(now))
-        while self._unclaimed:
-            run_id, (since, message) = next(iter(self._unclaimed.items()))
-            if now - since < _UNCLAIMED_S and self._unclaimed_bytes <= _UNCLAIMED_BYTES:
-                break
-            del self._unclaimed[run_id]
-            self._unclaimed_bytes -= len(message.payload)
-        oldest = next(iter(self._runs.values()), None)
-        if oldest is not None and now - oldest.began > self._run_ttl_s:
+        self._unclaimed.expire(now)
+        while self._runs:
+            oldest = next(iter(self._runs.values()))
+            if now - oldest.began <= self._run_ttl_s:
+                return
             logger.warning("run never ended", extra={"run": oldest.invoke.activation_id})
             self._reject(oldest, BalancerUnavailable.code, "the run did not end in its time")
 
@@ -273,13 +266,11 @@ class Dispatcher:
         """Set the run's one timer to whatever is due next."""
         self._disarm(run)
         now = self._around.monotonic()
-        if run.state is State.KEPT:
-            due = run.wait_until if run.wait_until is not None else now
-        else:
-            due = run.began + self._accept_wait_s
-            if due <= now:
-                due = run.began + UNANSWERED_S
-        run.timer = self._around.call_later(max(due - now, 0.0), self._due, run)
+        times = [run.wait_until] if run.wait_until is not None else []
+        if run.state is not State.KEPT:
+            times += [run.began + self._accept_wait_s, run.began + UNANSWERED_S]
+        due = min((at for at in times if at > now), default=now)
+        run.timer = self._around.call_later(due - now, self._due, run)
 
     def _disarm(self, run: _Run) -> None:
         timer, run.timer = run.timer, None
@@ -289,14 +280,17 @@ class Dispatcher:
     def _due(self, run: _Run) -> None:
         run.timer = None
         now = self._around.monotonic()
+        waited = run.wait_until is None or now >= run.wait_until
         if run.state is State.KEPT:
-            if run.waiter is not None and run.wait_until is not None and now < run.wait_until:
-                self._arm(run)
-            elif run.waiter is not None:
+            if run.waiter is not None and waited:
                 self._accepted(run, run.waiter)
+            elif run.waiter is not None:
+                self._arm(run)
+        elif now < run.began + self._accept_wait_s:
+            self._arm(run)
         elif run.state is State.HELD or self._withdrawn(run):
             self._reject(run, NoInvoker.code, f"no invoker took the run within {self._accept_wait_s:g} s")
-        elif now - run.began < UNANSWERED_S:
+        elif now < run.began + UNANSWERED_S:
             self._arm(run)
         elif run.waiter is not None:
             waiter, run.waiter = run.waiter, None
@@ -306,8 +300,13 @@ class Dispatcher:
     def _withdrawn(self, run: _Run) -> bool:
         return run.entry is not None and self._around.bus.withdraw(f"invoker{run.invoker}", run.entry)
 
+    def _unspool(self, invoke: Invoke) -> None:
+        if invoke.spool is not None:
+            self._around.unspool(invoke.spool)
+
     def _reject(self, run: _Run, code: str, text: str) -> None:
         self._forget(run)
+        self._unspool(run.invoke)
         if run.waiter is not None:
             run.waiter.rejected(run.invoke.activation_id, code, text)
 
@@ -318,11 +317,6 @@ class Dispatcher:
         self._throttles.ended(run.invoke.limits.namespace)
         if run.invoker >= 0:
             self._slots.give_back(run.invoker, run.invoke.memory_mb)
-
-    def _keep_unclaimed(self, run_id: str, message: Message) -> None:
-        if run_id not in self._unclaimed and len(message.payload) <= _UNCLAIMED_BYTES:
-            self._unclaimed[run_id] = (self._around.monotonic(), message)
-            self._unclaimed_bytes += len(message.payload)
 
     def _changed(self, changed: bool) -> None:
         if not changed:

@@ -43,7 +43,7 @@ class AsyncDoorClient:
                 connection = await self._connect()
                 try:
                     number = next(self._numbers)
-                    connection.send(encode(FrameKind.CALL, {**fields, "id": number, "op": op}))
+                    connection.send(encode(FrameKind.CALL, {**fields, "call": number, "op": op}))
                     return read_reply(await connection.receive(), number)
                 finally:
                     connection.close()
@@ -137,7 +137,7 @@ class _Connection:
 
     async def parts(self, number: int, name: str, offset: int, size_bytes: int) -> AsyncIterator[bytes]:
         """Yield the pieces of a body from `offset` on."""
-        meta = {"id": number, "op": "pull", "name": name, "offset": offset}
+        meta = {"call": number, "op": "pull", "name": name, "offset": offset}
         self.send(encode(FrameKind.CALL, meta))
         check_size(read_reply(await self.receive(), number), size_bytes)
         while offset < size_bytes:

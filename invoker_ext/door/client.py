@@ -89,7 +89,7 @@ class DoorClient:
     def _call(self, op: str, deadline: float, fields: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
         with self._pool.borrow(_soon(deadline)) as lease:
-            lease.connection.send(encode(FrameKind.CALL, {**fields, "id": number, "op": op}), deadline)
+            lease.connection.send(encode(FrameKind.CALL, {**fields, "call": number, "op": op}), deadline)
             frame = lease.connection.receive(deadline)
             if frame.meta.get("size") is None:
                 lease.keep()
@@ -100,7 +100,7 @@ class DoorClient:
         deadline = time.monotonic() + timeout_s
         with self._pool.borrow(_soon(deadline)) as lease:
             connection: FramedSocket = lease.connection
-            meta = {"id": number, "op": "pull", "name": name, "offset": offset}
+            meta = {"call": number, "op": "pull", "name": name, "offset": offset}
             connection.send(encode(FrameKind.CALL, meta), deadline)
             check_size(read_reply(connection.receive(deadline), number), size_bytes)
             while offset < size_bytes:
@@ -118,7 +118,7 @@ def read_reply(frame: Frame, number: int) -> dict[str, Any]:
         CallFailed: The peer refused.
     """
     fields = dict(frame.meta)
-    if frame.kind is not FrameKind.REPLY or fields.pop("id", None) != number:
+    if frame.kind is not FrameKind.REPLY or fields.pop("call", None) != number:
         raise ProtocolViolation(f"{frame.kind.name} is not the answer to this call")
     if not fields.pop("ok", False):
         reason, text = fields.get("code", DataflowError.code), fields.get("error", "")
@@ -139,7 +139,7 @@ def read_part(frame: Frame, number: int) -> bytes:
         ProtocolViolation: It is not a PART of this answer.
         CallFailed: The body broke off.
     """
-    if frame.kind is not FrameKind.PART or frame.meta.get("id") != number:
+    if frame.kind is not FrameKind.PART or frame.meta.get("call") != number:
         raise ProtocolViolation(f"{frame.kind.name} is not a part of this answer")
     if "error" in frame.meta:
         raise CallFailed("broke-off", f"the peer cannot read the rest: {frame.meta['error']}", True)

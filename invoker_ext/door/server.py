@@ -4,10 +4,10 @@ Frames, after PEER_HELLO:
 
 | frame | from | meta |
 | --- | --- | --- |
-| CALL | caller | `{"id", "op", …fields}`; with `"offset"` the answer's body begins there |
-| REPLY | door | `{"id", "ok": true, …fields[, "size": bytes of the whole body]}`, or a refusal:
-`{"id", "ok": false, "code", "error", "retryable"}` |
-| PART | door | `{"id"}` and a piece of the body, in order, up to `size`; or `{"id", "error"}`: it broke off |
+| CALL | caller | `{"call": number, "op", …fields}`; with `"offset"` the answer's body begins there |
+| REPLY | door | `{"call", "ok": true, …fields[, "size": bytes of the whole body]}`, or a refusal:
+`{"call", "ok": false, "code", "error", "retryable"}` |
+| PART | door | `{"call"}` and a piece of the body, in order, up to `size`; or `{"call", "error"}`: it broke off |
 
 Calls of one connection are answered one after the other.
 """
@@ -85,7 +85,7 @@ class _Connection(AdmittedProtocol):
         connections.add(self)
 
     def on_call(self, frame: Frame) -> None:
-        if frame.kind is not FrameKind.CALL or type(frame.meta.get("id")) is not int:
+        if frame.kind is not FrameKind.CALL or type(frame.meta.get("call")) is not int:
             raise ProtocolViolation(f"{frame.kind.name} is malformed, or not for the door")
         if len(self._calls) >= MAX_QUEUED_CALLS:
             raise ProtocolViolation("too many calls on one connection")
@@ -124,7 +124,7 @@ class _Connection(AdmittedProtocol):
     async def _answer_all(self) -> None:
         while self._calls:
             call = self._calls.popleft()
-            number = call.pop("id")
+            number = call.pop("call")
             op = call.pop("op", None)
             try:
                 handler = self._handlers.get(op)
@@ -133,13 +133,13 @@ class _Connection(AdmittedProtocol):
                 fields, body = await handler(call)
             except DataflowError as error:
                 refusal = {"ok": False, "code": error.code, "error": str(error), "retryable": error.retryable}
-                self.send(encode(FrameKind.REPLY, {"id": number, **refusal}))
+                self.send(encode(FrameKind.REPLY, {"call": number, **refusal}))
                 continue
             if body is None:
-                self.send(encode(FrameKind.REPLY, {"id": number, "ok": True, **fields}))
+                self.send(encode(FrameKind.REPLY, {"call": number, "ok": True, **fields}))
                 continue
             try:
-                meta = {"id": number, "ok": True, "size": body.size_bytes, **fields}
+                meta = {"call": number, "ok": True, "size": body.size_bytes, **fields}
                 self.send(encode(FrameKind.REPLY, meta))
                 await self._send_body(number, body, call.get("offset", 0))
             finally:
@@ -152,9 +152,9 @@ class _Connection(AdmittedProtocol):
                 content = await body.read(offset, count)
             except OSError as error:
                 logger.warning("body broke off", extra={"error": str(error)})
-                self.send(encode(FrameKind.PART, {"id": number, "error": str(error)}))
+                self.send(encode(FrameKind.PART, {"call": number, "error": str(error)}))
                 return
-            self.send(encode_head(FrameKind.PART, {"id": number}, count), content)
+            self.send(encode_head(FrameKind.PART, {"call": number}, count), content)
             self.flush()
             offset += count
             await self._writable.wait()

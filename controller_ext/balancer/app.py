@@ -1,0 +1,127 @@
+"""The balancer process: local bus, workers' socket, peer door of the controller, and their start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from typing import Any, Final
+
+from controller_ext.balancer.dispatcher import Dispatcher, Surroundings
+from controller_ext.balancer.fleet import MalformedPing, Ping
+from controller_ext.balancer.workers import WorkerConnection
+from controller_ext.runs.spool import SpoolShelf
+from controller_ext.settings import Settings
+from invoker_ext.bus import Message
+from invoker_ext.buses.local_hub import LocalHub
+from invoker_ext.door.body import Body, FileBody
+from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.framed import listen
+from invoker_ext.door.server import Door
+
+logger = logging.getLogger(__name__)
+
+_TICK_S: Final = 1.0
+_SWEEP_S: Final = 60.0
+MAX_WAIT_S: Final = 60.0
+"""For a caller that waits for an invoker."""
+
+
+class BalancerApp:
+    """Everything of the process. Lives on one loop."""
+
+    def __init__(self, settings: Settings, token: str) -> None:
+        self._settings = settings
+        self._token = token
+        self._hub = LocalHub()
+        self._bus = self._hub.endpoint
+        self._shelf = SpoolShelf(settings.spool_dir)
+        loop = asyncio.get_running_loop()
+        around = Surroundings(bus=self._bus, call_later=loop.call_later, unspool=self._shelf.remove)
+        self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)
+        self._dispatcher.fleet_changed = self._fleet_changed
+        self._fleet_moved = asyncio.Event()
+        handlers = {"pull": self._pull, "invokers": self._invokers}
+        self._door = Door(settings.door_socket, token, handlers)
+        self._workers: set[WorkerConnection] = set()
+        self._workers_server: asyncio.Server | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._completed_topic = f"completed{settings.id}"
+
+    async def start(self) -> None:
+        """Start serving; raises OSError if a socket cannot be made.
+
+        Order: the bus first, so that invokers ping while the rest starts; workers last, when all they need is there.
+        """
+        self._bus.subscribe(self._completed_topic, self._completed)
+        self._bus.subscribe("health", self._pinged)
+        await self._hub.start(self._settings.bus_socket, self._token)
+        await self._door.start()
+        self._workers_server = await listen(
+            self._settings.balancer_socket,
+            lambda: WorkerConnection(self._dispatcher, self._workers, self._token),
+        )
+        self._ticker = asyncio.create_task(self._tick(), name="balancer-tick")
+
+    async def close(self) -> None:
+        """Stop serving: workers first, so that nothing new comes; the bus last. Idempotent."""
+        server, self._workers_server = self._workers_server, None
+        if server is not None:
+            server.close()
+            for connection in list(self._workers):
+                connection.close()
+            await server.wait_closed()
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.cancel()
+            await asyncio.wait([ticker])
+        await self._door.close()
+        await self._bus.close()
+        await self._hub.close()
+        for path in (self._settings.balancer_socket, self._settings.bus_socket):
+            path.unlink(missing_ok=True)
+
+    def _completed(self, message: Message) -> None:
+        self._dispatcher.completed(message)
+        self._bus.commit(self._completed_topic, message.offset)
+
+    def _pinged(self, message: Message) -> None:
+        self._bus.commit("health", message.offset)
+        try:
+            self._dispatcher.pinged(Ping.from_json(json.loads(message.payload)))
+        except (MalformedPing, ValueError) as error:
+            logger.warning("malformed ping", extra={"error": str(error)})
+
+    def _fleet_changed(self) -> None:
+        self._fleet_moved.set()
+        self._fleet_moved = asyncio.Event()
+
+    async def _tick(self) -> None:
+        sweep_at = 0.0
+        while True:
+            self._dispatcher.tick()
+            if time.monotonic() >= sweep_at:
+                await asyncio.to_thread(self._shelf.expire, self._settings.spool_ttl_s)
+                sweep_at = time.monotonic() + _SWEEP_S
+            await asyncio.sleep(_TICK_S)
+
+    async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        name = fields.get("name")
+        descriptor = self._shelf.open(name) if isinstance(name, str) else None
+        if descriptor is None:
+            raise NotHeld(name)
+        return {}, FileBody(descriptor, 0, os.fstat(descriptor).st_size)
+
+    async def _invokers(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        """Answer with all invokers; with `usable` and `wait_s`, once so many can be used or the time is over."""
+        wanted = int(fields.get("usable", 0))
+        deadline = time.monotonic() + min(float(fields.get("wait_s", 0.0)), MAX_WAIT_S)
+        fleet = self._dispatcher.fleet
+        while len(fleet.usable()) < wanted and (left_s := deadline - time.monotonic()) > 0:
+            try:
+                await asyncio.wait_for(self._fleet_moved.wait(), left_s)
+            except TimeoutError:
+                break
+        return {"invokers": fleet.states(), "usable": len(fleet.usable())}, None

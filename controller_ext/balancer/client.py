@@ -1,0 +1,193 @@
+"""The workers' side of the balancer: blocking, one send and one receive an invocation on a connection of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from action_runtime.wire.errors import DataflowError, FrameTooLarge, PeerLost, WireError
+from action_runtime.wire.frames import Frame, FrameKind
+from controller_ext.balancer.slots import home_hash
+from controller_ext.balancer.wire import Invoke, Limits, read_ended
+from controller_ext.runs.ports import Accepted, BalancerUnavailable, Ended, MessageTooLarge, NoInvoker, Throttled
+from invoker_ext.contract.messages import ActivationMessage, Identity
+from invoker_ext.contract.records import Activation
+from invoker_ext.door.blocking import ConnectionPool
+from invoker_ext.door.client import DoorClient
+from invoker_ext.door.errors import CallFailed, PeerUnreachable
+from invoker_ext.door.hello import NotAllowed, Role
+from invoker_ext.store import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_S: Final = 15.0
+"""How long an invocation waits for a balancer that is being started again."""
+ANSWER_S: Final = 75.0
+"""When an answer is given up: above every bound at which the balancer answers on its own."""
+CALL_S: Final = 5.0
+_FIRST_LOOK_S: Final = 0.1
+_LONGEST_LOOK_S: Final = 2.0
+_COMPOSED: Final = ("sequence", "dataflow:1")
+
+Lookup = Callable[[str, str], Activation | None]
+"""Namespace and activation id → the record, if it is stored by now."""
+
+_ERRORS: Final[Mapping[str, type[DataflowError]]] = {
+    error.code: error for error in (Throttled, NoInvoker, MessageTooLarge, BalancerUnavailable)
+}
+
+
+@dataclass(slots=True, frozen=True)
+class DefaultLimits:
+    """What a namespace without limits of its own may do."""
+
+    per_minute: int
+    concurrent: int
+
+    def of(self, user: Identity) -> Limits:
+        """Return the limits of a namespace."""
+        return Limits(
+            user.uuid,
+            int(user.limits.get("invocationsPerMinute", self.per_minute)),
+            int(user.limits.get("concurrentInvocations", self.concurrent)),
+        )
+
+
+class BalancerClient:
+    """Implements `ports.Balancer`. Thread-safe; make it after the fork."""
+
+    def __init__(self, path: Path, *, token: str, defaults: DefaultLimits, lookup: Lookup) -> None:
+        """Connect nothing yet.
+
+        Args:
+            path: The balancer's socket.
+            token: The installation's secret.
+            defaults: Limits of namespaces without their own.
+            lookup: Asks the activation store; used only after a connection broke.
+        """
+        self._pool = ConnectionPool(path, role=Role.WORKER, token=token)
+        self._calls = DoorClient(path, role=Role.WORKER, token=token)
+        self._defaults = defaults
+        self._lookup = lookup
+
+    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+        """See `ports.Balancer.invoke`.
+
+        Sent again, under the same activation id, whenever the connection breaks: invokers run an id once.
+        """
+        invoke = Invoke(
+            activation_id=message.activation_id,
+            headers=message.headers(),
+            payload=message.encode(),
+            limits=self._defaults.of(message.user),
+            counted=message.cause is None,
+            home=home_hash(message.user.namespace, message.action),
+            memory_mb=memory_mb,
+            wait_s=wait_s,
+            spool=message.spool.name if message.spool is not None else None,
+        )
+        try:
+            head, payload = invoke.encode()
+        except FrameTooLarge as error:
+            raise MessageTooLarge(str(error)) from error
+        answer = self._send(message, head + payload, wait_s)
+        return Accepted(message.activation_id) if wait_s is None else answer
+
+    def charge(self, user: Identity) -> None:
+        """See `ports.Balancer.charge`."""
+        limits = self._defaults.of(user)
+        self._call("charge", limits=[limits.namespace, limits.per_minute, limits.concurrent])
+
+    def invokers(self) -> Mapping[str, str]:
+        """See `ports.Balancer.invokers`."""
+        states: dict[str, str] = self._call("invokers")["invokers"]
+        return states
+
+    def in_flight(self) -> int:
+        """See `ports.Balancer.in_flight`."""
+        count: int = self._call("in_flight")["count"]
+        return count
+
+    def close(self) -> None:
+        """Disconnect; idempotent."""
+        self._pool.close()
+        self._calls.close()
+
+    def _send(self, message: ActivationMessage, content: bytes, wait_s: float | None) -> Accepted | Ended:
+        give_up = time.monotonic() + (wait_s or 0.0) + ANSWER_S
+        broken = False
+        while True:
+            try:
+                lease = self._pool.borrow(min(give_up, time.monotonic() + RECONNECT_S))
+            except (WireError, NotAllowed) as error:
+                raise BalancerUnavailable(f"the balancer cannot be reached: {error}") from error
+            try:
+                with lease:
+                    lease.connection.send(content, give_up)
+                    answer = self._answer(lease.connection.receive, message, give_up, broken)
+                    if isinstance(answer, Ended):
+                        return answer
+                    lease.keep()
+                return _read(answer, message.activation_id)
+            except PeerLost as error:
+                if time.monotonic() >= give_up:
+                    raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
+                logger.warning("balancer connection lost", extra={"activation_id": message.activation_id})
+                broken = True
+                self._pool.drop_idle()
+            except (TimeoutError, WireError) as error:
+                raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
+
+    def _answer(
+        self, receive: Callable[[float], Frame], message: ActivationMessage, give_up: float, broken: bool
+    ) -> Frame | Ended:
+        """Wait for the answer; once a connection broke, look into the store too: the end may be there already."""
+        if not broken:
+            return receive(give_up)
+        look_s = _FIRST_LOOK_S
+        while True:
+            try:
+                return receive(min(give_up, time.monotonic() + look_s))
+            except TimeoutError:
+                found = self._stored(message)
+                if found is not None:
+                    return found
+                if time.monotonic() >= give_up:
+                    raise
+                look_s = min(2 * look_s, _LONGEST_LOOK_S)
+
+    def _stored(self, message: ActivationMessage) -> Ended | None:
+        try:
+            record = self._lookup(message.user.namespace, message.activation_id)
+        except StoreUnavailable:
+            return None
+        if record is None:
+            return None
+        return Ended(record if record.annotation("kind") in _COMPOSED else record.without_logs())
+
+    def _call(self, op: str, **fields: object) -> dict[str, Any]:
+        try:
+            return self._calls.call(op, CALL_S, **fields)
+        except PeerUnreachable as error:
+            raise BalancerUnavailable(str(error)) from error
+        except CallFailed as error:
+            raise _ERRORS.get(error.reason, BalancerUnavailable)(str(error)) from error
+
+
+def _read(frame: Frame, activation_id: str) -> Accepted | Ended:
+    meta = frame.meta
+    if meta.get("i") != activation_id:
+        raise BalancerUnavailable("the balancer answered for another activation")
+    match frame.kind:
+        case FrameKind.ENDED:
+            return read_ended(frame)
+        case FrameKind.ACCEPTED:
+            return Accepted(activation_id)
+        case FrameKind.REJECTED:
+            raise _ERRORS.get(str(meta.get("code")), BalancerUnavailable)(str(meta.get("error", "")))
+        case _:
+            raise BalancerUnavailable(f"{frame.kind.name} is no answer to an INVOKE")

@@ -1,0 +1,117 @@
+"""Parameters above the inline bound: a file a run, written by a worker, pulled at the balancer's door by the owner."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from invoker_ext.contract.messages import Spool
+from invoker_ext.store import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_UNFINISHED: Final = ".part"
+
+
+class Spooler:
+    """Writes spool files. Thread-safe: each file has a name of its own."""
+
+    def __init__(self, directory: Path, door_address: str) -> None:
+        """Write below a directory.
+
+        Args:
+            directory: Exists; closed to others; on the disk of the balancer.
+            door_address: Of the balancer's peer door.
+        """
+        self._directory = directory
+        self._door_address = door_address
+
+    def put(self, members: Mapping[str, bytes]) -> Spool:
+        """Write a JSON object, given as the JSON text of each member.
+
+        The file is whole on the disk, or not there at all.
+
+        Raises:
+            StoreUnavailable: The disk is full or broken.
+        """
+        name = secrets.token_hex(16)
+        path = self._directory / name
+        part = path.with_suffix(_UNFINISHED)
+        places: dict[str, tuple[int, int]] = {}
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            with part.open("xb", buffering=0) as file:
+                os.fchmod(file.fileno(), 0o600)
+                for member, piece in _object(members):
+                    _write(file.fileno(), piece)
+                    digest.update(piece)
+                    if member is not None:
+                        places[member] = (size, len(piece))
+                    size += len(piece)
+            part.rename(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StoreUnavailable(f"parameters cannot be spooled to {self._directory}: {error.strerror}") from error
+        return Spool(self._door_address, name, size, digest.hexdigest(), places)
+
+
+class SpoolShelf:
+    """The same directory as the balancer sees it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def open(self, name: str) -> int | None:
+        """Return a descriptor for reading, owned by the caller; None: there is no such file."""
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            return os.open(self._directory / name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove a file; it may be gone."""
+        if _NAME.fullmatch(name):
+            (self._directory / name).unlink(missing_ok=True)
+
+    def expire(self, ttl_s: float) -> int:
+        """Remove files, unfinished ones too, that are older than `ttl_s`; return how many."""
+        before = time.time() - ttl_s
+        removed = 0
+        for path in self._directory.iterdir():
+            try:
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    removed += 1
+            except FileNotFoundError:
+                continue
+        if removed:
+            logger.info("old spools removed", extra={"count": removed})
+        return removed
+
+
+def _object(members: Mapping[str, bytes]) -> Iterator[tuple[str | None, bytes]]:
+    """Yield the text of a JSON object in pieces: the value of a member with its name, what is between with None."""
+    between = b"{"
+    for name, value in members.items():
+        yield None, between + json.dumps(name, ensure_ascii=False).encode() + b":"
+        yield name, value
+        between = b","
+    yield None, b"}" if members else b"{}"
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

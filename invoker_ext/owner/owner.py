@@ -52,7 +52,7 @@ class PullParameters(Protocol):
     """How spooled parameters come from the controller's door."""
 
     async def __call__(self, spool: Spool) -> bytes:
-        """Return the bytes of the JSON object; raises DataflowError where they cannot be had."""
+        """Return the spooled bytes; raises DataflowError where they cannot be had."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ class Owner:
     def _begin(self, message: ActivationMessage) -> None:
         graph = self._graph_of(message)
         if graph is not None and message.spool is None:
-            self._start(message, graph, message.content or b"{}")
+            self._start(message, graph)
         else:
             self.spawn(self._prepare(message), f"prepare {message.activation_id}")
 
@@ -173,16 +173,14 @@ class Owner:
             else:
                 doc = await asyncio.to_thread(self.actions.fetch, message.action, message.revision)
                 graph = doc.graph
-            content = message.content or b"{}"
-            if message.spool is not None:
-                content = await self._pull(message.spool)
+            raw = await self._pull(message.spool) if message.spool is not None else b""
         except DataflowError as error:
             status = Outcome(error.blame.value) if error.blame.value > 0 else Outcome.PLATFORM_ERROR
             self._refuse(message, error_of(str(error), status).result, status)
             return
-        self._start(message, graph, content)
+        self._start(message, graph, raw)
 
-    def _start(self, message: ActivationMessage, graph: Graph, content: bytes) -> None:
+    def _start(self, message: ActivationMessage, graph: Graph, raw: bytes = b"") -> None:
         entity = self.actions.cached(message.action, message.revision)
         spec = RunSpec(
             activation_id=message.activation_id,
@@ -200,7 +198,10 @@ class Owner:
         )
         run = Run(self, spec, graph)
         self._runs[message.activation_id] = run
-        run.start(content)
+        if message.spool is not None:
+            run.start(run.parse_spool(raw, message.spool.members))
+        else:
+            run.start(run.parse(message.content or b"{}"))
         if run.over:
             return
         later = [call for call in Plan.of(graph).later_calls if self.actions.cached(call.name, call.revision)]

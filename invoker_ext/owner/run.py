@@ -53,7 +53,14 @@ from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import arguments, environment
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
-from invoker_ext.owner.values import data_of, object_json, parameters_of_json, value_json
+from invoker_ext.owner.values import (
+    Parameters,
+    data_of,
+    object_json,
+    parameters_of_json,
+    parameters_of_spool,
+    value_json,
+)
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
@@ -166,17 +173,19 @@ class Run:
 
     # -- life --------------------------------------------------------------------------------------
 
-    def start(self, parameters: bytes) -> None:
-        """Begin with a JSON object (or array) of parameters."""
-        values, items = parameters_of_json(parameters, self._plan.run_members)
-        put = self._put_json
-        self.start_with(
-            {name: put(text) for name, text in values.items()},
-            {name: tuple(put(text) for text in texts) for name, texts in items.items()},
-        )
+    def parse(self, content: bytes) -> Parameters:
+        """Cut a JSON object of parameters into what the graph reads."""
+        return parameters_of_json(content, self._plan.run_members)
 
-    def start_with(self, values: Mapping[str, Stored], items: Mapping[str, tuple[Stored, ...]]) -> None:
-        """Begin with data; the references are the run's from here on."""
+    def parse_spool(self, raw: bytes, places: Mapping[str, tuple[int, int]]) -> Parameters:
+        """Do the same for spooled parameters."""
+        return parameters_of_spool(raw, places, self._plan.run_members)
+
+    def start(self, parameters: Parameters) -> None:
+        """Begin."""
+        put = self._put_json
+        values = {name: put(text) for name, text in parameters[0].items()}
+        items = {name: tuple(put(text) for text in texts) for name, texts in parameters[1].items()}
         if self.graph.timeout_s is not None:
             self._deadline = self.host.later(
                 self.graph.timeout_s, lambda: self.post(DeadlineReached(self.host.clock.now()))
@@ -296,7 +305,7 @@ class Run:
         self._tally.ids.append(spec.activation_id)
         self._children[command.firing] = child
         self.host.adopt(child)
-        child.start(object_json(command.inputs))
+        child.start(child.parse(object_json(command.inputs)))
 
     def _child_ended(self, command: Dispatch, child: Run, outcome: Outcome) -> None:
         self._children.pop(command.firing, None)

@@ -82,31 +82,44 @@ def data_of(value: Value) -> list[Stored]:
             return [cast("Stored", value)]
 
 
-def parameters_of_json(content: bytes, wanted: Mapping[str, str]) -> tuple[dict[str, bytes], dict[str, list[bytes]]]:
-    """Split a JSON object into the members that a graph reads.
+Parameters = tuple[dict[str, bytes], dict[str, list[bytes]]]
+"""JSON text of each member that a graph reads, and of each element of a list that it reads as items."""
+
+
+def parameters_of_json(content: bytes, wanted: Mapping[str, str]) -> Parameters:
+    """Split a JSON object into what a graph reads; the whole of it is passed on unparsed.
 
     Args:
-        content: The run's parameters.
+        content: The run's parameters; an array (inside sequences only) has no members.
         wanted: Member name → `value` or `items`; WHOLE: the object itself.
-
-    Returns:
-        The JSON text of each wanted member, and of each element of a list that is wanted as items.
     """
-    values: dict[str, bytes] = {}
-    items: dict[str, list[bytes]] = {}
+    values = {WHOLE: content} if WHOLE in wanted else {}
     names = [name for name in wanted if name != WHOLE]
-    if WHOLE in wanted:
-        values[WHOLE] = content
     if not names:
-        return values, items
+        return values, {}
     members = json.loads(content)
     if not isinstance(members, dict):
-        return values, items
-    for name in names:
-        if name not in members:
-            continue
-        value = members[name]
-        values[name] = _dumps(value).encode()
-        if wanted[name] == "items" and isinstance(value, list):
-            items[name] = [_dumps(one).encode() for one in value]
-    return values, items
+        return values, {}
+    texts = {name: _dumps(members[name]).encode() for name in names if name in members}
+    items = {name: _elements(members[name]) for name in texts if wanted[name] == "items"}
+    return values | texts, {name: texts for name, texts in items.items() if texts is not None}
+
+
+def parameters_of_spool(raw: bytes, places: Mapping[str, tuple[int, int]], wanted: Mapping[str, str]) -> Parameters:
+    """Do the same for spooled parameters, of which every member has its place; parses only what is read as items.
+
+    Args:
+        raw: The spooled bytes.
+        places: Member name → (offset, bytes).
+        wanted: As for `parameters_of_json`.
+    """
+    members = {name: raw[at : at + count] for name, (at, count) in places.items()}
+    values = {name: text for name, text in members.items() if name in wanted}
+    if WHOLE in wanted:
+        values[WHOLE] = join_members(members)
+    items = {name: _elements(json.loads(text)) for name, text in values.items() if wanted[name] == "items"}
+    return values, {name: texts for name, texts in items.items() if texts is not None}
+
+
+def _elements(value: object) -> list[bytes] | None:
+    return [_dumps(one).encode() for one in value] if isinstance(value, list) else None

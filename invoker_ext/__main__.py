@@ -1,0 +1,38 @@
+"""`python -m invoker_ext`: one invoker, configured by `DATAFLOWER_INVOKER_*`; `--print-settings` shows them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+import uvloop
+
+from invoker_ext import logs
+from invoker_ext.app import serve
+from invoker_ext.contract.settings import SettingsError, rows
+from invoker_ext.door.hello import NotAllowed, read_token
+from invoker_ext.settings import PREFIX, Settings
+
+
+def main() -> int:
+    """Start the invoker; return the exit status."""
+    if "--print-settings" in sys.argv[1:]:
+        for name, default, doc in rows(Settings, PREFIX):
+            sys.stdout.write(f"{name}={os.environ.get(name, default)}  # {doc} (default {default})\n")
+        return 0
+    try:
+        settings = Settings.from_env(os.environ)
+        token = read_token(settings.token_file)
+    except (SettingsError, NotAllowed) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logs.configure(settings.log_level)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    uvloop.run(serve(settings, token))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

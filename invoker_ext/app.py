@@ -1,0 +1,216 @@
+"""One invoker: puts its parts together, starts and stops them in order.
+
+Start: store, journal and sink (nothing sees them) → containers → bus → journal recovered (runs go on) → door → messages
+are taken → pings. Stop, the other way round: pings say that we leave and messages are taken no more → runs at hand
+end, for a bounded time → door → containers → records to the store → bus (what was published has left) → sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from action_runtime.wire.errors import DataflowError
+from invoker_ext.bus import Bus, Message
+from invoker_ext.buses.local import LocalBus
+from invoker_ext.containers.drivers.process import ProcessDriver
+from invoker_ext.containers.fleet import Fleet
+from invoker_ext.containers.limits import PoolLimits, StemCell, host_memory_mb
+from invoker_ext.contract.messages import Spool
+from invoker_ext.door.async_client import AsyncDoorClient
+from invoker_ext.door.body import Body, BytesBody
+from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.hello import Role
+from invoker_ext.door.server import Door
+from invoker_ext.owner.actions import Actions
+from invoker_ext.owner.identification import Identification
+from invoker_ext.owner.journal import Journal
+from invoker_ext.owner.owner import Owner, Parts
+from invoker_ext.settings import MIB, Settings, machine_memory_mb
+from invoker_ext.sink.reserve import SinkSettings
+from invoker_ext.sink.sink import Sink
+from invoker_ext.sink.terms import Limits, Stuck
+from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+
+_log = logging.getLogger(__name__)
+
+PING_S: Final = 1.0
+"""Source: stock's health pings."""
+PULL_S: Final = 60.0
+"""For a spool of the largest size from a busy disk."""
+SETTLE_S: Final = 5.0
+_SINK_SHARE: Final = 8
+_SPILL_FACTOR: Final = 4
+_SEGMENTS: Final = 8192
+"""Descriptors for data; the limit of open files is raised to hold them."""
+
+
+class InvokerApp:
+    """Everything of the process. Lives on one loop."""
+
+    def __init__(self, settings: Settings, token: str) -> None:
+        self._settings = settings
+        self._token = token
+        memory_mb = settings.user_memory_mb or host_memory_mb()
+        self._instance: dict[str, Any] = {
+            "instance": settings.id,
+            "instanceType": "invoker",
+            "userMemory": f"{memory_mb * MIB} B",
+            "tags": ["dataflow"],
+            "dedicatedNamespaces": [],
+            "uniqueName": f"{socket.gethostname()}-{settings.id}",
+        }
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._entities = SqliteEntities(settings.entities_file)
+        self._activations = SqliteActivations(settings.activations_file)
+        self._journal = Journal(settings.journal_dir, fsync=settings.journal_fsync)
+        self._sink = Sink(_sink_settings(settings), loop, self._stuck)
+        self._bus: Bus = LocalBus(settings.bus_socket, token=token, role=Role.INVOKER)
+        who = Identification(topic=f"invoker{settings.id}", instance=self._instance, door=str(settings.door_socket))
+        parts = Parts(
+            bus=self._bus,
+            journal=self._journal,
+            records=self._activations,
+            sink=self._sink,
+            actions=Actions(self._entities),
+            pull=self._pull_spool,
+        )
+        self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
+        self._fleet = Fleet(
+            ProcessDriver(settings.containers_dir, loop),
+            self._sink,
+            _pool_limits(settings, memory_mb),
+            loop,
+            api_host=settings.api_host,
+            outbox_bytes=settings.outbox_mb * MIB,
+        )
+        self._owner.containers = self._fleet
+        handlers = {"pull": self._pull, "flush": self._flush, "cancel": self._cancel, "trace": self._trace}
+        self._door = Door(settings.door_socket, token, handlers)
+        self._enabled = True
+        self._ping: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Start; returns when runs are taken."""
+        await self._fleet.start()
+        await self._bus.start()
+        self._owner.recover(self._journal.recover())
+        await self._door.start()
+        self._owner.listen()
+        self._send_ping()
+
+    async def stop(self) -> None:
+        """Drain, then let go of everything."""
+        self._enabled = False
+        if self._ping is not None:
+            self._ping.cancel()
+        self._send_ping(again=False)
+        await self._owner.drain(self._settings.drain_s)
+        await self._door.close()
+        await self._fleet.close()
+        await self._owner.close()
+        await self._bus.close()
+        self._sink.close()
+        self._entities.close()
+        self._activations.close()
+
+    def _send_ping(self, *, again: bool = True) -> None:
+        payload = json.dumps({"name": self._instance, "isEnabled": self._enabled}).encode()
+        self._bus.publish("health", Message(payload))
+        if again:
+            self._ping = self._loop.call_later(PING_S, self._send_ping)
+
+    def _stuck(self, stuck: Stuck) -> None:
+        self._fleet.sink_blocked([owner.rpartition("/")[2] for owner in stuck.owners])
+        if not self._fleet.can_progress():
+            self._owner.on_stuck(stuck.owners, stuck.reason)
+            for owner in stuck.owners[-1:]:
+                self._sink.refuse_waiting(owner, stuck.reason)
+
+    # -- calls at the door -------------------------------------------------------------------------
+
+    async def _pull_spool(self, spool: Spool) -> bytes:
+        client = AsyncDoorClient(Path(spool.door), role=Role.INVOKER, token=self._token)
+        pieces: list[bytes] = []
+        await client.pull(spool.name, spool.size_bytes, pieces.append, PULL_S)
+        return b"".join(pieces)
+
+    async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        name = fields.get("name")
+        result = await self._owner.result(name) if isinstance(name, str) else None
+        if result is None:
+            raise NotHeld(name)
+        return {}, BytesBody(result)
+
+    async def _flush(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        try:
+            await asyncio.wait_for(self._owner.settle(), SETTLE_S)
+        except TimeoutError as error:
+            raise StillPending from error
+        return {}, None
+
+    async def _cancel(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        return {"state": self._owner.cancel(str(fields.get("activation")))}, None
+
+    async def _trace(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        return {"run": self._owner.trace(str(fields.get("activation")))}, None
+
+
+class StillPending(DataflowError):
+    """Records wait for a store that is away."""
+
+    code = "records-pending"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the store has not taken all records yet")
+
+
+async def serve(settings: Settings, token: str) -> None:
+    """Run an invoker until SIGTERM or SIGINT.
+
+    Args:
+        settings: Of this process.
+        token: The installation's secret.
+    """
+    app = InvokerApp(settings, token)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await app.start()
+        _log.info("invoker ready", extra={"invoker": settings.id})
+        if settings.ready_fd >= 0:
+            os.write(settings.ready_fd, b"\n")
+            os.close(settings.ready_fd)
+        await stop.wait()
+    finally:
+        await app.stop()
+        _log.info("invoker stopped", extra={"invoker": settings.id})
+
+
+def _sink_settings(settings: Settings) -> SinkSettings:
+    budget_mb = settings.sink_mb or machine_memory_mb() // _SINK_SHARE
+    spill_mb = settings.spill_mb or budget_mb * _SPILL_FACTOR
+    limits = Limits(budget_bytes=budget_mb * MIB, segments=_SEGMENTS, spill_bytes=spill_mb * MIB)
+    spare = min(settings.spare_mb, budget_mb // 4) * MIB
+    return SinkSettings(limits=limits, spare_bytes=spare, spill_folder=settings.spill_dir)
+
+
+def _pool_limits(settings: Settings, memory_mb: int) -> PoolLimits:
+    stems = (StemCell("python:3", 256, settings.stem_cells),) if settings.stem_cells else ()
+    return PoolLimits(
+        memory_mb=memory_mb,
+        cores=len(os.sched_getaffinity(0)),
+        keep_alive_s=settings.keep_alive_s,
+        pressure=settings.pressure,
+        stem_cells=stems,
+    )

@@ -1,10 +1,8 @@
 """The compiled graph: immutable, content-addressed, what every front end compiles to and the engine runs.
 
 Scopes. A step below an `each` runs once per item; `Step.scope` names, outermost first, the levels around it. A level
-is named by
-the step whose items it ranges over, so two `each` on outputs of the same step open the same level. A firing of a step
-with a scope of depth
-d carries a tag of d indices.
+is named by the step whose items it ranges over, so two `each` on outputs of the same step open the same level. A firing
+of a step with a scope of depth d carries a tag of d indices.
 """
 
 from __future__ import annotations

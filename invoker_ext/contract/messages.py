@@ -1,8 +1,7 @@
 """Messages on the bus, in OpenWhisk's shapes (spec/openwhisk-internals.md §1.5, §1.6).
 
 A run travels as an ActivationMessage with one more member, `run`, which a stock reader ignores. What a router needs
-stands in `headers`
-beside the payload (Kafka record headers), so that nobody parses a payload to pass it on.
+stands in `headers` beside the payload (Kafka record headers), so that nobody parses a payload to pass it on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Activation records: one type, three JSON forms (stored, acknowledged, API) that differ in the response's status.
 
 The result is kept as the JSON bytes that the action produced and is spliced into each form, never parsed: at 900 KB a
-step
-parsing and printing it again would cost more than moving it.
+step parsing and printing it again would cost more than moving it.
 """
 
 from __future__ import annotations
@@ -158,7 +157,7 @@ class Activation:
                 subject=fields["subject"],
                 version=fields["version"],
                 start_ms=fields["start"],
-                end_ms=fields.get("end"),
+                end_ms=fields.get("end") or None,  # stock stores 0 for a trigger's record
                 duration_ms=fields.get("duration"),
                 status=fields["response"]["statusCode"],
                 result=result,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
+from invoker_ext.contract.settings import read_settings, setting
 from invoker_ext.door.hello import MAX_SOCKET_PATH_BYTES
 
 PREFIX: Final = "DATAFLOWER_CONTROLLER_"
-
-
-class SettingsError(Exception):
-    """Some variables are wrong; the text lists all of them, one a line."""
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
@@ -23,36 +20,36 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     return (Path(home) if home else Path.home() / ".local" / "share") / "dataflower"
 
 
-def _setting(default: object, doc: str) -> Any:  # noqa: ANN401 - the type stands at the field
-    return field(default=default, metadata={"doc": doc})
-
-
-class Explained(NamedTuple):
-    """One setting, for `--print-settings` and the README's table."""
-
-    variable: str
-    value: str
-    default: str
-    doc: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Each field is the variable `DATAFLOWER_CONTROLLER_<FIELD>`."""
 
-    data_dir: Path = field(metadata={"doc": "Directory of all state; must exist, closed to others."})
-    id: str = _setting("0", "This controller's name; completions come on topic `completed<ID>`.")
-    invocations_per_minute: int = _setting(1_000_000, "Invocations a namespace may make in a clock minute.")
-    concurrent_invocations: int = _setting(1_000, "Activations a namespace may have in flight.")
-    fires_per_minute: int = _setting(1_000_000, "Trigger fires of a namespace in a clock minute.")
-    workflow_payload_bytes: int = _setting(64 * 1024 * 1024, "Bound of a native workflow's parameters and result.")
-    inline_parameter_bytes: int = _setting(256 * 1024, "Larger parameters of native workflows are spooled to disk.")
-    accept_wait_s: float = _setting(10.0, "How long an invocation waits for an invoker to come (back) before 503.")
-    spool_ttl_s: float = _setting(3600.0, "When spooled parameters that nobody asked for are removed.")
-    run_ttl_s: float = _setting(3600.0, "When the slot of a run that no invoker ends any more is given back.")
-    worker_threads: int = _setting(200, "Requests one worker process serves at a time.")
-    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
-    ready_fd: int = _setting(-1, "Descriptor to which a byte is written once the process serves; -1: none.")
+    data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.")
+    id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
+    listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
+    workers: int = setting("Worker processes; 0: one per two cores.", 0)
+    worker_threads: int = setting("Requests that one worker process serves at a time.", 200)
+    invocations_per_minute: int = setting("Invocations a namespace may make in a clock minute.", 1_000_000)
+    concurrent_invocations: int = setting("Activations a namespace may have in flight.", 1_000)
+    fires_per_minute: int = setting("Trigger fires of a namespace in a clock minute.", 1_000_000)
+    workflow_payload_bytes: int = setting("Bound of a native workflow's parameters and result.", 64 * 1024 * 1024)
+    inline_parameter_bytes: int = setting("Larger parameters of native workflows are spooled to disk.", 256 * 1024)
+    control_flow_threads: int = setting("Sequences one worker runs at a time by stock control flow.", 64)
+    accept_wait_s: float = setting("How long an invocation waits for an invoker to come (back) before 503.", 10.0)
+    spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0)
+    run_ttl_s: float = setting("When the slot of a run that no invoker ends any more is given back.", 3600.0)
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO")
+    ready_fd: int = setting("Descriptor to which a byte is written once a process serves; -1: none.", -1)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ValueError: Names every setting that is out of range.
+        """
+        problems = _ranges(self)
+        if problems:
+            raise ValueError("; ".join(problems))
 
     @property
     def run_dir(self) -> Path:
@@ -101,80 +98,32 @@ class Settings:
 
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> Settings:
-        """Read the environment.
-
-        Args:
-            environ: All variables; those without our prefix are not looked at.
-
-        Raises:
-            SettingsError: Lists every variable that is missing, malformed, out of range or unknown.
-        """
-        known = {PREFIX + one.name.upper(): one for one in fields(Settings)}
-        errors = [f"{name}: there is no such setting" for name in environ if _ours(name) and name not in known]
-        values: dict[str, Any] = {}
-        for variable, one in known.items():
-            if variable in environ:
-                try:
-                    values[one.name] = _parse(one, environ[variable])
-                except ValueError as error:
-                    errors.append(f"{variable}: {error}")
-            elif one.name == "data_dir":
-                errors.append(f"{variable}: must be set")
-        if not errors:
-            errors = _ranges(settings := Settings(**values))
-            if not errors:
-                return settings
-        raise SettingsError("\n".join(sorted(errors)))
-
-    def explain(self) -> list[Explained]:
-        """Return name, value, default and meaning of every setting; none of them is secret."""
-        return [
-            Explained(
-                PREFIX + one.name.upper(),
-                str(getattr(self, one.name)),
-                str(one.default) if one.name != "data_dir" else "must be set",
-                one.metadata["doc"],
-            )
-            for one in fields(self)
-        ]
+        """Read the environment; raises SettingsError that lists everything that is wrong."""
+        return read_settings(Settings, environ, PREFIX)
 
     def to_env(self) -> dict[str, str]:
         """Return the variables that `from_env` reads as these settings."""
         return {PREFIX + one.name.upper(): str(getattr(self, one.name)) for one in fields(self)}
 
 
-def _ours(name: str) -> bool:
-    return name.startswith(PREFIX)
-
-
-def _parse(one: Field[Any], text: str) -> object:
-    match one.type:
-        case "Path":
-            return Path(text)
-        case "int":
-            return int(text)
-        case "float":
-            return float(text)
-        case _:
-            return text
-
-
 def _ranges(settings: Settings) -> list[str]:
-    errors: list[str] = []
+    problems: list[str] = []
     if not settings.data_dir.is_absolute():
-        errors.append(f"{PREFIX}DATA_DIR: must be absolute, is {settings.data_dir}")
-    longest = len(os.fsencode(settings.door_socket))
-    if longest > MAX_SOCKET_PATH_BYTES:
-        over = longest - MAX_SOCKET_PATH_BYTES
-        errors.append(f"{PREFIX}DATA_DIR: {over} bytes too long: a Unix socket's path holds {MAX_SOCKET_PATH_BYTES}")
-    for name in ("invocations_per_minute", "concurrent_invocations", "fires_per_minute"):
-        if getattr(settings, name) < 0:
-            errors.append(f"{PREFIX}{name.upper()}: must not be negative")
-    for name in ("accept_wait_s", "spool_ttl_s", "run_ttl_s", "worker_threads", "workflow_payload_bytes"):
-        if getattr(settings, name) <= 0:
-            errors.append(f"{PREFIX}{name.upper()}: must be above 0")
+        problems.append(f"{PREFIX}DATA_DIR must be absolute, is {settings.data_dir}")
+    over = len(os.fsencode(settings.door_socket)) - MAX_SOCKET_PATH_BYTES
+    if over > 0:
+        problems.append(f"{PREFIX}DATA_DIR is {over} bytes too long for the Unix sockets in it: choose a shorter path")
+    problems += [
+        f"{PREFIX}{name.upper()} must not be negative"
+        for name in ("workers", "invocations_per_minute", "concurrent_invocations", "fires_per_minute")
+        if getattr(settings, name) < 0
+    ]
+    positive = (
+        "worker_threads", "control_flow_threads", "accept_wait_s", "spool_ttl_s", "run_ttl_s", "workflow_payload_bytes",
+    )  # fmt: skip
+    problems += [f"{PREFIX}{name.upper()} must be above 0" for name in positive if getattr(settings, name) <= 0]
     if not 0 < settings.inline_parameter_bytes <= 1024 * 1024:
-        errors.append(f"{PREFIX}INLINE_PARAMETER_BYTES: must be 1…1048576")
+        problems.append(f"{PREFIX}INLINE_PARAMETER_BYTES must be 1…1048576")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        errors.append(f"{PREFIX}LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR")
-    return errors
+        problems.append(f"{PREFIX}LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
+    return problems

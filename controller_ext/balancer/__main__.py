@@ -13,7 +13,8 @@ import uvloop
 from action_runtime.wire.errors import DataflowError
 from controller_ext import logs
 from controller_ext.balancer.app import BalancerApp
-from controller_ext.settings import Settings, SettingsError
+from controller_ext.settings import PREFIX, Settings
+from invoker_ext.contract.settings import SettingsError, rows
 from invoker_ext.door.hello import read_token
 
 logger = logging.getLogger(__name__)
@@ -45,15 +46,15 @@ async def serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run the process; return its exit code."""
+    if "--print-settings" in sys.argv[1:]:
+        for name, default, doc in rows(Settings, PREFIX):
+            sys.stdout.write(f"{name}={os.environ.get(name, default)}  # {doc} (default {default})\n")
+        return 0
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if "--print-settings" in sys.argv[1:]:
-        for one in settings.explain():
-            sys.stdout.write(f"{one.variable}={one.value}\n    {one.doc} Default: {one.default}\n")
-        return 0
     logs.configure("balancer", settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

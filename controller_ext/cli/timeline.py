@@ -13,10 +13,8 @@ ANNOTATION: Final = "dataflow"
 class Phase(Enum):
     """What a firing is at between two of its instants, in order of time."""
 
-    INPUTS = "waits for inputs"
-    """queued → matched"""
     CONTAINER = "waits for a container"
-    """matched → started"""
+    """matched (all inputs there) → started"""
     FUNCTION = "function runs"
     """started → returned: the function logic unit is busy."""
     LEAVING = "data leave"
@@ -44,7 +42,11 @@ class Firing:
         status: `success`, one of OpenWhisk's error statuses, or `running`.
         warmth: `cold`, `prewarm` or `warm`; empty: not known.
         container: Which one ran it; empty: not known.
-        queued_ms, matched_ms, started_ms, returned_ms, drained_ms: Epoch milliseconds; None: not yet, or not known.
+        matched_ms: When its last input was there; this instant and the next ones in epoch milliseconds, None: not yet,
+            or not known.
+        queued_ms: When the pool was asked for a container.
+        started_ms, returned_ms: Of the function.
+        drained_ms: When its last output had left.
         bytes_in, bytes_out: Bytes by path (`inline`, `memory`, `disk`).
     """
 
@@ -83,8 +85,7 @@ class Firing:
             now_ms: Where the phase ends that still lasts.
         """
         marks = (
-            (Phase.INPUTS, self.queued_ms, self.matched_ms),
-            (Phase.CONTAINER, self.matched_ms, self.started_ms),
+            (Phase.CONTAINER, self.matched_ms if self.matched_ms is not None else self.queued_ms, self.started_ms),
             (Phase.FUNCTION, self.started_ms, self.returned_ms),
             (Phase.LEAVING, self.returned_ms, self.drained_ms),
         )

@@ -12,13 +12,11 @@ from rich.text import Text
 from controller_ext.cli.timeline import Firing, Phase, Timeline
 
 LOOK: Final = {
-    Phase.INPUTS: ("·", "dim"),
     Phase.CONTAINER: ("░", "yellow"),
     Phase.FUNCTION: ("█", "green"),
     Phase.LEAVING: ("▒", "cyan"),
 }
 LEGEND: Final = {
-    Phase.INPUTS: "waits for inputs",
     Phase.CONTAINER: "waits for a container",
     Phase.FUNCTION: "FLU: function runs",
     Phase.LEAVING: "DLU: data still leave",

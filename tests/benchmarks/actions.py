@@ -115,8 +115,7 @@ steps:
   items: {action: bench-items, inputs: {items: $run.items}}
   part: {action: bench-mebibyte, inputs: {item: {each: items.item}}}
   merge: {action: bench-merge, inputs: {parts: {gather: part.data}}}
-  instants: {action: bench-noop, inputs: {ats: {gather: part.at}, entered: merge.entered}}
-result: instants
+result: {ats: {gather: part.at}, entered: merge.entered}
 """
 
 

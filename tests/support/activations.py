@@ -14,7 +14,7 @@ def a_firing(number: int, step: str = "count", **spans: Any) -> dict[str, Any]:
         **spans: Members of its `dataflow` annotation that differ.
     """
     line = {
-        "step": step, "tag": [], "attempt": 1, "queued": 1000.0, "matched": 1001.0, "started": 1002.0,
+        "step": step, "tag": [], "attempt": 1, "matched": 1000.0, "queued": 1001.0, "started": 1002.0,
         "returned": 1008.0, "drained": 1010.0, "in": {"inline": 100}, "out": {"memory": 2048},
         "warmth": "warm", "container": "c1",
     }  # fmt: skip

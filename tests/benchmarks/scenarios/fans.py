@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.benchmarks.actions import COUNT, FAN_IN, FAN_OUT, ITEMS, MEBIBYTE, MERGE, NOOP, ONE
+from tests.benchmarks.actions import COUNT, FAN_IN, FAN_OUT, ITEMS, MEBIBYTE, MERGE, ONE
 from tests.benchmarks.harness import Bench, Caller, in_turn, milliseconds
 from tests.benchmarks.samples import Row, Series
 
@@ -18,7 +18,6 @@ def fan_in(bench: Bench) -> list[Row]:
     bench.action("bench-items", ITEMS)
     bench.action("bench-mebibyte", MEBIBYTE, memory_mb=128)
     bench.action("bench-merge", MERGE)
-    bench.action("bench-noop", NOOP)
     bench.workflow("bench-fan-in", FAN_IN)
     last: list[float] = []
     with bench.caller() as caller:

@@ -11,7 +11,7 @@ def test_the_phases_of_a_firing_follow_each_other_without_gaps():
 
     assert [span.phase for span in spans] == list(Phase)
     assert [(span.begin_ms, span.end_ms) for span in spans] == [
-        (1000, 1001), (1001, 1002), (1002, 1008), (1008, 1010),
+        (1000, 1002), (1002, 1008), (1008, 1010),
     ]  # fmt: skip
 
 
@@ -24,9 +24,9 @@ def test_a_running_function_lasts_until_now():
 
 
 def test_a_firing_that_ended_without_starting_shows_no_phase_it_did_not_have():
-    firing = Firing(activation_id="1", step="count", status="whisk internal error", queued_ms=5, matched_ms=7)
+    firing = Firing(activation_id="1", step="count", status="whisk internal error", matched_ms=7)
 
-    assert [span.phase for span in firing.spans(now_ms=9)] == [Phase.INPUTS]
+    assert firing.spans(now_ms=9) == ()
 
 
 def test_firings_stand_in_the_order_of_their_start():
@@ -94,6 +94,6 @@ def test_the_json_form_holds_every_instant():
     assert document["ended"] == 1020
     assert document["firings"][0] == {
         "activationId": one["activationId"], "step": "count", "tag": [4], "attempt": 1, "status": "success",
-        "warmth": "warm", "container": "c1", "queued": 1000, "matched": 1001, "started": 1002, "returned": 1008,
+        "warmth": "warm", "container": "c1", "queued": 1001, "matched": 1000, "started": 1002, "returned": 1008,
         "drained": 1010, "in": {"inline": 100}, "out": {"memory": 2048},
     }  # fmt: skip

@@ -15,10 +15,10 @@ def drawn(timeline, **options) -> str:
 
 
 def test_a_bar_shows_each_phase_at_its_time():
-    firing = a_firing(1, queued=1000.0, matched=1005.0, started=1010.0, returned=1015.0, drained=1020.0)
+    firing = a_firing(1, queued=1000.0, matched=1000.0, started=1010.0, returned=1015.0, drained=1020.0)
     timeline = from_records(a_run(firing), [firing])
 
-    assert bar(timeline.firings[0], timeline, 20).plain == "·····░░░░░█████▒▒▒▒▒"
+    assert bar(timeline.firings[0], timeline, 20).plain == "░░░░░░░░░░█████▒▒▒▒▒"
 
 
 def test_a_function_too_short_for_the_scale_still_takes_a_character():

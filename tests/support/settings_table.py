@@ -1,0 +1,42 @@
+"""The README's tables of settings, made from the dataclasses; run as a module it writes them anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Final
+
+from controller_ext import settings as controller
+from invoker_ext import settings as invoker
+
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
+TABLES: Final = {"controller": controller, "invoker": invoker}
+
+
+def table(module: Any) -> str:
+    """Return the table of a module with `PREFIX` and `Settings`."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for one in dataclasses.fields(module.Settings):
+        default = "set by whoever starts it" if one.default is dataclasses.MISSING else f"`{one.default}`"
+        lines.append(f"| `{module.PREFIX}{one.name.upper()}` | {default} | {one.metadata['doc']} |")
+    return "\n".join(lines)
+
+
+def renewed(text: str) -> str:
+    """Return a document with the tables between their markers written anew.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    for name, module in TABLES.items():
+        begin, end = f"<!-- settings {name} -->", f"<!-- end of settings {name} -->"
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise ValueError(f"the markers of the settings of the {name} are missing")
+        text = f"{before}{begin}\n{table(module)}\n{end}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(renewed(README.read_text()))

@@ -101,16 +101,26 @@ class Catalog:
         """
         if right not in user.rights:
             raise Forbidden([str(name)])
-        if name.package_id is None:
-            if name.namespace != user.namespace:
-                raise Forbidden([str(name)])
-            return
         if right in (PUT, DELETE):
             if name.namespace != user.namespace:
                 raise Forbidden([str(name)])
-            self.typed(name.package_id, packages.TYPE)
+            if name.package_id is not None:
+                self.typed(name.package_id, packages.TYPE)
             return
-        self._authorize_package(user, name.package_id, str(name))
+        self._authorize(user.namespace, name)
+
+    def reachable(self, namespace: str, name: Name) -> bool:
+        """Return whether callers of a namespace may activate an action, as far as its package tells.
+
+        True where something on the way is missing: that shows when it is looked up.
+        """
+        try:
+            self._authorize(namespace, name)
+        except Forbidden:
+            return False
+        except (NotFound, WrongCollection):
+            return True
+        return True
 
     def authorize_all(self, user: Identity, right: str, names: Iterable[Name]) -> None:
         """Check that a key gives a right to all of some actions.
@@ -140,12 +150,18 @@ class Catalog:
         if right not in user.rights:
             raise Forbidden([package_id])
         if right == READ:
-            self._authorize_package(user, package_id, package_id)
+            self._authorize_package(user.namespace, package_id, package_id)
         elif package_id.partition("/")[0] != user.namespace:
             raise Forbidden([package_id])
 
-    def _authorize_package(self, user: Identity, package_id: str, resource: str) -> None:
-        own = package_id.partition("/")[0] == user.namespace
+    def _authorize(self, namespace: str, name: Name) -> None:
+        if name.package_id is not None:
+            self._authorize_package(namespace, name.package_id, str(name))
+        elif name.namespace != namespace:
+            raise Forbidden([str(name)])
+
+    def _authorize_package(self, namespace: str, package_id: str, resource: str) -> None:
+        own = package_id.partition("/")[0] == namespace
         try:
             package = self.typed(package_id, packages.TYPE)
         except Refused as error:
@@ -157,7 +173,7 @@ class Catalog:
         if not own:
             if bound is not None or not package.body["publish"]:
                 raise Forbidden([resource])
-        elif bound is not None and bound.partition("/")[0] != user.namespace:
+        elif bound is not None and bound.partition("/")[0] != namespace:
             provider = self.store.get(bound)
             if provider is not None and not provider.body.get("publish"):
                 raise Forbidden([resource])

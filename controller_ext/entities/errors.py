@@ -105,12 +105,3 @@ class TooLarge(Refused):
 
     def __init__(self, field: str, size_bytes: int, allowed_bytes: int) -> None:
         super().__init__(f"{field} larger than allowed: {size_bytes} > {allowed_bytes} bytes.")
-
-
-class CircularBinding(Refused):
-    """A package is bound to itself."""
-
-    code = "circular-binding"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"Package binding '{name}' contains a circular reference.")

@@ -8,11 +8,8 @@ from controller_ext.entities.catalog import READ, Catalog
 from controller_ext.entities.errors import NotFound, Rejected, WrongCollection
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import SEQUENCE
+from controller_ext.workflow.sequence import Component, check_components
 from invoker_ext.contract.messages import Identity
-
-_TOO_MANY = "Too many actions in the sequence."
-_ITSELF = "Sequence may not refer to itself."
-_MISSING = "Sequence component does not exist."
 
 
 def check(catalog: Catalog, user: Identity, name: Name, components: Sequence[str], most: int) -> None:
@@ -31,50 +28,18 @@ def check(catalog: Catalog, user: Identity, name: Name, components: Sequence[str
         NotFound: A package of the user's own does not exist.
         WrongCollection: A package of the user's own is none.
     """
-    parsed = [Name.split(one[1:]) for one in components]
-    catalog.authorize_all(user, READ, parsed)
-    if not parsed:
-        raise Rejected("No component specified for the sequence.")
-    if len(parsed) > most:
-        raise Rejected(_TOO_MANY)
-    _Counter(catalog, str(name), most).count(parsed)
 
-
-class _Counter:
-    """Counts actions; an inner sequence is read once, however often it is named."""
-
-    def __init__(self, catalog: Catalog, root: str, most: int) -> None:
-        self._catalog = catalog
-        self._root = root
-        self._most = most
-        self._known: dict[str, int] = {}
-        self._open: set[str] = set()
-
-    def count(self, components: Sequence[Name]) -> int:
-        total = 0
-        for name in components:
-            total += self._one(name)
-            if total > self._most:
-                raise Rejected(_TOO_MANY)
-        return total
-
-    def _one(self, name: Name) -> int:
-        if str(name) == self._root:
-            raise Rejected(_ITSELF)
+    def lookup(full: str) -> Component | None:
+        if full == str(name):
+            return Component(full, ())  # itself, stored or not
         try:
-            action = self._catalog.action(name).action
-        except (NotFound, WrongCollection) as error:
-            raise Rejected(_MISSING) from error
-        if action.id == self._root:
-            raise Rejected(_ITSELF)
-        if action.body["exec"]["kind"] != SEQUENCE:
-            return 1
-        if action.id not in self._known:
-            if action.id in self._open:
-                # Two writers at once can store a cycle that neither of them could see.
-                raise Rejected(_ITSELF)
-            self._open.add(action.id)
-            inner = [Name.split(one[1:]) for one in action.body["exec"]["components"]]
-            self._known[action.id] = self.count(inner)
-            self._open.discard(action.id)
-        return self._known[action.id]
+            action = catalog.action(Name.split(full)).action
+        except (NotFound, WrongCollection):
+            return None
+        exec_ = action.body["exec"]
+        return Component(action.id, tuple(exec_["components"]) if exec_["kind"] == SEQUENCE else None)
+
+    catalog.authorize_all(user, READ, [Name.split(one[1:]) for one in components])
+    wrong = check_components(str(name), components, lookup, most)
+    if wrong is not None:
+        raise Rejected(wrong)

@@ -82,9 +82,7 @@ class Ended:
 class Balancer(Protocol):
     """The one process of a controller that owns bus, slots and throttles, as a worker sees it."""
 
-    def invoke(
-        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None
-    ) -> Accepted | Ended:
+    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
         """Hand a run to an invoker.
 
         Counts the run for the throttles of `message.user` (per minute only if the message has no
@@ -212,9 +210,7 @@ class ControlFlow(Protocol):
 class Prepare(Protocol):
     """How control flow prepares one component. Implemented by `accept.Acceptor.component`."""
 
-    def __call__(
-        self, name: str, content: bytes | None, parent: ActivationMessage
-    ) -> Prepared | None:
+    def __call__(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
         """Make the message of a component: own id, blocking; cause, user, transid by the parent.
 
         Args:

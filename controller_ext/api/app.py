@@ -1,0 +1,101 @@
+"""The Flask application of a worker."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+from flask import Flask, Response, g, request
+from flask.sessions import SecureCookieSession, SessionInterface
+
+from controller_ext.api import (
+    actions,
+    activations,
+    errors,
+    info,
+    invocations,
+    listings,
+    namespaces,
+    packages,
+    replies,
+)
+from controller_ext.api.auth import Authenticator
+from controller_ext.api.errors import NoRoute, NotServedHere
+from controller_ext.api.info import API
+from controller_ext.api.services import Services
+
+_TRANSID: Final = re.compile(r"[\x21-\x7e]{1,256}")
+_SYSTEM_PREFIX: Final = "sid_"
+_OPEN: Final = frozenset({API, f"{API}/", f"{API}/api-docs"})
+"""Paths of the API that need no key."""
+_BODY_SLACK_BYTES: Final = 16 << 20
+
+
+class _NoSessions(SessionInterface):
+    """There are no cookies here; Flask would look for one on every request."""
+
+    def open_session(self, app: Flask, request: object) -> SecureCookieSession:
+        return SecureCookieSession()
+
+    def save_session(self, app: Flask, session: object, response: Response) -> None:
+        """Nothing to keep."""
+
+
+def create_app(services: Services) -> Flask:
+    """Return the application.
+
+    Args:
+        services: Opened in this process, after the fork.
+    """
+    app = Flask("dataflower", static_folder=None)
+    app.session_interface = _NoSessions()
+    limits = services.settings.limits
+    app.config["MAX_CONTENT_LENGTH"] = max(limits.workflow_bytes, limits.exec_bytes) + _BODY_SLACK_BYTES
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Stock redirects nothing: a path is served as it stands, or not at all.
+    app.url_map.redirect_defaults = False
+    app.url_map.merge_slashes = False
+    _register(app, services)
+    _frame(app, Authenticator(services.catalog.store))
+    errors.install(app)
+    return app
+
+
+def _register(app: Flask, services: Services) -> None:
+    under = f"{API}/namespaces"
+    app.register_blueprint(info.make(services))
+    app.register_blueprint(namespaces.make(services), url_prefix=under)
+    app.register_blueprint(listings.make(services), url_prefix=under)
+    app.register_blueprint(actions.make(services), url_prefix=f"{under}/<namespace>/actions")
+    app.register_blueprint(invocations.make(services), url_prefix=f"{under}/<namespace>/actions")
+    app.register_blueprint(packages.make(services), url_prefix=f"{under}/<namespace>/packages")
+    app.register_blueprint(activations.make(services), url_prefix=f"{under}/<namespace>/activations")
+
+
+def _frame(app: Flask, authenticator: Authenticator) -> None:
+    """Put around every request what all of them have: transaction id, caller, CORS headers."""
+
+    @app.before_request
+    def _begin() -> Response | None:
+        environ = request.environ
+        given = environ.get("HTTP_X_REQUEST_ID")
+        g.transid = given if _usable(given) else secrets.token_hex(16)
+        path = request.path
+        g.in_api = path.startswith(API) and path[len(API) : len(API) + 1] in ("", "/")
+        if request.method == "OPTIONS":
+            return replies.text("OK")
+        if g.in_api and path not in _OPEN:
+            g.user = authenticator.identify(environ.get("HTTP_AUTHORIZATION"))
+        if request.method == "HEAD":
+            raise NoRoute if g.in_api else NotServedHere
+        return None
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers.extend((("X-Request-ID", g.transid), *replies.CORS))
+        return response
+
+
+def _usable(given: str | None) -> bool:
+    return given is not None and not given.startswith(_SYSTEM_PREFIX) and _TRANSID.fullmatch(given) is not None

@@ -1,0 +1,141 @@
+"""The one place where an error becomes an HTTP answer.
+
+A request that ends in a record never comes here: its status follows from the record (`invocations.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from action_runtime.wire.errors import Blame, DataflowError
+from controller_ext.api import replies
+from controller_ext.entities import errors as entity_errors
+from controller_ext.runs import ports
+from controller_ext.workflow.errors import DefinitionError
+from invoker_ext.store import RevisionConflict, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TEXTS: Final[Mapping[int, str]] = {
+    400: "The request contains bad syntax or cannot be fulfilled.",
+    404: "The requested resource could not be found.",
+    413: "The request entity is larger than the server is willing or able to process.",
+    414: "The requested URI is too long for the server to process.",
+    500: "There was an internal server error.",
+    503: "The server is currently unavailable (because it is overloaded or down for maintenance).",
+}
+
+
+class Unauthenticated(DataflowError):
+    """The request carries no credentials, or wrong ones."""
+
+    code = "unauthenticated"
+    blame = Blame.CALLER
+
+
+class NoRoute(DataflowError):
+    """Nothing is served at this path by this method."""
+
+    code = "no-route"
+    blame = Blame.CALLER
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULT_TEXTS[404])
+
+
+class NotServedHere(DataflowError):
+    """A path outside the API; stock answers as if its wildcard OPTIONS route were all there is."""
+
+    code = "not-served-here"
+    blame = Blame.CALLER
+
+    def __init__(self) -> None:
+        super().__init__("HTTP method not allowed, supported methods: OPTIONS")
+
+
+class UnsupportedMedia(DataflowError):
+    """The body is of a type that the route does not read."""
+
+    code = "unsupported-media"
+    blame = Blame.CALLER
+
+    def __init__(self, content_type: str | None) -> None:
+        named = f" [{content_type}]" if content_type else ""
+        super().__init__(f"The request's Content-Type{named} is not supported. Expected:\napplication/json")
+
+
+_OWN: Final = None
+"""The error's own text is for the caller."""
+_ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
+    entity_errors.Rejected: (400, _OWN),
+    entity_errors.NotFound: (404, _OWN),
+    entity_errors.Conflict: (409, _OWN),
+    entity_errors.Forbidden: (403, _OWN),
+    entity_errors.KindForbidden: (403, _OWN),
+    entity_errors.TooLarge: (413, _OWN),
+    entity_errors.Refused: (400, _OWN),
+    Unauthenticated: (401, _OWN),
+    NoRoute: (404, _OWN),
+    NotServedHere: (405, _OWN),
+    UnsupportedMedia: (415, _OWN),
+    RevisionConflict: (409, "Concurrent modification to resource detected."),
+    StoreUnavailable: (503, _OWN),
+    ports.Throttled: (429, _OWN),
+    ports.NoInvoker: (503, DEFAULT_TEXTS[503]),
+    ports.BalancerUnavailable: (503, DEFAULT_TEXTS[503]),
+    ports.DoorUnavailable: (503, DEFAULT_TEXTS[503]),
+    ports.MessageTooLarge: (413, DEFAULT_TEXTS[413]),
+    ports.DataGone: (500, _OWN),
+}
+
+
+def status_and_text(error: DataflowError) -> tuple[int, str]:
+    """Return what a caller gets for an error: HTTP status and sentence."""
+    if isinstance(error, DefinitionError):
+        return 400, f"The request content was malformed:\nThe workflow is not valid:\n{error}"
+    for kind in type(error).__mro__:
+        row = _ROWS.get(kind)
+        if row is not None:
+            status, text = row
+            return status, str(error) if text is None else text
+    if error.blame is Blame.CALLER:
+        return 400, str(error)
+    return 500, DEFAULT_TEXTS[500]
+
+
+def install(app: Flask) -> None:
+    """Make every error of a request an answer; log those that somebody else than the caller must act on, once."""
+    app.register_error_handler(DataflowError, _answer)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Exception, _answer_bug)
+
+
+def _answer(error: DataflowError) -> Response:
+    status, text = status_and_text(error)
+    if status >= 500:
+        logger.error("request failed", extra={"transid": g.transid, "code": error.code, "reason": str(error)})
+    reply = replies.json_object({"error": text, "code": g.transid}, status)
+    if status == 401:
+        reply.headers["WWW-Authenticate"] = 'Basic realm="OpenWhisk secure realm",charset=UTF-8'
+    elif status == 405:
+        reply.headers["Allow"] = "OPTIONS"
+    return reply
+
+
+def _answer_http(error: HTTPException) -> Response:
+    """Answer what the framework refuses: an unknown path or method (404 both), a body above any bound."""
+    status = 413 if isinstance(error, RequestEntityTooLarge) else (error.code or 500)
+    if status in (404, 405):
+        return _answer(NoRoute() if g.in_api else NotServedHere())
+    text = DEFAULT_TEXTS.get(status, DEFAULT_TEXTS[400 if status < 500 else 500])
+    return replies.json_object({"error": text, "code": g.transid}, status)
+
+
+def _answer_bug(error: Exception) -> Response:
+    logger.error("request failed by a bug", extra={"transid": g.transid}, exc_info=error)
+    return replies.json_object({"error": DEFAULT_TEXTS[500], "code": g.transid}, 500)

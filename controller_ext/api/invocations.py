@@ -1,0 +1,135 @@
+"""Invocations: `POST …/actions/[PKG/]A`, blocking or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from flask import Blueprint, Response, g
+
+from controller_ext.api import bodies, queries, replies
+from controller_ext.api.actions import name_of
+from controller_ext.api.context import caller
+from controller_ext.api.services import Services
+from controller_ext.entities.catalog import ACTIVATE
+from controller_ext.entities.errors import Refused
+from controller_ext.entities.names import Name
+from controller_ext.runs.plan import Plan
+from controller_ext.runs.ports import Accepted, Ended, Prepared
+from controller_ext.workflow.errors import DefinitionError
+from invoker_ext.contract.messages import Identity
+from invoker_ext.contract.records import Activation
+
+ID_HEADER: Final = "X-Openwhisk-Activation-Id"
+_STATUS: Final = (200, 502, 502, 500)
+"""HTTP status by the record's status: success, application, developer, internal error (openwhisk-rest.md §3.4)."""
+_HOLE: Final = b"\x00"
+"""Stands for a result that is sent on its own; JSON text never holds this byte."""
+
+
+def make(services: Services) -> Blueprint:
+    """Return the routes."""
+    blueprint = Blueprint("invocations", __name__)
+    handlers = _Invocations(services)
+    blueprint.post("/<name>")(handlers.invoke)
+    blueprint.post("/<package>/<name>")(handlers.invoke)
+    return blueprint
+
+
+class _Invocations:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        limits = services.settings.limits
+        self._plain_bytes = limits.request_bytes
+        self._native_bytes = limits.workflow_bytes
+
+    def invoke(self, namespace: str, name: str, package: str | None = None) -> Response:
+        full = name_of(namespace, package, name)
+        user = caller()
+        try:
+            prepared, wait_s, only_result = self._prepare(user, full)
+        except (Refused, DefinitionError):
+            # Stock throttles before it looks at the request: what is refused counts, and 429 comes first.
+            self._services.balancer.charge(user)
+            raise
+        outcome = self._start(prepared, wait_s)
+        if isinstance(outcome, Accepted):
+            return _accepted(outcome.activation_id)
+        if prepared.message.graph is None and prepared.sequence is None:
+            outcome = Ended(outcome.activation.without_logs(), outcome.large)
+        return self._ended(outcome, only_result=only_result)
+
+    def _prepare(self, user: Identity, full: Name) -> tuple[Prepared, float | None, bool]:
+        """Check an invocation in stock's order (openwhisk-rest.md §3.2)."""
+        self._services.catalog.authorize(user, ACTIVATE, full)
+        plan = self._plan(user, full)
+        native = isinstance(plan, Plan) and plan.native
+        allowed = self._native_bytes if native else self._plain_bytes
+        bodies.check_announced(allowed)
+        blocking = queries.flag("blocking")
+        only_result = queries.flag("result")
+        wait_s = queries.wait_s()
+        raw = bodies.read(allowed)
+        if not isinstance(plan, Plan):
+            if raw:
+                bodies.check_object(raw)
+            raise plan
+        transid = [g.transid, self._services.now_ms()]
+        prepared = self._services.acceptor.prepare(plan, user, raw, transid=transid, blocking=blocking)
+        return prepared, wait_s if blocking else None, only_result
+
+    def _plan(self, user: Identity, full: Name) -> Plan | Refused | DefinitionError:
+        """Return the plan, or why there is none: a malformed request is told of before a missing action."""
+        try:
+            return self._services.acceptor.plan(user, full)
+        except (Refused, DefinitionError) as error:
+            return error
+
+    def _start(self, prepared: Prepared, wait_s: float | None) -> Accepted | Ended:
+        services = self._services
+        if prepared.sequence is not None:
+            return services.control_flow.run(prepared.sequence, wait_s=wait_s)
+        return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s)
+
+    def _ended(self, outcome: Ended, *, only_result: bool) -> Response:
+        activation = outcome.activation
+        if outcome.large is not None:
+            return self._streamed(activation, outcome.large, only_result=only_result)
+        result = activation.result
+        if result is not None and (only_result or result[:1] == b"["):
+            body = result
+        elif only_result:
+            body = b"{}"
+        else:
+            body = activation.api_json()
+        reply = replies.json_bytes(body, _STATUS[activation.status])
+        reply.headers[ID_HEADER] = activation.activation_id
+        return reply
+
+    def _streamed(self, activation: Activation, large: tuple[str, str, int], *, only_result: bool) -> Response:
+        """Answer with a result that is pulled from an invoker while it is sent: no copy of it is ever whole here."""
+        door, name, size_bytes = large
+        chunks = self._services.door.pull(door, name, size_bytes)
+        first = next(chunks, b"")
+        front, back = b"", b""
+        if not only_result and first[:1] != b"[":
+            front, _, back = replace(activation, result=_HOLE).api_json().partition(_HOLE)
+        reply = Response(
+            _around(front + first, chunks, back), _STATUS[activation.status], content_type=replies.JSON_TYPE
+        )
+        reply.content_length = len(front) + size_bytes + len(back)
+        reply.headers[ID_HEADER] = activation.activation_id
+        return reply
+
+
+def _around(front: bytes, chunks: Iterator[bytes], back: bytes) -> Iterator[bytes]:
+    yield front
+    yield from chunks
+    yield back
+
+
+def _accepted(activation_id: str) -> Response:
+    reply = replies.json_bytes(b'{"activationId":"' + activation_id.encode() + b'"}', 202)
+    reply.headers[ID_HEADER] = activation_id
+    return reply

@@ -1,0 +1,40 @@
+"""Answers: compact JSON without a charset, and the headers that all of them carry."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from flask import Response
+
+JSON_TYPE: Final = "application/json"
+CORS: Final = (
+    ("Access-Control-Allow-Origin", "*"),
+    (
+        "Access-Control-Allow-Headers",
+        "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
+    ),
+    ("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD"),
+)
+"""Source: openwhisk-rest.md §0.6."""
+_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def json_bytes(body: bytes, status: int = 200) -> Response:
+    """Return an answer whose JSON is made already."""
+    return Response(body, status, content_type=JSON_TYPE)
+
+
+def json_object(value: Any, status: int = 200) -> Response:  # noqa: ANN401 - any JSON value
+    """Return an answer of a JSON value."""
+    return Response(_dumps(value).encode(), status, content_type=JSON_TYPE)
+
+
+def json_array(items: list[bytes]) -> Response:
+    """Return an array of JSON texts."""
+    return json_bytes(b"[" + b",".join(items) + b"]")
+
+
+def text(body: str, status: int = 200) -> Response:
+    """Return an answer in plain text."""
+    return Response(body, status, content_type="text/plain; charset=UTF-8")

@@ -1,0 +1,137 @@
+"""From an invocation to the message that asks an invoker for it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from controller_ext.entities.catalog import Catalog
+from controller_ext.entities.errors import NotFound, Rejected, WrongCollection
+from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.names import Name
+from controller_ext.entities.runtimes import Manifest
+from controller_ext.runs import contents
+from controller_ext.runs.plan import Plan, Planner
+from controller_ext.runs.ports import Prepared, SequenceRun, Spooler
+from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
+
+INLINE_BYTES: Final = 512 << 10
+"""Parameters of a native workflow above it travel as a spool: a message of the bus stays small."""
+
+
+class Acceptor:
+    """Turns invocations into messages.
+
+    Args:
+        catalog: Where entities are.
+        manifest: Which kinds there are.
+        limits: The system's.
+        spooler: Takes large parameters.
+        controller: Instance name, whose topic gets the acknowledgement.
+    """
+
+    def __init__(
+        self, catalog: Catalog, manifest: Manifest, limits: SystemLimits, spooler: Spooler, controller: str = "0"
+    ) -> None:
+        self._planner = Planner(catalog, manifest, limits)
+        self._spooler = spooler
+        self._controller = controller
+
+    def plan(self, user: Identity, name: Name) -> Plan:
+        """Return how to invoke an action; raises as `Planner.plan`."""
+        return self._planner.plan(user, name)
+
+    def prepare(self, plan: Plan, user: Identity, raw: bytes, *, transid: list[Any], blocking: bool) -> Prepared:
+        """Return the message for an invocation by a client.
+
+        Args:
+            plan: How to invoke it.
+            user: Who does.
+            raw: The body of the request; empty: no arguments.
+            transid: `[id, start ms]`.
+            blocking: Whether somebody waits.
+
+        Raises:
+            Malformed: The body is no JSON object.
+            Rejected: It gives a final parameter.
+            StoreUnavailable: Large parameters cannot be spooled.
+        """
+        spool: Spool | None = None
+        content: bytes | None
+        if plan.native and len(raw) > INLINE_BYTES:
+            members = contents.split(raw)
+            _check_final(plan, members)
+            spool = self._spooler.put({**plan.defaults, **members})
+            content = None
+        else:
+            names = contents.parse_object(raw) if raw else {}
+            _check_final(plan, names)
+            content = contents.merge(plan.defaults, plan.joined, raw, names)
+        return self._prepared(plan, user, content, transid=transid, blocking=blocking, spool=spool)
+
+    def component(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
+        """Return the message for a component of a sequence that runs by control flow.
+
+        Args:
+            name: `namespace/[package/]name`.
+            content: What it gets: an object or an array as JSON; None: nothing.
+            parent: The sequence's message.
+
+        Returns:
+            None if there is no such action any more.
+
+        Raises:
+            Rejected: Its runtime is deprecated, or the content gives a final parameter.
+        """
+        try:
+            plan = self._planner.plan(parent.user, Name.split(name), stepwise=True)
+        except (NotFound, WrongCollection):
+            return None
+        raw = content or b""
+        if not raw.lstrip().startswith(b"["):
+            names = contents.parse_object(raw) if raw else {}
+            _check_final(plan, names)
+            raw = contents.merge(plan.defaults, plan.joined, raw, names)
+        transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
+        prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
+        message = replace(prepared.message, cause=parent.activation_id)
+        if prepared.sequence is None:
+            return replace(prepared, message=message)
+        return replace(prepared, message=message, sequence=replace(prepared.sequence, message=message))
+
+    def _prepared(
+        self,
+        plan: Plan,
+        user: Identity,
+        content: bytes | None,
+        *,
+        transid: list[Any],
+        blocking: bool,
+        spool: Spool | None = None,
+    ) -> Prepared:
+        message = ActivationMessage(
+            transid=transid,
+            action=plan.name,
+            version=plan.version,
+            revision=plan.revision,
+            user=user,
+            activation_id=secrets.token_hex(16),
+            controller=self._controller,
+            blocking=blocking,
+            content=content,
+            init_args=plan.init_names,
+            locked_args=plan.locked,
+            binding=plan.binding,
+            graph=plan.graph,
+            spool=spool,
+        )
+        sequence = None if plan.components is None else SequenceRun(message=message, components=plan.components)
+        return Prepared(message, plan.memory_mb, sequence, plan.timeout_ms / 1000)
+
+
+def _check_final(plan: Plan, names: Mapping[str, Any]) -> None:
+    if plan.immutable and not plan.immutable.isdisjoint(names):
+        raise Rejected("Request defines parameters that are not allowed (e.g., reserved properties).")

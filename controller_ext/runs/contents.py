@@ -1,0 +1,177 @@
+"""JSON objects as text: checked, merged and taken apart without being printed again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NoReturn
+
+from controller_ext.entities.errors import Malformed
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_BLANK: Final = re.compile(r"[ \t\n\r]*")
+_SHOWN_CHARS: Final = 160
+"""Of a line around an error; a whole body may be one line."""
+_EXPECTED: Final = {
+    "Expecting value": "JSON Value",
+    "Expecting property name enclosed in double quotes": "'\"'",
+    "Illegal trailing comma before end of object": "'\"'",
+    "Illegal trailing comma before end of array": "JSON Value",
+    "Expecting ':' delimiter": "':'",
+    "Expecting ',' delimiter": "','",
+    "Extra data": "end-of-input",
+}
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise Malformed(f"{word} is not a JSON value")
+
+
+_decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def parse(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a JSON text.
+
+    Raises:
+        Malformed: It is none, or cannot be stored: not UTF-8, half a surrogate pair, nested or long beyond reason.
+    """
+    text = _text(raw)
+    try:
+        value = _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise Malformed(_sentence(text, error)) from error
+    except RecursionError as error:
+        raise Malformed("JSON input nested too deeply") from error
+    except ValueError as error:
+        raise Malformed(str(error)) from error
+    if _SURROGATE.search(raw):
+        _check_surrogates(value)
+    return value
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Return the value of a JSON text; raises Malformed if it is no object."""
+    value = parse(raw)
+    if not isinstance(value, dict):
+        raise Malformed("JSON object expected")
+    return value
+
+
+def split(raw: bytes) -> dict[str, bytes]:
+    """Return name → JSON text of each member of an object; of equal names the last one stays.
+
+    Copies every member once.
+
+    Raises:
+        Malformed: As `parse_object`.
+    """
+    text = _text(raw)
+    try:
+        at = _skip(text, 0)
+        if text[at : at + 1] != "{":
+            parse(raw)
+            raise Malformed("JSON object expected")
+        members = _members(text, at)
+    except json.JSONDecodeError as error:
+        raise Malformed(_sentence(text, error)) from error
+    except RecursionError as error:
+        raise Malformed("JSON input nested too deeply") from error
+    except ValueError as error:
+        raise Malformed(str(error)) from error
+    return members
+
+
+def _members(text: str, at: int) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        return _ended(text, at, members)
+    while True:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+        name, at = _decoder.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at : at + 1] != ":":
+            raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
+        at = _skip(text, at + 1)
+        value, end = _decoder.raw_decode(text, at)
+        members[name] = text[at:end].encode()
+        if _SURROGATE.search(members[name]):
+            _check_surrogates(value)
+        at = _skip(text, end)
+        if text[at : at + 1] == "}":
+            return _ended(text, at, members)
+        if text[at : at + 1] != ",":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        at = _skip(text, at + 1)
+
+
+def _ended(text: str, at: int, members: dict[str, bytes]) -> dict[str, bytes]:
+    end = _skip(text, at + 1)
+    if end != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    _check_surrogates(list(members))
+    return members
+
+
+def _skip(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+def join(members: Mapping[str, bytes]) -> bytes:
+    """Return the JSON text of an object from the texts of its members."""
+    return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in members.items()) + b"}"
+
+
+def merge(defaults: Mapping[str, bytes], joined: bytes, raw: bytes, names: Collection[str]) -> bytes:
+    """Return an object over its defaults, without printing it again.
+
+    Args:
+        defaults: Name → JSON text.
+        joined: The same as an object.
+        raw: JSON text of the object, checked; empty: no object.
+        names: Of its members.
+    """
+    if not names:
+        return joined
+    if not defaults:
+        return raw
+    kept = {name: value for name, value in defaults.items() if name not in names} if names else defaults
+    if not kept:
+        return raw
+    front = joined if len(kept) == len(defaults) else join(kept)
+    return front[:-1] + b"," + raw.lstrip()[1:]
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"Illegal UTF-8 at byte {error.start}") from error
+
+
+def _check_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("half a surrogate pair is no character") from error
+
+
+def _sentence(text: str, error: json.JSONDecodeError) -> str:
+    """Return the sentence of stock's parser (openwhisk-rest.md §0.3, as recorded)."""
+    at = min(error.pos, len(text))
+    if error.msg.startswith("Unterminated string"):
+        at = len(text)
+    found = "end-of-input" if at == len(text) else f"character '{text[at]}'"
+    begin = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", begin)
+    line = text[begin : end if end >= 0 else len(text)]
+    column = at - begin
+    cut = max(0, column - _SHOWN_CHARS // 2) if len(line) > _SHOWN_CHARS else 0
+    shown = "".join("?" if ord(char) < 32 else char for char in line[cut : cut + _SHOWN_CHARS])
+    expected = _EXPECTED.get(error.msg, "'\"'")
+    place = f"at input index {at} (line {text.count(chr(10), 0, at) + 1}, position {column + 1})"
+    return f"Unexpected {found} {place}, expected {expected}:\n{shown}\n{' ' * (column - cut)}^\n"

@@ -1,0 +1,198 @@
+"""How an action is invoked: everything that is the same for all its invocations, kept until an entity of it changes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from controller_ext.entities import actions, parameters
+from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
+from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.names import Name
+from controller_ext.entities.parameters import raw_members
+from controller_ext.entities.runtimes import NATIVE, SEQUENCE, Manifest
+from controller_ext.runs import contents
+from controller_ext.runs.resolve import Reads, StoreResolver
+from controller_ext.workflow import native
+from controller_ext.workflow.compile import compile_workflow
+from controller_ext.workflow.sequence import compile_sequence
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, WorkflowCall
+from invoker_ext.contract.messages import Identity
+
+_KEPT: Final = 2048
+"""Plans; the whole cache is dropped when it is full, for a plan costs little to make again."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Plan:
+    """How to invoke one action for one user.
+
+    Attributes:
+        name: Id of its document.
+        version, revision: Of its document.
+        binding: Id of the binding it was named through.
+        memory_mb: What an invoker is charged for a run: the largest step's.
+        timeout_ms: The action's own limit; 0 for workflows.
+        defaults: Parameter → JSON text, below the payload.
+        joined: The same as one object.
+        immutable: Parameters that no payload may give.
+        init_names: Parameters that go to the environment at init.
+        locked: Parameter → cipher.
+        graph: Digest of what to run; None: a plain action.
+        native: It is a native workflow.
+        components: Of a sequence that runs by stock control flow.
+        reads: What all this depends on.
+    """
+
+    name: str
+    version: str
+    revision: str
+    binding: str | None
+    memory_mb: int
+    timeout_ms: int
+    defaults: dict[str, bytes]
+    joined: bytes
+    immutable: frozenset[str]
+    init_names: tuple[str, ...]
+    locked: dict[str, str]
+    graph: str | None
+    native: bool
+    components: tuple[str, ...] | None
+    reads: Reads
+
+
+class Planner:
+    """Makes plans.
+
+    Args:
+        catalog: Where entities are.
+        manifest: Which kinds there are.
+        limits: The system's.
+    """
+
+    def __init__(self, catalog: Catalog, manifest: Manifest, limits: SystemLimits) -> None:
+        self._catalog = catalog
+        self._manifest = manifest
+        self._limits = limits
+        self._plans: dict[tuple[str, Name, bool], tuple[object, Plan]] = {}
+        self._guard = threading.Lock()  # guards _plans
+
+    def plan(self, user: Identity, name: Name, *, stepwise: bool = False) -> Plan:
+        """Return how to invoke an action.
+
+        Args:
+            user: Who does; must have the right to the action itself.
+            name: Of the action.
+            stepwise: Run sequences by stock control flow, whatever they say.
+
+        Raises:
+            NotFound: It, or a package on the way, does not exist.
+            WrongCollection: The name is that of something else.
+            Rejected: Its runtime is deprecated.
+            Forbidden: A component of the sequence is out of reach.
+            DefinitionError: The workflow cannot be compiled (any more).
+        """
+        key = (user.uuid, name, stepwise)
+        # The version is taken first: what is read after it is at least as new.
+        version = self._catalog.store.version()
+        known = self._plans.get(key)
+        if known is not None:
+            if known[0] == version:
+                return known[1]
+            if self._unchanged(known[1].reads):
+                self._keep(key, version, known[1])
+                return known[1]
+        plan = self._make(user, name, stepwise=stepwise)
+        self._keep(key, version, plan)
+        return plan
+
+    def _keep(self, key: tuple[str, Name, bool], version: object, plan: Plan) -> None:
+        with self._guard:
+            if len(self._plans) >= _KEPT and key not in self._plans:
+                self._plans.clear()
+            self._plans[key] = (version, plan)
+
+    def _unchanged(self, reads: Reads) -> bool:
+        for doc_id, revision in reads.items():
+            document = self._catalog.store.get(doc_id)
+            if revision != (None if document is None else document.revision):
+                return False
+        return True
+
+    def _make(self, user: Identity, name: Name, *, stepwise: bool) -> Plan:
+        located = self._catalog.action(name)
+        body = located.action.body
+        kind = body["exec"]["kind"]
+        actions.check_kind(kind, self._manifest, user.limits)
+        reads: Reads = dict(located.reads)
+        graph: Graph | None = None
+        components: tuple[str, ...] | None = None
+        if kind == SEQUENCE:
+            components = tuple(one.removeprefix("/") for one in body["exec"]["components"])
+            self._catalog.authorize_all(user, ACTIVATE, [Name.split(one) for one in components])
+            if not stepwise and runs_as_data_flow(located):
+                components = None
+        if kind in (SEQUENCE, NATIVE) and components is None:
+            most = self._limits.sequence_length
+            resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most)
+            graph = compile_entity(located, resolver, most)
+            self._catalog.store.put_graph(graph.digest, graph.to_json())
+            reads.update(resolver.reads)
+        # A sequence passes on what it is given: neither its own parameters nor its package's (stock).
+        given = [] if kind == SEQUENCE else located.parameters
+        defaults = raw_members(given)
+        plain = kind not in (SEQUENCE, NATIVE)
+        return Plan(
+            name=located.action.id,
+            version=body["version"],
+            revision=located.action.revision,
+            binding=located.binding,
+            memory_mb=body["limits"]["memory"] if graph is None else largest_step_mb(graph),
+            timeout_ms=body["limits"]["timeout"] if plain else 0,
+            defaults=defaults,
+            joined=contents.join(defaults),
+            immutable=actions.immutable_names(located.parameters, body["annotations"]),
+            init_names=tuple(one["key"] for one in given if plain and one.get("init")),
+            locked={one["key"]: one["encryption"] for one in given if "encryption" in one},
+            graph=None if graph is None else graph.digest,
+            native=kind == NATIVE,
+            components=components,
+            reads=reads,
+        )
+
+
+def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Graph:
+    """Return the graph of a stored sequence or native workflow.
+
+    Args:
+        located: The entity.
+        resolver: Made for it.
+        most: Atomic actions in a sequence.
+
+    Raises:
+        DefinitionError: It cannot be compiled.
+    """
+    exec_ = located.action.body["exec"]
+    if exec_["kind"] == SEQUENCE:
+        return compile_sequence(exec_["components"], resolver, most)
+    return compile_workflow(native.parse(exec_["code"]), located.action.body["namespace"], resolver)
+
+
+def runs_as_data_flow(located: Located) -> bool:
+    """Return False for a sequence annotated `dataflow: false`: it runs by stock control flow."""
+    return parameters.value_of(located.action.body["annotations"], "dataflow") is not False
+
+
+def largest_step_mb(graph: Graph) -> int:
+    """Return the memory of the step that needs most; 0 if nothing in it runs."""
+    largest = 0
+    for step in graph.steps:
+        match step.call:
+            case ActionCall():
+                largest = max(largest, step.call.memory_mb)
+            case WorkflowCall():
+                largest = max(largest, largest_step_mb(step.call.graph))
+            case Fault():
+                pass
+    return largest

@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.leaks import Holdings
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long one example takes says something about the machine's load, not about the code.
+settings.register_profile("dataflower", deadline=None)
+settings.load_profile("dataflower")
 
 
 def needs(service: str, present: bool, how: str) -> None:

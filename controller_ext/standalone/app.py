@@ -1,0 +1,143 @@
+"""`dataflower standalone`: what runs between the command line and the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from controller_ext import logs
+from controller_ext.settings import PREFIX, Settings, default_data_dir
+from controller_ext.standalone.children import ChildPlan
+from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
+from controller_ext.standalone.supervisor import Supervisor
+from invoker_ext.contract.settings import SettingsError
+from invoker_ext.door.async_client import AsyncDoorClient
+from invoker_ext.door.hello import Role, read_token
+
+logger = logging.getLogger(__name__)
+
+INVOKER: Final = "DATAFLOWER_INVOKER_"
+START_S: Final = 30.0
+"""Bound of the whole start; a quiet machine needs about one second."""
+_WORKERS_GRACE_S: Final = 5.0
+_INVOKER_GRACE_S: Final = 12.0
+_BALANCER_GRACE_S: Final = 5.0
+
+
+def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int:
+    """Run the embedded server until SIGTERM or SIGINT.
+
+    Args:
+        host: Address to listen on.
+        port: 0: any free one.
+        data_dir: None: the user's own.
+        workers: API processes; None: by the settings.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CannotStart: Port, directory, settings or platform do not allow it.
+        ServerFailed: A process does not stay up, or does not get ready.
+        StoreUnavailable: A database cannot be opened.
+    """
+    if sys.platform != "linux":
+        raise CannotStart("the server runs on Linux only: it passes sealed memory by descriptor")
+    given = dict(os.environ)
+    directory = (data_dir or default_data_dir(given)).absolute()
+    lock = DirectoryLock(directory)
+    try:
+        with listen(host, port) as bound:
+            url_host = f"[{host}]" if ":" in host else host
+            url = f"http://{url_host}:{bound.getsockname()[1]}"
+            settings = _settings(given, directory, bound.fileno(), workers)
+            logs.configure("supervisor", settings.log_level)
+            prepare(settings)
+            plans = _plans(settings, given, url, bound.fileno())
+            asyncio.run(_supervise(settings, plans, url))
+    finally:
+        lock.release()
+    return 0
+
+
+def _settings(given: Mapping[str, str], data_dir: Path, listen_fd: int, workers: int | None) -> Settings:
+    ours = {PREFIX + "DATA_DIR": str(data_dir), PREFIX + "LISTEN": f"fd://{listen_fd}"}
+    if workers is not None:
+        ours[PREFIX + "WORKERS"] = str(workers)
+    try:
+        settings = Settings.from_env({**given, **ours})
+    except SettingsError as error:
+        raise CannotStart(str(error)) from error
+    return settings
+
+
+def worker_count(settings: Settings) -> int:
+    """Return how many worker processes there are: as set, or one per two cores."""
+    return settings.workers or max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
+    """Return the processes in the order in which they are stopped."""
+    common = {name: value for name, value in given.items() if not name.startswith(PREFIX)}
+    controller = {**common, **settings.to_env()}
+    del controller[PREFIX + "READY_FD"]
+    invoker = {
+        INVOKER + "API_HOST": url,
+        INVOKER + "LOG_LEVEL": settings.log_level,
+        **common,
+        INVOKER + "DATA_DIR": str(settings.data_dir),
+    }
+    python = [sys.executable, "-m"]
+    return [
+        ChildPlan(
+            name="workers",
+            argv=[*python, "controller_ext.wsgi"],
+            environ=controller,
+            ready_variable=PREFIX + "READY_FD",
+            ready_bytes=worker_count(settings),
+            descriptors=(listen_fd,),
+            grace_s=_WORKERS_GRACE_S,
+        ),
+        ChildPlan(
+            name="invoker",
+            argv=[*python, "invoker_ext"],
+            environ=invoker,
+            ready_variable=INVOKER + "READY_FD",
+            ready_bytes=1,
+            grace_s=_INVOKER_GRACE_S,
+        ),
+        ChildPlan(
+            name="balancer",
+            argv=[*python, "controller_ext.balancer"],
+            environ=controller,
+            ready_variable=PREFIX + "READY_FD",
+            ready_bytes=1,
+            grace_s=_BALANCER_GRACE_S,
+        ),
+    ]
+
+
+async def _supervise(settings: Settings, plans: list[ChildPlan], url: str) -> None:
+    supervisor = Supervisor(plans, settings.data_dir / "log")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    door = AsyncDoorClient(settings.door_socket, role=Role.TOOL, token=read_token(settings.token_file))
+
+    async def usable() -> None:
+        """Wait for an invoker that the balancer has heard of; the supervisor bounds the wait."""
+        await door.call("invokers", START_S, usable=1, wait_s=START_S)
+
+    def ready() -> None:
+        sys.stdout.write(f"ready {url}\n")
+        sys.stdout.flush()
+        logger.info("server is ready", extra={"url": url, "data_dir": str(settings.data_dir)})
+
+    await supervisor.run(usable, ready, START_S)
+    logger.info("server stopped")

@@ -1,0 +1,106 @@
+"""The data directory: made, locked, given a token and the stock users."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Final
+
+from action_runtime.wire.errors import Blame, DataflowError
+from controller_ext.settings import Settings
+from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+from invoker_ext.stores.subjects import seed_subjects
+
+_BACKLOG: Final = 2048
+
+
+class CannotStart(DataflowError):
+    """The server cannot be started as asked; the text says what to change."""
+
+    code = "cannot-start"
+    blame = Blame.CALLER
+
+
+class DirectoryLock:
+    """Held as long as a server runs on the directory; the kernel lets go of it with the process."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Make the directory, closed to others, and lock it.
+
+        Raises:
+            CannotStart: It cannot be made or written, or another server runs on it.
+        """
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            data_dir.chmod(0o700)
+            self._descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot use {data_dir} as data directory ({error.strerror}); choose another with --data-dir"
+            ) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise CannotStart(
+                f"another server runs on {data_dir}; stop it, or choose another directory with --data-dir"
+            ) from error
+
+    def release(self) -> None:
+        """Let others in; idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def prepare(settings: Settings) -> None:
+    """Fill a locked data directory with what the processes expect.
+
+    Raises:
+        CannotStart: The disk is full or the directory cannot be written.
+        StoreUnavailable: A database cannot be opened.
+    """
+    try:
+        for directory in (settings.run_dir, settings.spool_dir, settings.data_dir / "log"):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        for left in settings.run_dir.glob("*.sock"):
+            left.unlink()
+        # A new token for each start: what still runs of an earlier server is kept out.
+        settings.token_file.unlink(missing_ok=True)
+        descriptor = os.open(settings.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise CannotStart(f"cannot write to {settings.data_dir}: {error.strerror}") from error
+    # Both files are made here, so that no two processes make them at once.
+    entities = SqliteEntities(settings.entities_file)
+    try:
+        seed_subjects(entities)
+    finally:
+        entities.close()
+    SqliteActivations(settings.activations_file).close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return the socket on which all workers accept; it outlives their restarts.
+
+    Raises:
+        CannotStart: The address is in use, or not one of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((host, port))
+            bound.listen(_BACKLOG)
+        except OSError:
+            bound.close()
+            raise
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CannotStart(f"cannot listen on {host}:{port} ({reason}); choose another with --host, --port") from error
+    return bound

@@ -1,0 +1,2 @@
+def main(args):
+    return {"words": sorted(args["words"], key=str.lower)}

@@ -1,0 +1,2 @@
+def main(args):
+    return {"line": f"{args['author']}: {args['comment']}"}

@@ -140,12 +140,12 @@ class Client:
         return record
 
     def trace(self, activation_id: str) -> dict[str, Any] | None:
-        """Return the spans of a run, running or ended; None: this server does not know it, or has no such route."""
+        """Return what is known of a run, running or ended; None: this server does not know it, or has no such route."""
         return self._optional(f"namespaces/_/activations/{activation_id}/trace")
 
     def cancel(self, activation_id: str) -> dict[str, Any]:
         """End a run; raises RequestRefused (409: it had ended before, 404: there is none)."""
-        return self._object("DELETE", f"namespaces/_/activations/{activation_id}")
+        return self._object("POST", f"namespaces/_/activations/{activation_id}/cancel")
 
     def _optional(self, path: str) -> dict[str, Any] | None:
         reply = self._send("GET", path)

@@ -85,7 +85,7 @@ def handle(arguments: argparse.Namespace) -> int:
             record = client.invoke(example.name, {"texts": texts}, wait_s=RUN_S)
             words = counted(record)
             status.update("reading the records of the run …")
-            timeline = settled(client, record)
+            timeline = settled(client, record["activationId"])
         status.update("stopping the server …")
     show_words(console, words, len(texts))
     show(console, timeline)
@@ -134,16 +134,20 @@ def counted(record: Mapping[str, Any]) -> Mapping[str, int]:
     return words
 
 
-def settled(client: Client, record: Mapping[str, Any]) -> Timeline:
+def settled(client: Client, activation_id: str) -> Timeline:
     """Return the time line once all records are there: they are written behind the response."""
-    from controller_ext.cli.trace import of_run
+    from controller_ext.cli.trace import load
 
     pause = threading.Event()
     deadline = time.monotonic() + RECORDS_S
-    timeline = of_run(client, record)
-    while timeline.missing and time.monotonic() < deadline:
-        pause.wait(0.1)  # bounded by the deadline; nothing tells a REST client when a record is written
-        timeline = of_run(client, record)
+    timeline = load(client, activation_id)
+    while timeline is None or timeline.ended_ms is None or timeline.missing:
+        if time.monotonic() > deadline:
+            break
+        pause.wait(0.1)  # nothing tells a REST client when a record is written
+        timeline = load(client, activation_id)
+    if timeline is None:
+        raise DemoFailed(f"there is no record of the run {activation_id} after {RECORDS_S:g} s")
     return timeline
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
 ANNOTATION: Final = "dataflow"
+STATUSES: Final = ("success", "application error", "action developer error", "whisk internal error")
+"""By OpenWhisk's status code."""
+RUNNING: Final = "running"
 
 
 class Phase(Enum):
@@ -93,7 +96,7 @@ class Firing:
         for phase, begin_ms, end_ms in marks:
             if begin_ms is None:
                 continue
-            if end_ms is None and self.status != "running":
+            if end_ms is None and self.status != RUNNING:
                 continue
             spans.append(Span(phase, begin_ms, max(begin_ms, now_ms if end_ms is None else end_ms)))
             if end_ms is None:
@@ -110,10 +113,10 @@ class Timeline:
         name: Of what was invoked.
         kind: `dataflow:1`, `sequence` or a runtime's kind.
         status: As for a firing.
-        accepted_ms: When the run was accepted.
+        accepted_ms: When the run was accepted, as far as it is known.
         ended_ms: When it ended; None: it has not.
         firings: By start, those that wait at the end.
-        missing: Ids of firings whose records were not there.
+        missing: How many firings have no record (yet).
     """
 
     activation_id: str
@@ -123,7 +126,7 @@ class Timeline:
     accepted_ms: float
     ended_ms: float | None
     firings: tuple[Firing, ...]
-    missing: tuple[str, ...] = ()
+    missing: int = 0
 
     @property
     def begin_ms(self) -> float:
@@ -160,7 +163,7 @@ class Timeline:
             "ended": self.ended_ms,
             "in": self.bytes_in,
             "out": self.bytes_out,
-            "missing": list(self.missing),
+            "missing": self.missing,
             "firings": [_firing_to_json(firing) for firing in self.firings],
         }
 
@@ -181,27 +184,36 @@ def firing_ids(run: Mapping[str, Any]) -> tuple[str, ...]:
     return (run["activationId"],)
 
 
-def from_records(run: Mapping[str, Any], firings: Sequence[Mapping[str, Any]]) -> Timeline:
-    """Build the time line of a run that has ended.
+def from_trace(document: Mapping[str, Any]) -> Timeline:
+    """Build the time line of a run.
 
     Args:
-        run: Its record, as the API shows it.
-        firings: The records of its firings, as far as they are there, in any order. One without the annotation
-            `dataflow` (stock control flow) is drawn by the start and end of its record.
+        document: `{"activationId", "run", "firings"[, "live"]}` as the API's route `trace` answers: records of the run
+            (None while it runs) and of its firings, as far as they are there, and what runs now. A record may be whole
+            or the item of a list. One without a time line (stock control flow) is drawn by its start and end.
     """
-    spans = annotation(run, ANNOTATION) or {}
-    lines = [_firing(record) for record in firings]
+    run, live = document["run"], document.get("live") or {}
+    lines = [_firing(record) for record in document["firings"]]
+    lines += [
+        from_spans(one, step=one.get("step", ""), status=RUNNING)
+        for one in live.get("live", ())
+        if one.get("activationId") not in {line.activation_id for line in lines}
+    ]
     lines.sort(key=_by_start)
-    found = {line.activation_id for line in lines}
+    if run is None:
+        instants = [at for line in lines for at in (line.matched_ms, line.started_ms) if at is not None]
+        run = {"name": "run", "annotations": (), "start": min(instants, default=0.0)}
+    spans = _spans_of(run) or {}
+    ended = "end" in run
     return Timeline(
-        activation_id=run["activationId"],
+        activation_id=document["activationId"],
         name=run["name"],
         kind=str(annotation(run, "kind") or ""),
-        status=run["response"]["status"],
+        status=_status(run),
         accepted_ms=float(spans.get("accepted", run["start"])),
-        ended_ms=float(spans.get("ended", run.get("end", run["start"]))),
+        ended_ms=float(spans.get("ended", run["end"])) if ended else None,
         firings=tuple(lines),
-        missing=tuple(one for one in firing_ids(run) if one not in found),
+        missing=max(0, spans.get("firings", 0) - len(lines)),
     )
 
 
@@ -237,20 +249,31 @@ def from_spans(spans: Mapping[str, Any], *, step: str, activation_id: str = "", 
     )
 
 
+def _spans_of(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = record.get(ANNOTATION) or annotation(record, ANNOTATION)
+    # The annotation `dataflow: false` of a sequence is a wish, not a time line.
+    return found if isinstance(found, Mapping) else None
+
+
+def _status(record: Mapping[str, Any]) -> str:
+    if "response" in record:
+        return str(record["response"]["status"])
+    return STATUSES[record["statusCode"]] if "statusCode" in record else RUNNING
+
+
 def _firing(record: Mapping[str, Any]) -> Firing:
-    status = record["response"]["status"]
-    spans = annotation(record, ANNOTATION)
+    status, name, activation_id = _status(record), record["name"], record["activationId"]
+    spans = _spans_of(record)
     if spans:
-        return from_spans(spans, step=record["name"], activation_id=record["activationId"], status=status)
+        return from_spans(spans, step=name, activation_id=activation_id, status=status)
     begin_ms = float(record["start"])
     end_ms = float(record.get("end", begin_ms))
     wait_ms = float(annotation(record, "waitTime") or 0)
     return Firing(
-        activation_id=record["activationId"],
-        step=record["name"],
+        activation_id=activation_id,
+        step=name,
         status=status,
         warmth="cold" if annotation(record, "initTime") is not None else "warm",
-        queued_ms=begin_ms - wait_ms,
         matched_ms=begin_ms - wait_ms,
         started_ms=begin_ms,
         returned_ms=end_ms,

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller_ext.cli.timeline import Firing, Phase, Timeline
+from controller_ext.cli.timeline import RUNNING, Firing, Phase, Timeline
 
 LOOK: Final = {
     Phase.CONTAINER: ("░", "yellow"),
@@ -58,7 +58,7 @@ def draw(timeline: Timeline, width: int, *, everything: bool = False) -> Rendera
     if len(shown) < len(timeline.firings):
         parts.append(Text(f"… and {len(timeline.firings) - len(shown)} firings more (--all shows them)", "dim"))
     if timeline.missing:
-        parts.append(Text(f"{len(timeline.missing)} records are not there (yet)", "yellow"))
+        parts.append(Text(f"{timeline.missing} firings have no record (yet)", "yellow"))
     parts += [_legend(), _totals(timeline)]
     return Group(*parts)
 
@@ -108,7 +108,7 @@ def _axis(timeline: Timeline, width: int) -> Text:
 
 
 def _headline(timeline: Timeline) -> Text:
-    good = timeline.status in ("success", "running")
+    good = timeline.status in ("success", RUNNING)
     ended_ms = timeline.ended_ms
     took = f" in {duration(ended_ms - timeline.accepted_ms)}" if ended_ms is not None else ""
     count = len(timeline.firings)
@@ -121,8 +121,10 @@ def _headline(timeline: Timeline) -> Text:
 
 
 def _remark(firing: Firing) -> Text:
-    if firing.status not in ("success", "running"):
+    if firing.status not in ("success", RUNNING):
         return Text(firing.status, "red")
+    if firing.status == RUNNING:
+        return Text("running", "bold green")
     return Text(firing.warmth, "dim" if firing.warmth == "warm" else "magenta")
 
 

@@ -7,8 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from controller_ext.cli.options import Subparsers, add_endpoint, add_parser, endpoint
 
@@ -58,12 +57,11 @@ def handle(arguments: argparse.Namespace) -> int:
     console = Console()
     with Client(endpoint(arguments)) as client:
         timeline = load(client, arguments.id)
-        if arguments.follow and (timeline is None or timeline.ended_ms is None):
+        if arguments.follow and timeline is not None and timeline.ended_ms is None:
             timeline = _follow(client, console, arguments.id, arguments.format == "terminal")
     if timeline is None:
         sys.stderr.write(
-            f"dataflower: there is no record of run {arguments.id} (yet).\n"
-            "While it runs, watch it with --follow; `wsk activation list` shows which runs there are.\n"
+            f"dataflower: the server knows no run {arguments.id}.\n`wsk activation list` shows which runs there are.\n"
         )
         return 1
     if arguments.format == "json":
@@ -74,20 +72,20 @@ def handle(arguments: argparse.Namespace) -> int:
 
 
 def load(client: Client, activation_id: str) -> Timeline | None:
-    """Return the time line of a run as far as the server knows it; None: it has no record yet."""
-    run = client.activation(activation_id)
-    return None if run is None else of_run(client, run)
+    """Return the time line of a run as far as the server knows it; None: it knows nothing."""
+    from controller_ext.cli.timeline import firing_ids, from_trace
 
-
-def of_run(client: Client, run: Mapping[str, Any]) -> Timeline:
-    """Return the time line of a run that has ended, as far as its firings' records are there."""
-    from controller_ext.cli.timeline import firing_ids, from_records
-
-    ids = firing_ids(run)
-    if ids == (run["activationId"],):
-        return from_records(run, [run])
-    records = [client.activation(one) for one in ids]
-    return from_records(run, [record for record in records if record is not None])
+    document = client.trace(activation_id)
+    if document is None:
+        # A stock server has no such route; its records tell the rest.
+        run = client.activation(activation_id)
+        if run is None:
+            return None
+        ids = firing_ids(run)
+        records = [run] if ids == (activation_id,) else [client.activation(one) for one in ids]
+        firings = [record for record in records if record is not None]
+        document = {"activationId": activation_id, "run": run, "firings": firings}
+    return from_trace(document)
 
 
 def show(console: Console, timeline: Timeline, *, everything: bool = False) -> None:
@@ -105,13 +103,10 @@ def _follow(client: Client, console: Console, activation_id: str, draw_it: bool)
 
     deadline = time.monotonic() + FOLLOW_S
     pause = threading.Event()
-    waiting = Text(f"run {activation_id} has not ended yet …", "dim")
-    with Live(waiting, console=console, transient=True, auto_refresh=False) as live:
+    with Live(Text("…"), console=console, transient=True, auto_refresh=False) as live:
         timeline = load(client, activation_id)
-        while timeline is None or timeline.ended_ms is None:
-            if time.monotonic() > deadline:
-                break
-            if draw_it and timeline is not None:
+        while timeline is not None and timeline.ended_ms is None and time.monotonic() < deadline:
+            if draw_it:
                 live.update(draw(timeline, console.width), refresh=True)
             # REST cannot tell us when something changes; the wait is cut short by Ctrl-C alone.
             pause.wait(REFRESH_S)

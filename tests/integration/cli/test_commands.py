@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
 from controller_ext.cli.main import main
-from tests.support.activations import a_firing, a_run
+from tests.support.activations import a_firing, a_record, a_run
 from tests.support.rest_stub import rest_stub
 
 GOOD = """
@@ -80,15 +81,24 @@ def test_graph_draws_what_is_deployed(capsys):
 
 def test_trace_draws_a_run(capsys):
     firing = a_firing(1, tag=[3])
-    answers = {
-        f"GET namespaces/_/activations/{ID}": (200, a_run(firing)),
-        f"GET namespaces/_/activations/{firing['activationId']}": (200, firing),
-    }
-    with rest_stub(answers) as stub:
+    document = {"activationId": ID, "live": None, "run": a_run(firing), "firings": [firing]}
+    with rest_stub({f"GET namespaces/_/activations/{ID}/trace": (200, document)}) as stub:
         assert main(["trace", "--apihost", stub.url, ID]) == 0
         assert "count[3]" in capsys.readouterr().out
         assert main(["trace", "--apihost", stub.url, "--format", "json", ID]) == 0
         assert json.loads(capsys.readouterr().out)["firings"][0]["tag"] == [3]
+
+
+def test_trace_draws_a_sequence_of_a_stock_server(capsys):
+    component = a_record("1" * 32, "hello", [])
+    sequence = a_record(ID, "greet", [{"key": "kind", "value": "sequence"}]) | {"logs": ["1" * 32]}
+    answers = {
+        f"GET namespaces/_/activations/{ID}": (200, sequence),
+        f"GET namespaces/_/activations/{'1' * 32}": (200, component),
+    }
+    with rest_stub(answers) as stub:
+        assert main(["trace", "--apihost", stub.url, ID]) == 0
+    assert "hello" in capsys.readouterr().out
 
 
 def test_trace_of_an_unknown_run_says_how_to_find_one(capsys):
@@ -98,17 +108,26 @@ def test_trace_of_an_unknown_run_says_how_to_find_one(capsys):
 
 
 def test_trace_follows_a_run_to_its_end(capsys):
-    path = f"GET namespaces/_/activations/{ID}"
-    missing = (404, {"error": "The requested resource does not exist.", "code": "x"})
-    with rest_stub({path: [missing, missing, (200, a_run())]}) as stub:
+    live = {"ended": False, "ids": [], "live": []}
+    running: dict[str, Any] = {"activationId": ID, "live": live, "run": None, "firings": []}
+    done: dict[str, Any] = {"activationId": ID, "live": None, "run": a_run(), "firings": []}
+    answers = {f"GET namespaces/_/activations/{ID}/trace": [(200, running), (200, running), (200, done)]}
+    with rest_stub(answers) as stub:
         assert main(["trace", "--apihost", stub.url, "--follow", ID]) == 0
     assert "success" in capsys.readouterr().out
 
 
 def test_cancel_confirms(capsys):
-    with rest_stub({f"DELETE namespaces/_/activations/{ID}": (200, {})}) as stub:
+    with rest_stub({f"POST namespaces/_/activations/{ID}/cancel": (202, {"activationId": ID})}) as stub:
         assert main(["cancel", "--apihost", stub.url, ID]) == 0
     assert capsys.readouterr().out == f"cancelled {ID}\n"
+
+
+def test_cancel_of_a_run_that_has_ended_says_so(capsys):
+    refusal = {"error": "The run has ended.", "code": "x"}
+    with rest_stub({f"POST namespaces/_/activations/{ID}/cancel": (409, refusal)}) as stub:
+        assert main(["cancel", "--apihost", stub.url, ID]) == 1
+    assert "The run has ended." in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_is_an_error_with_advice(free_port, capsys):

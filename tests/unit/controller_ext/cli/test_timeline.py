@@ -1,11 +1,15 @@
 import json
 
-from controller_ext.cli.timeline import Firing, Phase, from_records
+from controller_ext.cli.timeline import Firing, Phase, Timeline, from_trace
 from tests.support.activations import a_firing, a_record, a_run
 
 
+def traced(run, *firings) -> Timeline:
+    return from_trace({"activationId": run["activationId"], "run": run, "firings": firings})
+
+
 def test_the_phases_of_a_firing_follow_each_other_without_gaps():
-    firing = from_records(a_run(), [a_firing(1)]).firings[0]
+    firing = traced(a_run(), a_firing(1)).firings[0]
 
     spans = firing.spans(now_ms=2000)
 
@@ -32,7 +36,7 @@ def test_a_firing_that_ended_without_starting_shows_no_phase_it_did_not_have():
 def test_firings_stand_in_the_order_of_their_start():
     late, early = a_firing(1, started=1007.0), a_firing(2, started=1003.0, step="start")
 
-    timeline = from_records(a_run(late, early), [late, early])
+    timeline = traced(a_run(late, early), late, early)
 
     assert [firing.step for firing in timeline.firings] == ["start", "count"]
 
@@ -41,23 +45,23 @@ def test_bytes_are_added_up_by_path():
     one = a_firing(1, "count", **{"in": {"inline": 1, "memory": 10}})
     two = a_firing(2, "count", **{"in": {"memory": 20, "disk": 5}})
 
-    timeline = from_records(a_run(one, two), [one, two])
+    timeline = traced(a_run(one, two), one, two)
 
     assert timeline.bytes_in == {"inline": 1, "memory": 30, "disk": 5}
 
 
-def test_records_that_are_not_there_yet_are_named():
+def test_records_that_are_not_there_yet_are_counted():
     one, two = a_firing(1), a_firing(2)
 
-    timeline = from_records(a_run(one, two), [one])
+    timeline = traced(a_run(one, two), one)
 
-    assert timeline.missing == (two["activationId"],)
+    assert timeline.missing == 1
 
 
 def test_data_that_leave_after_the_end_of_the_run_belong_to_the_drawing():
     one = a_firing(1, drained=1900.0)
 
-    timeline = from_records(a_run(one), [one])
+    timeline = traced(a_run(one), one)
 
     assert (timeline.begin_ms, timeline.end_ms) == (1000.0, 1900.0)
 
@@ -65,7 +69,7 @@ def test_data_that_leave_after_the_end_of_the_run_belong_to_the_drawing():
 def test_a_firing_of_stock_control_flow_is_drawn_by_its_record():
     record = a_record("1" * 32, "hello", [{"key": "waitTime", "value": 7}])
 
-    firing = from_records(a_run(record), [record]).firings[0]
+    firing = traced(a_run(record), record).firings[0]
 
     assert (firing.step, firing.matched_ms, firing.started_ms, firing.returned_ms) == ("hello", 993, 1000, 1020)
     assert firing.warmth == "warm"
@@ -74,14 +78,14 @@ def test_a_firing_of_stock_control_flow_is_drawn_by_its_record():
 def test_a_plain_action_is_its_own_only_firing():
     record = a_record("1" * 32, "hello", [{"key": "kind", "value": "python:3.11"}])
 
-    timeline = from_records(record, [record])
+    timeline = traced(record, record)
 
-    assert timeline.missing == ()
+    assert timeline.missing == 0
     assert [firing.label for firing in timeline.firings] == ["hello"]
 
 
 def test_a_label_names_item_and_repeated_attempt():
-    firing = from_records(a_run(), [a_firing(1, tag=[3, 0], attempt=2)]).firings[0]
+    firing = traced(a_run(), a_firing(1, tag=[3, 0], attempt=2)).firings[0]
 
     assert firing.label == "count[3,0] #2"
 
@@ -89,7 +93,7 @@ def test_a_label_names_item_and_repeated_attempt():
 def test_the_json_form_holds_every_instant():
     one = a_firing(1, tag=[4])
 
-    document = json.loads(json.dumps(from_records(a_run(one), [one]).to_json()))
+    document = json.loads(json.dumps(traced(a_run(one), one).to_json()))
 
     assert document["ended"] == 1020
     assert document["firings"][0] == {
@@ -97,3 +101,34 @@ def test_the_json_form_holds_every_instant():
         "warmth": "warm", "container": "c1", "queued": 1001, "matched": 1000, "started": 1002, "returned": 1008,
         "drained": 1010, "in": {"inline": 100}, "out": {"memory": 2048},
     }  # fmt: skip
+
+
+def test_a_list_item_with_a_time_line_beside_it_is_read_too():
+    firing = a_firing(1)
+    spans = firing["annotations"].pop()["value"]
+    del firing["response"]
+
+    timeline = traced(a_run(firing), firing | {"statusCode": 2, "dataflow": spans})
+
+    assert timeline.firings[0].started_ms == 1002
+    assert timeline.firings[0].status == "action developer error"
+
+
+def test_a_sequence_marked_for_control_flow_is_no_time_line():
+    record = a_record("1" * 32, "hello", [{"key": "dataflow", "value": False}])
+
+    assert traced(record, record).firings[0].started_ms == 1000
+
+
+def test_a_run_that_has_not_ended_shows_what_runs_now_and_what_has_run():
+    done = a_firing(1, step="start")
+    live = {"ended": False, "ids": [], "live": [{"step": "count", "tag": [2], "activationId": "2" * 32}]}
+
+    timeline = from_trace({"activationId": "f" * 32, "run": None, "firings": [done], "live": live})
+
+    assert timeline.ended_ms is None
+    assert timeline.accepted_ms == 1000
+    assert [(firing.label, firing.status) for firing in timeline.firings] == [
+        ("start", "success"),
+        ("count[2]", "running"),
+    ]

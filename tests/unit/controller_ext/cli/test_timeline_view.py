@@ -3,9 +3,13 @@ import io
 import pytest
 from rich.console import Console
 
-from controller_ext.cli.timeline import from_records
+from controller_ext.cli.timeline import Timeline, from_trace
 from controller_ext.cli.timeline_view import MOST_LINES, bar, draw, duration, paths, size
 from tests.support.activations import a_firing, a_run
+
+
+def traced(run, *firings) -> Timeline:
+    return from_trace({"activationId": run["activationId"], "run": run, "firings": firings})
 
 
 def drawn(timeline, **options) -> str:
@@ -16,14 +20,14 @@ def drawn(timeline, **options) -> str:
 
 def test_a_bar_shows_each_phase_at_its_time():
     firing = a_firing(1, queued=1000.0, matched=1000.0, started=1010.0, returned=1015.0, drained=1020.0)
-    timeline = from_records(a_run(firing), [firing])
+    timeline = traced(a_run(firing), firing)
 
     assert bar(timeline.firings[0], timeline, 20).plain == "░░░░░░░░░░█████▒▒▒▒▒"
 
 
 def test_a_function_too_short_for_the_scale_still_takes_a_character():
     firing = a_firing(1, queued=1000.0, matched=1000.0, started=1010.0, returned=1010.001, drained=1010.001)
-    timeline = from_records(a_run(firing), [firing])
+    timeline = traced(a_run(firing), firing)
 
     assert bar(timeline.firings[0], timeline, 20).plain.count("█") == 1
 
@@ -31,7 +35,7 @@ def test_a_function_too_short_for_the_scale_still_takes_a_character():
 def test_the_drawing_names_run_steps_and_bytes():
     firing = a_firing(1, tag=[7])
 
-    text = drawn(from_records(a_run(firing), [firing]))
+    text = drawn(traced(a_run(firing), firing))
 
     assert "wordcount ffffffff" in text
     assert "success in 20 ms, 1 firing" in text
@@ -41,7 +45,7 @@ def test_the_drawing_names_run_steps_and_bytes():
 
 def test_a_large_run_is_cut_unless_everything_is_asked_for():
     firings = [a_firing(number, tag=[number]) for number in range(MOST_LINES + 5)]
-    timeline = from_records(a_run(*firings), firings)
+    timeline = traced(a_run(*firings), *firings)
 
     assert "and 5 firings more" in drawn(timeline)
     assert "firings more" not in drawn(timeline, everything=True)

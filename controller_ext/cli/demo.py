@@ -168,13 +168,16 @@ def next_steps(name: str) -> str:
     from controller_ext.cli.examples import folder
 
     program = sys.argv[0] if sys.argv[0].endswith("dataflower") else "python -m controller_ext.cli"
+    script = folder() / name / "run.sh"
+    if script.is_relative_to(Path.cwd()):
+        script = script.relative_to(Path.cwd())
     return (
         "\nGo on by hand, on a server that stays:\n"
         f"  address  {DEFAULT_APIHOST}\n"
         f"  key      {GUEST_AUTH}   (the stock guest key)\n\n"
         f"  {program} standalone\n"
-        f"  APIHOST={DEFAULT_APIHOST} {folder() / name / 'run.sh'}\n"
-        f"  {program} graph {name}"
+        f"  KEEP=1 APIHOST={DEFAULT_APIHOST} {script}\n"
+        f"  {program} graph example-{name}/{name}"
     )
 
 

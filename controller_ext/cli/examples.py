@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import Blame, DataflowError
+from controller_ext.workflow.native import parse
 
 if TYPE_CHECKING:
     from controller_ext.cli.client import Client
@@ -26,7 +27,7 @@ class ExampleMissing(DataflowError):
 
 @dataclass(slots=True, frozen=True)
 class Example:
-    """One example: a folder with `workflow.yaml` and a file an action.
+    """One example: a folder with `workflow.yaml` and a file for each action it names.
 
     Attributes:
         name: Of the folder and of the deployed workflow.
@@ -56,11 +57,9 @@ def load(name: str) -> Example:
     if name not in found:
         raise ExampleMissing(f"there is no example {name!r}; there are: {', '.join(found) or 'none'}")
     place = folder() / name
-    return Example(
-        name=name,
-        workflow=(place / WORKFLOW).read_text(),
-        actions={path.stem: path.read_text() for path in sorted(place.glob("*.py"))},
-    )
+    workflow = (place / WORKFLOW).read_text()
+    names = sorted({step.action for step in parse(workflow).steps})
+    return Example(name, workflow, {action: (place / f"{action}.py").read_text() for action in names})
 
 
 def deploy(client: Client, example: Example) -> None:

@@ -44,6 +44,7 @@ class Report:
         counts: Output → (how, number), for every output that was produced.
         body: JSON text of the result if it came inline; None: it is the datum of output WHOLE, or stayed (digest).
         digest: Of a body that stayed in the container.
+        clashes: Outputs that were both emitted and returned.
     """
 
     status: str
@@ -51,6 +52,7 @@ class Report:
     counts: Mapping[str, tuple[str, int]]
     body: bytes | None
     digest: str | None
+    clashes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -119,7 +119,7 @@ class Attempt:
                 value.release()
         self._held = []
         counts = {name: (_HOW[how], count) for name, (how, count) in report.counts.items()}
-        self._conclude(judgement, counts, at)
+        self._conclude(judgement, counts, at, report.clashes)
 
     def taken(self, name: str, count: int) -> None:
         """See Listener; the pool does the crediting."""
@@ -151,7 +151,7 @@ class Attempt:
             self._post(Lost(firing, attempt, True, at))
         elif failure in _LOST and (not began or self.run.retries_losses(self.dispatch.step)):
             self._returned, self._judgement = at, judgement
-            self._post(Lost(firing, attempt, began, at))
+            self._post(Lost(firing, attempt, began, at, judgement.outcome, _sentence(judgement)))
         else:
             self._conclude(judgement, {}, at)
             self._post(Drained(firing, attempt, at))
@@ -185,13 +185,15 @@ class Attempt:
         """Native records show when the outputs had left, so they wait for that; stock's do not."""
         return self.run.graph.kind is GraphKind.DATAFLOW and self._drained is None
 
-    def _conclude(self, judgement: Judgement, counts: dict[str, tuple[How, int]], at: float) -> None:
+    def _conclude(
+        self, judgement: Judgement, counts: dict[str, tuple[How, int]], at: float, clashes: tuple[str, ...] = ()
+    ) -> None:
         self._returned, self._judgement = at, judgement
         error: Stored | None = None
         if judgement.error is not None:
             error = self.run.put(Head(Media.JSON, len(judgement.error)), judgement.error)
         firing, attempt = self.dispatch.firing, self.dispatch.attempt
-        self._post(Returned(firing, attempt, judgement.outcome, counts, error, at))
+        self._post(Returned(firing, attempt, judgement.outcome, counts, error, at, clashes))
 
     def record(self) -> None:
         """Make the activation record, once."""
@@ -294,6 +296,10 @@ def limits_json(call: ActionCall) -> dict[str, int]:
         "logs": call.logs_mb,
         "concurrency": call.concurrency,
     }
+
+
+def _sentence(judgement: Judgement) -> str:
+    return str(json.loads(judgement.error or b'""'))
 
 
 def _kept_result(judgement: Judgement) -> bytes:

@@ -16,11 +16,10 @@ from typing import Any, Final, Protocol
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
 from invoker_ext.containers.job import Containers
-from invoker_ext.contract.graph import Graph
-from invoker_ext.contract.messages import ActivationMessage, Spool
+from invoker_ext.contract.graph import ActionCall, Graph
+from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
-from invoker_ext.dataflow.plan import Plan
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Sink
@@ -204,10 +203,15 @@ class Owner:
             run.start(run.parse(message.content or b"{}"))
         if run.over:
             return
-        later = [call for call in Plan.of(graph).later_calls if self.actions.cached(call.name, call.revision)]
-        if later:
-            docs = [(call, self.actions.cached(call.name, call.revision)) for call in later]
-            self.containers.prewarm([(call, doc.code, message.user) for call, doc in docs if doc is not None])
+        self._prewarm(graph, message.user)
+
+    def _prewarm(self, graph: Graph, user: Identity) -> None:
+        """Start containers of later steps before their data arrive (DESIGN §7)."""
+        if len(graph.steps) < 2:
+            return
+        calls = [step.call for step in graph.steps if isinstance(step.call, ActionCall)]
+        docs = [(call, self.actions.cached(call.name, call.revision)) for call in calls]
+        self.containers.prewarm([(call, doc.code, user) for call, doc in docs if doc is not None])
 
     def _refuse(self, message: ActivationMessage, result: bytes, status: Outcome = Outcome.PLATFORM_ERROR) -> None:
         record = refusal_record(message, result, status, round(self.clock.epoch_ms(self.clock.now())))

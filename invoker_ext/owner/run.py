@@ -45,13 +45,14 @@ from invoker_ext.dataflow.events import (
 )
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.machine import RunMachine
-from invoker_ext.dataflow.plan import Plan
+from invoker_ext.dataflow.wants import run_members, wants
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import begins_once, child_events, child_spec
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import arguments, environment
 from invoker_ext.owner.outcomes import Judgement, error_of
+from invoker_ext.owner.result import result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.owner.values import (
     Parameters,
@@ -87,7 +88,8 @@ class Run:
         self.accepted = host.clock.now()
         self._parent = parent
         self._on_end = on_end
-        self._plan = Plan.of(graph)
+        self._wants = wants(graph)
+        self._members = run_members(graph)
         self._machine = RunMachine(graph)
         self._events: deque[Event] = deque()
         self._busy = False
@@ -151,7 +153,7 @@ class Run:
 
     def wants(self, step: str) -> Mapping[str, str]:
         """Outputs of a step that somebody reads; of plain actions and sequences always the whole."""
-        wanted = self._plan.wants.get(step, {})
+        wanted = self._wants.get(step, {})
         if self.graph.kind is not GraphKind.DATAFLOW and WHOLE not in wanted:
             return {**wanted, WHOLE: "value"}
         return wanted
@@ -175,11 +177,11 @@ class Run:
 
     def parse(self, content: bytes) -> Parameters:
         """Cut a JSON object of parameters into what the graph reads."""
-        return parameters_of_json(content, self._plan.run_members)
+        return parameters_of_json(content, self._members)
 
     def parse_spool(self, raw: bytes, places: Mapping[str, tuple[int, int]]) -> Parameters:
         """Do the same for spooled parameters."""
-        return parameters_of_spool(raw, places, self._plan.run_members)
+        return parameters_of_spool(raw, places, self._members)
 
     def start(self, parameters: Parameters) -> None:
         """Begin."""
@@ -355,31 +357,15 @@ class Run:
         if size > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
             self.host.spawn(self._end_large(end), f"result of {self.activation_id}")
         else:
-            self._conclude(end, self._result_of(end))
+            self._conclude(end, result_of(end, self._sizes))
 
     async def _end_large(self, end: End) -> None:
-        self._conclude(end, await asyncio.to_thread(self._result_of, end))
+        self._conclude(end, await asyncio.to_thread(result_of, end, self._sizes))
         self._maybe_forget()
 
-    def _result_of(self, end: End) -> Judgement:
-        try:
-            if end.outcome is Outcome.SUCCESS:
-                result = object_json(end.result)
-                return Judgement(end.outcome, result, None, len(result.decode(errors="replace")) + 1)
-            if isinstance(end.error, str):
-                return error_of(end.error, end.outcome)
-            text = cast("Stored", end.error).read() if end.error is not None else b"null"
-            size = self._sizes.get(end.failed) if end.failed is not None else None
-            return Judgement(end.outcome, b'{"error":' + text + b"}", text, size)
-        except OSError as error:
-            return error_of(f"The result cannot be read back from the spill disk: {error}", Outcome.PLATFORM_ERROR)
-
     def _conclude(self, end: End, judgement: Judgement) -> None:
-        for bound in end.result:
-            for value in data_of(bound.value):
-                value.release()
-        if end.error is not None and not isinstance(end.error, str):
-            cast("Stored", end.error).release()
+        for datum in end.data:
+            cast("Stored", datum).release()
         if self.graph.kind is GraphKind.ACTION and (self._live or self._record is not None):
             return  # the record of its only firing is the run's
         self._make_record(end, judgement)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant
+from invoker_ext.dataflow.wants import RunMembers
 from invoker_ext.owner.actions import split_init
-from invoker_ext.owner.values import object_json, parameters_of_json, value_json
+from invoker_ext.owner.values import object_json, parameters_of_json, parameters_of_spool, value_json
 
 
 @dataclass
@@ -60,14 +61,30 @@ def test_bytes_and_arrays_become_data_objects():
     assert json.loads(value_json(parts)) == {"$data": {"type": "bytes", "base64": "YWI="}}
 
 
+def members(values: str, items: str) -> RunMembers:
+    return RunMembers(values=frozenset(values.split(" ")), items=frozenset(items.split()))
+
+
+def test_a_parameter_read_as_items_that_is_no_list_is_left_to_the_machine():
+    assert parameters_of_json(b'{"a": 5}', members("b", "a")) == ({"a": b"5"}, {})
+
+
+def test_spooled_members_are_cut_by_place():
+    raw = b'[1, 2]{"x": 1}"unread"'
+    places = {"a": (0, 6), "b": (6, 8), "c": (14, 8)}
+    assert parameters_of_spool(raw, places, members("b", "a")) == ({"b": b'{"x": 1}'}, {"a": [b"1", b"2"]})
+    values, _ = parameters_of_spool(raw, places, members(WHOLE + " ", ""))
+    assert json.loads(values[WHOLE]) == {"a": [1, 2], "b": {"x": 1}, "c": "unread"}
+
+
 def test_only_the_members_that_a_graph_reads_are_cut_out():
-    values, items = parameters_of_json(b'{"a": [1, "x"], "b": {}, "c": 3}', {"a": "items", "b": "value", "z": "value"})
-    assert values == {"a": b'[1, "x"]', "b": b"{}"}
+    values, items = parameters_of_json(b'{"a": [1, "x"], "b": {}, "c": 3}', members("b z", "a"))
+    assert values == {"b": b"{}"}
     assert items == {"a": [b"1", b'"x"']}
 
 
 def test_the_whole_of_the_parameters_is_not_parsed():
-    assert parameters_of_json(b'{"a":    1}', {WHOLE: "value"}) == ({WHOLE: b'{"a":    1}'}, {})
+    assert parameters_of_json(b'{"a":    1}', members(WHOLE + " ", "")) == ({WHOLE: b'{"a":    1}'}, {})
 
 
 def test_init_parameters_leave_the_arguments_as_text():

@@ -1,0 +1,34 @@
+"""What a run comes to: its result or its error, as JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from invoker_ext.dataflow.commands import End
+from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.keys import Firing
+from invoker_ext.owner.outcomes import Judgement, error_of
+from invoker_ext.owner.values import object_json
+from invoker_ext.sink.datum import Stored
+
+
+def result_of(end: End, sizes: Mapping[Firing, int | None]) -> Judgement:
+    """Put the result of a run together; copies, so a large one is better put together in a thread.
+
+    Args:
+        end: What the machine said.
+        sizes: Of the raw response of each firing that failed; a sequence passes that of its failing one on.
+    """
+    try:
+        if end.outcome is Outcome.SUCCESS:
+            result = object_json(end.result)
+            characters = len(result) if result.isascii() else len(result.decode(errors="replace"))
+            return Judgement(end.outcome, result, None, characters + 1)
+        if isinstance(end.error, str):
+            return error_of(end.error, end.outcome)
+        text = cast("Stored", end.error).read() if end.error is not None else b"null"
+        size = sizes.get(end.failed) if end.failed is not None else None
+        return Judgement(end.outcome, b'{"error":' + text + b"}", text, size)
+    except OSError as error:
+        return error_of(f"The result cannot be read back from the spill disk: {error}", Outcome.PLATFORM_ERROR)

@@ -8,7 +8,7 @@ time, may be called from any thread, and translates errors of sockets to the err
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -168,10 +168,12 @@ class SequenceRun:
             (`content`, unmerged), user, transid,
             cause. Not to be sent itself.
         components: `namespace/[package/]name` of each, as written.
+        limits: `timeout` (ms) and `logs` (MB) of the sequence itself, for its record; stock's defaults if missing.
     """
 
     message: ActivationMessage
     components: tuple[str, ...]
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)

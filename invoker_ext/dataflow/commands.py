@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from invoker_ext.contract.graph import Step
 from invoker_ext.dataflow.events import Datum, Outcome
@@ -29,6 +30,9 @@ class Streamed:
 
     __slots__ = ()
 
+
+STREAMED: Final = Streamed()
+"""The one Streamed; it carries nothing."""
 
 Value = Datum | Chunks | Constant | Streamed | tuple["Value", ...]
 """What is bound to a name; a tuple is a list (gather), nested for nested levels."""
@@ -105,12 +109,15 @@ class End:
         result: The bound result if it succeeded.
         error: A datum (the error value of the step that failed) or a sentence if it did not.
         failed: The firing that failed the run, if one did.
+        data: Every datum that `result` and `error` hold, each once: the shell owns them from here on and releases
+            them; all others come back in Release.
     """
 
     outcome: Outcome
     result: tuple[Bound, ...]
     error: Datum | str | None
     failed: Firing | None
+    data: tuple[Datum, ...] = ()
 
 
 Command = Dispatch | Feed | FeedEnd | Evaluate | Retry | Release | End

@@ -39,8 +39,10 @@ class Outcome(Enum):
 
 @dataclass(slots=True, frozen=True)
 class Started:
-    """The run is accepted; first event. `parameters` holds WHOLE and one datum a member that an edge names
-    (members the run does not have are missing). A list member that an `each` or `gather` reads is in `items`.
+    """The run is accepted; first event. `wants.run_members` says which parameters are needed, and how.
+
+    `parameters` holds WHOLE and one datum a member that an edge names (members the run does not have are missing). A
+    list member that an `each`, `gather` or `stream` edge reads is in `items`, and need not be in `parameters` then.
     """
 
     parameters: Mapping[str, Datum]
@@ -72,7 +74,8 @@ class Committed:
 class Returned:
     """The function returned. `counts` closes every output that was produced; commits may still come.
 
-    `error` is the datum of the `error` value if the outcome is one, for `$error` edges and the run's result.
+    `error` is the datum of the `error` value if the outcome is one, for `$error` edges and the run's result. `clashes`
+    names outputs that were both emitted and returned, where the commits alone do not show it.
     """
 
     firing: Firing
@@ -81,6 +84,7 @@ class Returned:
     counts: Mapping[str, tuple[How, int]]
     error: Datum | None
     at: float
+    clashes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -94,12 +98,18 @@ class Drained:
 
 @dataclass(slots=True, frozen=True)
 class Lost:
-    """The container or host of the attempt died before it drained. `began`: its function had begun."""
+    """The container or host of the attempt died before it drained. `began`: its function had begun.
+
+    `outcome` and `reason` are what the firing comes to if it may not be executed again; None: what stock says of a
+    container that died.
+    """
 
     firing: Firing
     attempt: int
     began: bool
     at: float
+    outcome: Outcome | None = None
+    reason: str | None = None
 
 
 @dataclass(slots=True, frozen=True)

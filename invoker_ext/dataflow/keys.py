@@ -24,4 +24,4 @@ class DataKey(NamedTuple):
     step: str
     tag: Tag
     output: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # it hides a method of tuple that nobody needs here

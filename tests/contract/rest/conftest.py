@@ -1,0 +1,18 @@
+"""An API with everything behind it faked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.api import Api, make_api
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    """A fresh API with the stock users."""
+    made = make_api(tmp_path)
+    yield made
+    made.close()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from controller_ext.entities.limits import SystemLimits
+from tests.support.api import make_api
+from tests.support.replaying import load, read_allowed, replay
+
+LIMITS = SystemLimits(invocations_per_minute=1_000_000, concurrent_invocations=1000, fires_per_minute=1_000_000)
+"""What the recorded server was set to."""
+LATER = ("trigger-", "rule-", "web-", "conductor-")
+"""Steps about routes that this server does not have yet."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    api = make_api(tmp_path, LIMITS)
+    listener = make_server("127.0.0.1", 0, api.app, threaded=True)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.server_port}"
+    listener.shutdown()
+    thread.join(5)
+    listener.server_close()
+    api.close()
+
+
+def of_a_later_issue(line: dict[str, Any]) -> bool:
+    return (line["step"] or "").startswith(LATER)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", ["wsk-basic", "wsk-actions", "wsk-sequences", "wsk-activations", "rest"])
+def test_the_server_answers_as_the_recorded_one_did(server: str, shared_dir: Path, name: str):
+    recordings = shared_dir / "recordings"
+    allowed = read_allowed(Path(__file__).with_name("allowed.tsv"))
+    report = replay(load(recordings), server, recordings / f"{name}.jsonl", allowed, of_a_later_issue)
+    assert not report.wrong, "\n".join(report.wrong)
+    assert report.equal > 10

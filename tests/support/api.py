@@ -1,0 +1,98 @@
+"""An API with everything behind it faked, for tests."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from controller_ext.api.app import create_app
+from controller_ext.api.services import ApiSettings, Services
+from controller_ext.entities.catalog import Catalog
+from controller_ext.entities.limits import SystemLimits
+from controller_ext.runs.accept import Acceptor
+from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY, seed_subjects
+from tests.support.fake_balancer import FakeBalancer, FakeControlFlow
+
+NS = "/api/v1/namespaces/_"
+
+
+def basic(api_key: str) -> str:
+    """Return the Authorization header of a key."""
+    return "Basic " + base64.b64encode(api_key.encode()).decode()
+
+
+GUEST = basic(GUEST_KEY)
+SYSTEM = basic(SYSTEM_KEY)
+
+
+@dataclass
+class Api:
+    """An application and what is behind it."""
+
+    app: Flask
+    client: FlaskClient
+    services: Services
+    entities: SqliteEntities
+    activations: SqliteActivations
+    balancer: FakeBalancer
+    control_flow: FakeControlFlow
+
+    def call(self, method: str, path: str, body: Any = None, auth: str | None = GUEST, **headers: str) -> TestResponse:
+        """Send a request; paths that do not start with `/` are below the caller's namespace.
+
+        Args:
+            body: JSON value; bytes are sent as they are; None: no body.
+        """
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if auth is not None:
+            sent["Authorization"] = auth
+        data = None
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        target = path if path.startswith("/") else f"{NS}/{path}"
+        return self.client.open(target, method=method, data=data, headers=sent)
+
+    def put(self, path: str, body: Any, **more: Any) -> TestResponse:
+        """Write an entity, replacing what is there."""
+        return self.call("PUT", f"{path}?overwrite=true", body, **more)
+
+    def action(self, name: str, code: str = "def main(a):\n  return a\n", **body: Any) -> TestResponse:
+        """Write a Python action of the guest's."""
+        return self.put(f"actions/{name}", {"exec": {"kind": "python:3", "code": code}, **body})
+
+    def close(self) -> None:
+        """Let go of the stores."""
+        self.entities.close()
+        self.activations.close()
+
+
+def make_api(folder: Path, limits: SystemLimits | None = None) -> Api:
+    """Return an API on empty stores with the stock users."""
+    entities = SqliteEntities(folder / "entities.db")
+    activations = SqliteActivations(folder / "activations.db")
+    seed_subjects(entities)
+    settings = ApiSettings(limits=limits or SystemLimits())
+    balancer = FakeBalancer(entities, activations)
+    catalog = Catalog(entities)
+    acceptor = Acceptor(catalog, settings.manifest, settings.limits, balancer)
+    control_flow = FakeControlFlow(acceptor.component)
+    services = Services(
+        settings=settings,
+        catalog=catalog,
+        activations=activations,
+        acceptor=acceptor,
+        balancer=balancer,
+        control_flow=control_flow,
+        door=balancer,
+    )
+    app = create_app(services)
+    return Api(app, app.test_client(), services, entities, activations, balancer, control_flow)

@@ -1,0 +1,267 @@
+"""A balancer, an invoker and its door in one object, for tests of the API. Runs plain actions and sequences."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from controller_ext.runs.ports import Accepted, Cancelled, Ended, Prepare, SequenceRun
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, Step, WorkflowCall
+from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
+from invoker_ext.contract.records import Activation
+from invoker_ext.store import ActivationStore, EntityStore
+from tests.support import fake_action
+
+
+@dataclass
+class FakeBalancer:
+    """Runs what it is given at once, in the caller's thread or one of its own.
+
+    Attributes:
+        messages: Everything it was asked to run.
+        charged: Users of refused invocations.
+        refuse: Raised by the next calls instead of running anything.
+        respond: Makes the end of an invocation instead of running it.
+        hidden: Records are written only when somebody settles.
+    """
+
+    entities: EntityStore
+    records: ActivationStore
+    messages: list[ActivationMessage] = field(default_factory=list)
+    memory_mb: list[int] = field(default_factory=list)
+    charged: list[Identity] = field(default_factory=list)
+    refuse: Exception | None = None
+    respond: Callable[[ActivationMessage], Ended] | None = None
+    pending: list[Activation] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    spooled: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+        if self.refuse is not None:
+            raise self.refuse
+        self.messages.append(message)
+        self.memory_mb.append(memory_mb)
+        if self.respond is not None:
+            return self.respond(message)
+        ended: list[Activation] = []
+        thread = threading.Thread(target=lambda: ended.append(self._run(message)), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+        if wait_s is None:
+            return Accepted(message.activation_id)
+        thread.join(wait_s)
+        return Ended(ended[0]) if ended else Accepted(message.activation_id)
+
+    def charge(self, user: Identity) -> None:
+        self.charged.append(user)
+        if self.refuse is not None:
+            raise self.refuse
+
+    def invokers(self) -> Mapping[str, str]:
+        return {}
+
+    def in_flight(self) -> int:
+        return 0
+
+    def settle(self) -> None:
+        for thread in self.threads:
+            thread.join(1)
+        pending, self.pending = self.pending, []
+        self.records.put_many(pending)
+
+    def cancel(self, activation_id: str) -> Cancelled:
+        return Cancelled.CANCELLED if activation_id in self.running else Cancelled.UNKNOWN
+
+    def trace(self, activation_id: str) -> dict[str, Any] | None:
+        return {"ended": False} if activation_id in self.running else None
+
+    def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
+        data = self.large[name]
+        assert len(data) == size_bytes
+        for at in range(0, len(data), 1 << 16):
+            yield data[at : at + (1 << 16)]
+
+    def put(self, members: Mapping[str, bytes]) -> Spool:
+        name = f"spool{len(self.spooled)}"
+        self.spooled[name] = dict(members)
+        text = b"".join(members.values())
+        return Spool("fake", name, len(text), hashlib.sha256(text).hexdigest(), {})
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def _run(self, message: ActivationMessage) -> Activation:
+        args = json.loads(message.content or b"{}")
+        if message.graph is None:
+            record = self._action(message, self._call(message), args, None, {})
+        else:
+            document = self.entities.graph(message.graph)
+            assert document is not None
+            record = self._sequence(message, Graph.from_json(document), args, None)
+        return record
+
+    def _call(self, message: ActivationMessage) -> ActionCall:
+        document = self.entities.get(message.action)
+        assert document is not None
+        limits = document.body["limits"]
+        return ActionCall(
+            name=message.action,
+            version=message.version,
+            revision=message.revision,
+            kind=document.body["exec"]["kind"],
+            memory_mb=limits["memory"],
+            timeout_ms=limits["timeout"],
+            logs_mb=limits["logs"],
+            binding=message.binding,
+            init_names=message.init_args,
+        )
+
+    def _action(
+        self, message: ActivationMessage, call: ActionCall, args: Any, cause: str | None, extra: Mapping[str, Any]
+    ) -> Activation:
+        document = self.entities.get(call.name)
+        assert document is not None
+        activation_id = message.activation_id if cause is None else secrets.token_hex(16)
+        started = int(time.time() * 1000)
+        env = {
+            "__OW_ACTION_NAME": f"/{call.name}",
+            "__OW_ACTION_VERSION": call.version,
+            "__OW_ACTIVATION_ID": activation_id,
+            "__OW_API_HOST": "http://172.17.0.1:3233",
+            "__OW_DEADLINE": "1",
+            "__OW_NAMESPACE": message.user.namespace,
+            "__OW_TRANSACTION_ID": message.transid[0],
+            # What the proxy of stock images adds.
+            "__OW_EXECUTION_ENV": "openwhisk/action-python-v3.11",
+            "__OW_PROXY_VERSION": "1.17.1",
+            "__OW_WAIT_FOR_ACK": "1",
+        }
+        annotations = {one["key"]: one["value"] for one in document.body["annotations"]}
+        if annotations.get("provide-api-key", True):
+            env["__OW_API_KEY"] = message.user.api_key
+        if isinstance(args, dict):
+            env.update({name: str(args.pop(name)) for name in call.init_names if name in args})
+        with tempfile.TemporaryDirectory() as folder:
+            exec_ = document.body["exec"]
+            outcome = fake_action.run(exec_, args, env, call.timeout_ms, str(Path(folder) / "out"))
+        limits = {"concurrency": 1, "logs": call.logs_mb, "memory": call.memory_mb, "timeout": call.timeout_ms}
+        marks: dict[str, Any] = {**extra, "path": call.name, "waitTime": 1, "kind": call.kind}
+        marks |= {"timeout": outcome.timeout, "limits": limits}
+        if call.binding is not None:
+            marks["binding"] = call.binding
+        record = self._record(message, call.name, activation_id, started, marks)
+        record = replace(
+            record,
+            version=call.version,
+            status=outcome.status,
+            result=json.dumps(outcome.result).encode(),
+            size=outcome.size,
+            logs=outcome.logs,
+            cause=cause,
+        )
+        self.pending.append(record)
+        return record
+
+    def _sequence(self, message: ActivationMessage, graph: Graph, args: Any, cause: str | None) -> Activation:
+        activation_id = message.activation_id if cause is None else secrets.token_hex(16)
+        started = int(time.time() * 1000)
+        logs: list[str] = []
+        memory = [0]
+        record = Activation(
+            activation_id=activation_id,
+            namespace=message.user.namespace,
+            name="",
+            subject=message.user.subject,
+            version="",
+            start_ms=started,
+            end_ms=started,
+            duration_ms=0,
+            status=0,
+            result=json.dumps(args).encode(),
+            annotations=(),
+        )
+        total = 0
+        for step in graph.steps:
+            last = self._component(message, step, json.loads(record.result or b"{}"), activation_id, memory)
+            if last is None:
+                assert isinstance(step.call, Fault)
+                error = json.dumps({"error": step.call.error}).encode()
+                record = replace(record, status=step.call.status, result=error, size=None)
+                break
+            logs.append(last.activation_id)
+            total += last.duration_ms or 0
+            record = replace(record, status=last.status, result=last.result, size=last.size)
+            if last.status:
+                break
+        marks: dict[str, Any] = {"topmost": cause is None, "path": message.action, "waitTime": 1, "kind": "sequence"}
+        marks["limits"] = {"concurrency": 1, "logs": 10, "memory": memory[0], "timeout": 60000}
+        if cause is not None:
+            marks["causedBy"] = "sequence"
+        frame = self._record(message, message.action, activation_id, started, marks)
+        record = replace(
+            frame,
+            status=record.status,
+            result=record.result,
+            size=record.size,
+            logs=tuple(logs),
+            duration_ms=total,
+            cause=cause,
+        )
+        self.pending.append(record)
+        return record
+
+    def _component(
+        self, message: ActivationMessage, step: Step, args: Any, cause: str, memory: list[int]
+    ) -> Activation | None:
+        match step.call:
+            case WorkflowCall(name, version, graph):
+                inner = replace(message, action=name, version=version)
+                record = self._sequence(inner, graph, args, cause)
+                memory[0] = max(memory[0], record.annotation("limits")["memory"])
+                return record
+            case ActionCall():
+                memory[0] = max(memory[0], step.call.memory_mb)
+                defaults = json.loads(step.call.parameters)
+                merged = {**defaults, **args} if isinstance(args, dict) else args
+                return self._action(message, step.call, merged, cause, {"causedBy": "sequence"})
+            case Fault():
+                return None
+
+    def _record(
+        self, message: ActivationMessage, name: str, activation_id: str, started: int, marks: Mapping[str, Any]
+    ) -> Activation:
+        ended = int(time.time() * 1000)
+        return Activation(
+            activation_id=activation_id,
+            namespace=message.user.namespace,
+            name=name.rpartition("/")[2],
+            subject=message.user.subject,
+            version=message.version,
+            start_ms=started,
+            end_ms=ended,
+            duration_ms=ended - started,
+            status=0,
+            result=None,
+            annotations=tuple({"key": key, "value": value} for key, value in marks.items()),
+        )
+
+
+@dataclass
+class FakeControlFlow:
+    """Notes the sequences it is asked to run and answers with an empty success."""
+
+    prepare: Prepare
+    sequences: list[SequenceRun] = field(default_factory=list)
+
+    def run(self, sequence: SequenceRun, *, wait_s: float | None) -> Accepted | Ended:
+        self.sequences.append(sequence)
+        return Accepted(sequence.message.activation_id)

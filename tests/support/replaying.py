@@ -1,0 +1,93 @@
+"""Replays recordings of a real server with the logic of the recordings' own `replay.py`, without its pauses."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+@dataclass
+class Report:
+    """What came of a replay: `step: problems` of the steps that differ, and of those that may."""
+
+    equal: int = 0
+    wrong: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+
+def load(recordings: Path) -> ModuleType:
+    """Import `replay.py`."""
+    spec = importlib.util.spec_from_file_location("recordings_replay", recordings / "replay.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read_allowed(path: Path) -> list[tuple[str, str]]:
+    """Read `STEP-REGEX<tab>reason` lines."""
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    return [(pattern, reason) for pattern, _, reason in (line.partition("\t") for line in lines)]
+
+
+def replay(
+    module: ModuleType,
+    url: str,
+    recording: Path,
+    allowed: Sequence[tuple[str, str]],
+    skip: Callable[[dict[str, Any]], bool] = lambda line: False,
+) -> Report:
+    """Send every step of a recording and compare the answers.
+
+    Args:
+        module: From `load`.
+        url: Of the server.
+        recording: One session.
+        allowed: Steps that may differ.
+        skip: Steps not to be sent at all.
+    """
+    report = Report()
+    ids = module.Ids()
+    target = urllib.parse.urlsplit(url)
+    for text in recording.read_text().splitlines():
+        line = json.loads(text)
+        if skip(line):
+            continue
+        status, headers, body = module.send(target, line["request"], ids)
+        want = line["response"]
+        if want["body"] and body and "json" in want["body"] and "json" in body:
+            ids.learn(want["body"]["json"], body["json"])
+        problems = _problems(module, want, status, headers, body)
+        if not problems:
+            report.equal += 1
+            continue
+        step = line["step"] or ""
+        told = f"{step} [{line['request']['method']} {line['request']['path'][:80]}]: {'; '.join(problems[:6])}"
+        may = any(re.search(pattern, step) for pattern, _ in allowed)
+        (report.allowed if may else report.wrong).append(told)
+    return report
+
+
+def _problems(module: ModuleType, want: dict[str, Any], status: int, headers: dict[str, str], body: Any) -> list[str]:
+    problems = [] if status == want["status"] else [f"status {status}, want {want['status']}"]
+    if not (want["body"] and "omitted" in want["body"]):
+        problems += module.diff(module.norm(module.grow(want["body"])), module.norm(body))
+    for name in ("content-type", "www-authenticate", "allow", "location"):
+        wanted, got = want["headers"].get(name), headers.get(name)
+        if wanted and (got or "").lower() != wanted.lower():
+            problems.append(f"header {name}: {got!r}, want {wanted!r}")
+    if "x-openwhisk-activation-id" in want["headers"] and "x-openwhisk-activation-id" not in headers:
+        problems.append("header x-openwhisk-activation-id is missing")
+    document = (body or {}).get("json")
+    refused = status >= 400 and "code" in (want["body"] or {}).get("json", {})
+    if refused and isinstance(document, dict) and document.get("code") != headers.get("x-request-id", ""):
+        problems.append("error code is not the X-Request-ID")
+    return problems

@@ -160,7 +160,8 @@ def show_words(console: Console, words: Mapping[str, int], texts: int) -> None:
     for word, count in sorted(words.items(), key=lambda item: (-item[1], item[0]))[:TOP_WORDS]:
         table.add_row(word, f"{count:,}")
     console.print(table)
-    console.print(f"{sum(words.values()):,} words, {len(words):,} different ones, in {texts} texts\n")
+    where = "1 text" if texts == 1 else f"{texts} texts"
+    console.print(f"{sum(words.values()):,} words, {len(words):,} different ones, in {where}\n")
 
 
 def next_steps(name: str) -> str:

@@ -22,10 +22,10 @@ STOP_S: Final = 15.0
 LOG_LINES: Final = 15
 
 
-class ServerFailed(DataflowError):
+class NotStarted(DataflowError):
     """The embedded server ended, or stayed silent, instead of getting ready."""
 
-    code = "server-failed"
+    code = "server-not-started"
 
     def __init__(self, reason: str, log: str) -> None:
         super().__init__(f"the embedded server {reason}." + (f" Its last words:\n{log}" if log else ""))
@@ -99,7 +99,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + START_S
         output = process.stdout
         if output is None:
-            raise ServerFailed("has no output", "")
+            raise NotStarted("has no output", "")
         received = b""
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
@@ -110,8 +110,8 @@ class EmbeddedServer:
                     if line.startswith(READY) and line.endswith("\n"):
                         return line.removeprefix(READY).strip()
                 if not chunk:
-                    raise ServerFailed(f"ended with status {process.wait(STOP_S)}", self._last_words())
-        raise ServerFailed(f"was not ready within {START_S:g} s", self._last_words())
+                    raise NotStarted(f"ended with status {process.wait(STOP_S)}", self._last_words())
+        raise NotStarted(f"was not ready within {START_S:g} s", self._last_words())
 
     def _last_words(self) -> str:
         files = [self.folder / "stderr", *sorted((self.folder / "data").glob("log/*"))]

@@ -157,10 +157,10 @@ class InvokerApp:
         return {}, None
 
     async def _cancel(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"state": self._owner.cancel(str(fields.get("activation")))}, None
+        return {"outcome": self._owner.cancel(str(fields.get("activation")))}, None
 
     async def _trace(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"run": self._owner.trace(str(fields.get("activation")))}, None
+        return {"trace": self._owner.trace(str(fields.get("activation")))}, None
 
 
 class StillPending(DataflowError):

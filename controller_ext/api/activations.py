@@ -81,7 +81,7 @@ class _Activations:
         run = self._find(own, activation_id)
         if run is None and live is None:
             raise NotFound
-        ids = () if run is None else firing_ids(run)
+        ids = (live or {}).get("ids", ()) if run is None else firing_ids(run)
         firings = [self._records.get(own, one) for one in ids]
         return replies.json_object(
             {

@@ -52,6 +52,11 @@ class Settings:
             raise ValueError("; ".join(problems))
 
     @property
+    def worker_count(self) -> int:
+        """How many worker processes there are: as set, or one per two cores."""
+        return self.workers or max(1, len(os.sched_getaffinity(0)) // 2)
+
+    @property
     def run_dir(self) -> Path:
         """Sockets and the token."""
         return self.data_dir / "run"

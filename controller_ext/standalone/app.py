@@ -77,11 +77,6 @@ def _settings(given: Mapping[str, str], data_dir: Path, listen_fd: int, workers:
     return settings
 
 
-def worker_count(settings: Settings) -> int:
-    """Return how many worker processes there are: as set, or one per two cores."""
-    return settings.workers or max(1, len(os.sched_getaffinity(0)) // 2)
-
-
 def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
     """Return the processes in the order in which they are stopped."""
     common = {name: value for name, value in given.items() if not name.startswith(PREFIX)}
@@ -100,7 +95,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
             argv=[*python, "controller_ext.wsgi"],
             environ=controller,
             ready_variable=PREFIX + "READY_FD",
-            ready_bytes=worker_count(settings),
+            ready_bytes=settings.worker_count,
             descriptors=(listen_fd,),
             grace_s=_WORKERS_GRACE_S,
         ),

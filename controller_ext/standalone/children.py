@@ -63,6 +63,7 @@ class Child:
         self._missing = plan.ready_bytes
         self.log_file = log_dir / f"{plan.name}.log"
         _put_aside(self.log_file)
+        self._log_from = self.log_file.stat().st_size if self.log_file.exists() else 0
         self._pipe, theirs = os.pipe()
         try:
             with self.log_file.open("ab") as log:
@@ -104,10 +105,10 @@ class Child:
                 continue
 
     def last_words(self) -> str:
-        """Return the end of its log."""
+        """Return the end of what this life of it logged."""
         with self.log_file.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            log.seek(max(size - _LAST_WORDS_BYTES, 0))
+            log.seek(max(size - _LAST_WORDS_BYTES, self._log_from))
             return log.read().decode(errors="replace").strip()
 
     def _on_ready(self) -> None:

@@ -9,8 +9,9 @@ of a datum through the files, which is also where to look for what:
 | `plan` | a graph's slots, leaves, outputs and levels, compiled once and shared by all its runs |
 | `entries` | the state of the wait-match memory: firings, groups of firings, outputs |
 | `outputs` | a datum comes in: when it counts, who is handed it; what success, failure and skipping mean for outputs |
-| `matching` | it arrives at a slot: conditions, `any`, `gather`, levels; when all slots are resolved the firing is *matched* |
-| `machine` | what is matched is fired or skipped; attempts, retries, losses, failure |
+| `matching` | it arrives at a slot: conditions, `any`, `gather`, levels; all slots resolved means *matched* |
+| `machine` | the one way in; what is matched is fired or skipped |
+| `attempts` | attempts of a firing: dispatch, success, failure, retry, loss |
 | `release` | who still reads a datum; the only place where one is let go |
 | `ending` | what the end of a run drops, hands over and releases |
 | `states` | the transition table |
@@ -22,9 +23,9 @@ States of a firing, and where one in that state is found:
 | state | means | found in |
 | --- | --- | --- |
 | waiting | a slot is neither live nor dead | `Memory.entries`; counted in `Memory.unsettled` |
-| running | an attempt is under way | `unsettled` and the machine's `_active` |
+| running | an attempt is under way | `unsettled` and `Attempts.active` |
 | backoff | an attempt failed, the next one is due later | `unsettled`; a Retry is with the shell |
-| draining | returned for good; data may still leave, inputs are held | `_active`; has settled |
+| draining | returned for good; data may still leave, inputs are held | `Attempts.active`; has settled |
 | done, failed | terminal | only in `entries`, reads nothing |
 | skipped | a required input is dead; terminal | as above |
 | dropped | the run ended before it fired; terminal | as above |

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from action_runtime.wire.values import RUN, WHOLE
 from invoker_ext.contract.graph import EdgeKind
-from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.events import Datum, Outcome
 from invoker_ext.dataflow.keys import Firing
 
 if TYPE_CHECKING:
@@ -19,12 +19,18 @@ STREAM_STOPPED: Final = "the run has ended"
 
 
 class RunFails(Exception):
-    """Raised inside the machine by whatever makes the run impossible; `RunMachine.handle` turns it into End."""
+    """Raised inside the machine by whatever makes the run impossible; `RunMachine.handle` turns it into End.
 
-    def __init__(self, outcome: Outcome, sentence: str, firing: Firing | None = None) -> None:
-        super().__init__(sentence)
+    Attributes:
+        outcome: Of the run.
+        error: The error value of the step that failed, or a sentence.
+        firing: Whose failure it is, if it is one's.
+    """
+
+    def __init__(self, outcome: Outcome, error: Datum | str, firing: Firing | None = None) -> None:
+        super().__init__(error)
         self.outcome = outcome
-        self.sentence = sentence
+        self.error = error
         self.firing = firing
 
 

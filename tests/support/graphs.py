@@ -283,13 +283,13 @@ def _outward(draw: st.DrawFn, growing: _Growing, scope: tuple[str, ...]) -> Edge
     """Draw an edge into `scope` that closes a level if there is one to close."""
     closing = [one.name for one in growing.steps if one.scope and one.scope[:-1] == scope[: len(one.scope) - 1]]
     closing = [name for name in closing if growing.scope(name) != scope[: len(growing.scope(name))]]
-    if closing and draw(st.integers(0, 3)):
+    if closing and draw(st.integers(0, 3)) > 0:
         name = draw(st.sampled_from(closing))
         closed = ERROR if draw(st.integers(0, 4)) == 0 else draw(_one_value(growing, name))
         return gather(f"{name}.{closed}", optional=draw(st.booleans()))
     names = growing.below(scope)
-    if names and not draw(st.integers(0, 3)):
+    if names and draw(st.integers(0, 3)) == 0:
         name = draw(st.sampled_from(names))
-        outputs = sorted(growing.specs[name].produces & {"m", "list"})
-        return gather(f"{name}.{draw(st.sampled_from(outputs))}", optional=draw(st.booleans()))
+        listed = sorted(growing.specs[name].produces & {"m", "list"})
+        return gather(f"{name}.{draw(st.sampled_from(listed))}", optional=draw(st.booleans()))
     return replace(draw(_plain(growing, scope)), optional=True)

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _TICK_S: Final = 1.0
 _SWEEP_S: Final = 60.0
+_COMMIT_S: Final = 0.002
+"""How long completions gather for one commit: nobody waits for it, and each costs a write."""
 MAX_WAIT_S: Final = 60.0
 """For a caller that waits for an invoker."""
 
@@ -38,8 +40,8 @@ class BalancerApp:
         self._hub = LocalHub()
         self._bus = self._hub.endpoint
         self._shelf = SpoolShelf(settings.spool_dir)
-        loop = asyncio.get_running_loop()
-        around = Surroundings(bus=self._bus, call_later=loop.call_later, unspool=self._shelf.remove)
+        self._loop = asyncio.get_running_loop()
+        around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)
         self._dispatcher.fleet_changed = self._fleet_changed
         self._fleet_moved = asyncio.Event()
@@ -49,13 +51,15 @@ class BalancerApp:
         self._workers_server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._completed_topic = f"completed{settings.id}"
+        self._completed = -1
+        """Offset of the last completion that is not committed yet; -1: none."""
 
     async def start(self) -> None:
         """Start serving; raises OSError if a socket cannot be made.
 
         Order: the bus first, so that invokers ping while the rest starts; workers last, when all they need is there.
         """
-        self._bus.subscribe(self._completed_topic, self._completed)
+        self._bus.subscribe(self._completed_topic, self._take_completion)
         self._bus.subscribe("health", self._pinged)
         await self._hub.start(self._settings.bus_socket, self._token)
         await self._door.start()
@@ -83,9 +87,15 @@ class BalancerApp:
         for path in (self._settings.balancer_socket, self._settings.bus_socket):
             path.unlink(missing_ok=True)
 
-    def _completed(self, message: Message) -> None:
+    def _take_completion(self, message: Message) -> None:
         self._dispatcher.completed(message)
-        self._bus.commit(self._completed_topic, message.offset)
+        if self._completed < 0:
+            self._loop.call_later(_COMMIT_S, self._commit_completed)
+        self._completed = message.offset
+
+    def _commit_completed(self) -> None:
+        offset, self._completed = self._completed, -1
+        self._bus.commit(self._completed_topic, offset)
 
     def _pinged(self, message: Message) -> None:
         self._bus.commit("health", message.offset)

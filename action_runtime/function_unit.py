@@ -66,7 +66,8 @@ async def _whole(awaitable: Any, asyncio: Any) -> Any:  # noqa: ANN401
 def report(error: BaseException) -> None:
     """Write the traceback of user code to stderr, without the runtime's own frames at its head."""
     # The interpreter's own printer: the `traceback` module would cost 8 ms, and user code may have one of that name.
-    sys.__excepthook__(type(error), error, _of_user(error.__traceback__))
+    error.__traceback__ = _of_user(error.__traceback__)
+    sys.__excepthook__(type(error), error, error.__traceback__)
 
 
 def report_exit(error: BaseException) -> None:

@@ -20,6 +20,8 @@ MAX_BODY_BYTES: Final = 128 * 1024 * 1024
 """Above stock's bounds for code (48 MB, base64) and parameters (1 MB, or what an operator set)."""
 _IDLE_S: Final = 30.0
 """A client that sends nothing for so long is given up."""
+_LINGER_S: Final = 0.5
+_LINGER_BYTES: Final = 4 * 1024 * 1024
 _BACKLOG: Final = 128
 _REASONS: Final = {
     200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 411: "Length Required",
@@ -71,6 +73,7 @@ def _exchange(connection: socket.socket, handler: Handler) -> None:
         body = _read_body(connection, head, rest, length)
     except _Refused as refused:
         _answer(connection, refused.status, b'{"error":"' + refused.error.encode() + b'"}\n')
+        _let_finish(connection)
         return
     status, reply = handler(path, body)
     _answer(connection, status, reply)
@@ -78,13 +81,13 @@ def _exchange(connection: socket.socket, handler: Handler) -> None:
 
 def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
     received = bytearray()
-    while (end := received.find(b"\r\n\r\n")) < 0:
-        if len(received) > _MAX_HEAD_BYTES:
-            raise _Refused(431, "the header is too large")
+    while (end := received.find(b"\r\n\r\n")) < 0 and len(received) <= _MAX_HEAD_BYTES:
         part = connection.recv(_MAX_HEAD_BYTES)
         if not part:
             return b"", b""
         received += part
+    if not 0 <= end <= _MAX_HEAD_BYTES:
+        raise _Refused(431, "the header is too large")
     return bytes(received[:end]), bytes(received[end + 4 :])
 
 
@@ -122,6 +125,15 @@ def _read_body(connection: socket.socket, head: bytes, rest: bytes, length: int)
             raise _Refused(400, "the body is shorter than Content-Length")
         at += size
     return bytes(body)
+
+
+def _let_finish(connection: socket.socket) -> None:
+    """Read some of what still comes: closing on unread bytes would take the answer away from the client."""
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(_LINGER_S)
+    left = _LINGER_BYTES
+    while left > 0 and (part := connection.recv(_MAX_HEAD_BYTES)):
+        left -= len(part)
 
 
 def _answer(connection: socket.socket, status: int, body: bytes) -> None:

@@ -142,4 +142,6 @@ def _environment() -> dict[str, str]:
     """Return the environment for the server: ours, with this very code importable where nothing is installed."""
     root = str(Path(__file__).resolve().parents[2])
     rest = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": root if not rest else f"{root}{os.pathsep}{rest}"}
+    # Safe path: `python -m` would look for modules in whatever folder the user stands in first.
+    path = root if not rest else f"{root}{os.pathsep}{rest}"
+    return os.environ | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}

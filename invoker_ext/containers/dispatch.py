@@ -161,9 +161,10 @@ class Dispatcher:
 
     def remove(self, slot: Slot, at: float) -> None:
         """Ask a container to end."""
+        lane = slot.lane
         self.yard.removing(slot, at)
         self._out.append(Remove(slot.number))
-        self.drop_if_empty(slot.lane)
+        self.drop_if_empty(lane)
 
     def drop_if_empty(self, lane: Lane | None) -> None:
         """Forget an action that has neither containers nor jobs."""

@@ -102,6 +102,14 @@ class Drained:
 
 
 @dataclass(slots=True, frozen=True)
+class Freed:
+    """User code let go of more of the inputs it had kept."""
+
+    container: int
+    held_bytes: int
+
+
+@dataclass(slots=True, frozen=True)
 class Gone:
     """The container exists no more, whatever the reason; `error` if it never came up."""
 
@@ -125,4 +133,4 @@ class Tick:
     at: float
 
 
-Event = Submitted | Returned | Drained | Initialised | Started | Gone | Tick | Hinted | Withdrawn | SinkBlocked
+Event = Submitted | Returned | Drained | Initialised | Started | Gone | Tick | Hinted | Withdrawn | SinkBlocked | Freed

@@ -22,7 +22,7 @@ class Warmth(Enum):
 
 
 class Failure(Enum):
-    """Why an attempt ended without a RETURNED frame. One function maps these to status and text: `owner/outcomes.py`."""
+    """Why an attempt ended without a RETURNED frame. `owner/outcomes.py` maps these to status and text."""
 
     INIT_FAILED = "init-failed"  # detail: the `error` value the runtime gave, or None
     INIT_DIED = "init-died"
@@ -66,7 +66,10 @@ class Timing:
 
 
 class Listener(Protocol):
-    """Hears of one job, on the loop, in this order: began, emitted…, returned, logs, drained; or failed at any point (then logs)."""
+    """Hears of one job, on the loop: began, emitted…, returned, logs, drained; or failed at any point (then logs).
+
+    EMITs may come between and after `returned` and `logs`, until `drained`.
+    """
 
     def began(self, timing: Timing, warmth: Warmth, container: str) -> None:
         """The RUN frame has been sent: the function may have begun."""

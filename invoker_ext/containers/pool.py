@@ -17,6 +17,7 @@ from invoker_ext.containers.dispatch import TICK_SLACK_S, Dispatcher
 from invoker_ext.containers.events import (
     Drained,
     Event,
+    Freed,
     Gone,
     Hinted,
     Initialised,
@@ -88,7 +89,7 @@ class Pool:
                 self._handle_rare(event)
         return self._desk.taken()
 
-    def _handle_rare(self, event: Tick | Hinted | Withdrawn | SinkBlocked) -> None:
+    def _handle_rare(self, event: Tick | Hinted | Withdrawn | SinkBlocked | Freed) -> None:
         match event:
             case Tick():
                 self._ticked(event.at)
@@ -98,6 +99,8 @@ class Pool:
                 self._withdrawn(event)
             case SinkBlocked():
                 self._sink_blocked(event)
+            case Freed():
+                self.yard.slots[event.container].held_bytes = event.held_bytes
             case _:
                 assert_never(event)
 

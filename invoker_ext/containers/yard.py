@@ -59,6 +59,7 @@ class Yard:
     def removing(self, slot: Slot, at: float) -> None:
         """Book that a container was asked to end: it is nobody's, but its memory still counts."""
         self._withdraw(slot)
+        slot.lane = None
         slot.move(Place.REMOVING, at)
         self.leaving_mb += slot.memory_mb
 

@@ -1,0 +1,304 @@
+"""One container, whatever runs in it: its life, its timers, its logs, and how the jobs on it end when it does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from typing import Any, Final, Protocol
+
+from action_runtime.wire.errors import DataflowError
+from invoker_ext.containers.assignment import Assignment
+from invoker_ext.containers.driver import Exit, Handle
+from invoker_ext.containers.job import Failure, Job, Report, Timing
+from invoker_ext.containers.logs import Pipes
+from invoker_ext.containers.states import State, check
+from invoker_ext.sink.datum import Stored
+
+logger = logging.getLogger(__name__)
+
+_MIB: Final = 1024 * 1024
+_DEATH_S: Final = 10.0
+"""A container that was killed is taken for gone after this, so that those who wait for its jobs hear of it."""
+DRAIN_S: Final = 600.0
+"""Bound of the time from a return to the last output; the sink ends waits that cannot end long before."""
+_KEPT: Final = frozenset({"ok", "error"})
+"""After these a container is as good as before; after the others stock destroys it (statusCode 2 and 3)."""
+
+
+class Host(Protocol):
+    """Who owns the containers: the shell of the pool. Called on the loop."""
+
+    def is_up(self, container: Container) -> None:
+        """It has said hello."""
+
+    def is_initialised(self, container: Container) -> None:
+        """Its action's code is loaded."""
+
+    def has_returned(self, container: Container, *, keep: bool, busy_s: float) -> None:
+        """A function returned; may give it the next job before this returns."""
+
+    def has_drained(self, container: Container, done: Assignment) -> None:
+        """All outputs of a firing have left."""
+
+    def has_freed(self, container: Container) -> None:
+        """User code let go of inputs it had kept."""
+
+    def is_gone(self, container: Container, error: str | None) -> None:
+        """Nothing of it is left; its jobs have failed."""
+
+
+class Container(ABC):
+    """One container of the pool.
+
+    Attributes:
+        number: The pool's.
+        name: For people and records.
+        state: Where it is.
+        held_bytes: Inputs that user code keeps alive.
+        current: The job whose function runs, or waits for its code to be loaded.
+        firings: All jobs whose listeners have not heard the last, by ticket.
+    """
+
+    def __init__(self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+        self.number = number
+        self.name = name
+        self.state = State.STARTING
+        self.held_bytes = 0
+        self.current: Assignment | None = None
+        self.firings: dict[int, Assignment] = {}
+        self._host = host
+        self._loop = loop
+        self._handle: Handle | None = None
+        self._pipes: Pipes | None = None
+        self._doom: tuple[Failure, Any, float] | None = None
+        self._deadline: tuple[float, Failure] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._init_began = 0.0
+        self._broken = False
+
+    # -- what the pool's shell may do --------------------------------------------------------------
+
+    def start(self, handle: Handle, start_timeout_s: float) -> None:
+        """Take over a container that is starting."""
+        self._handle = handle
+        self._pipes = Pipes(self._loop, handle.outputs)
+        self._expire_in(start_timeout_s, Failure.NOT_STARTED)
+
+    def run(self, assignment: Assignment) -> None:
+        """Run a job; load its code first if none is loaded."""
+        self.current = assignment
+        self.firings[assignment.ticket] = assignment
+        assignment.container = self
+        if self._pipes is not None:
+            self._pipes.lines.limit_bytes = assignment.job.call.logs_mb * _MIB
+        if self.state is State.STARTED and not self._broken:
+            self.initialise(assignment.job)
+        else:
+            self._begin(assignment)
+
+    def initialise(self, job: Job) -> None:
+        """Load an action's code, for a job or ahead of any."""
+        timeout_s = job.call.timeout_ms / 1000
+        self._move(State.INITIALISING)
+        self._init_began = time.monotonic()
+        self._expire_in(timeout_s, Failure.INIT_TIMED_OUT)
+        self._send_init(job, timeout_s)
+
+    @abstractmethod
+    def feed(self, assignment: Assignment, name: str) -> None:
+        """Send what is queued of a streamed input, as far as the container can take it."""
+
+    @abstractmethod
+    def throttle(self, *, on: bool) -> None:
+        """Let `emit` wait for an empty outbox, or no longer."""
+
+    def reuse_delay_s(self, busy_s: float) -> float:
+        """Return how far the data unit stays behind (`pressure`); a container without one never does."""
+        del busy_s
+        return 0.0
+
+    def end(self, failure: Failure = Failure.RUN_DIED, detail: Any = None) -> None:  # noqa: ANN401
+        """End it; whatever runs on it fails with this once nothing of it is left. Idempotent."""
+        if self.state in (State.REMOVING, State.GONE):
+            return
+        self._doom = (failure, detail, time.monotonic())
+        self._move(State.REMOVING)
+        self._disconnect()
+        if self._handle is not None:
+            self._handle.kill()
+        self._await_death()
+
+    def gone(self, how: Exit) -> None:
+        """Take note that nothing of it is left; called by the driver. Idempotent."""
+        if self.state is State.GONE:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._disconnect()
+        failure, detail, at = self._doom or (self._death(how), None, time.monotonic())
+        lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
+        if self._pipes is not None:
+            self._pipes.close()
+        self.state = State.GONE
+        current, self.current = self.current, None
+        firings, self.firings = self.firings, {}
+        self._host.is_gone(self, (how.error or _start_error(lines)) if failure is Failure.NOT_STARTED else None)
+        for assignment in firings.values():
+            if assignment is current:
+                assignment.fail(failure, detail, at, lines, truncated=truncated)
+            else:
+                assignment.fail(Failure.RUN_DIED, None, at, [], truncated=False)
+
+    # -- what the kinds of containers share --------------------------------------------------------
+
+    @abstractmethod
+    def _send_init(self, job: Job, timeout_s: float) -> None:
+        """Send the code; `_inited` or the timer answers."""
+
+    @abstractmethod
+    def _send_run(self, assignment: Assignment) -> None:
+        """Send the inputs; `_returned` or the timer answers.
+
+        Raises:
+            DataflowError: The inputs cannot be sent; the container is as before.
+            OSError: Spilled inputs cannot be read.
+        """
+
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Close the connection to what runs inside. Idempotent."""
+
+    def _is_up(self) -> None:
+        self._disarm()
+        self._move(State.STARTED)
+        self._host.is_up(self)
+
+    def _inited(self, error: Any, *, ok: bool) -> None:  # noqa: ANN401
+        self._disarm()
+        if not ok:
+            self.end(Failure.INIT_FAILED, error)
+            return
+        now = time.monotonic()
+        self._move(State.READY)
+        self._host.is_initialised(self)
+        if self.current is not None and self.current.began is None:
+            self.current.init_s = now - self._init_began
+            self._begin(self.current)
+
+    def _begin(self, assignment: Assignment) -> None:
+        """Send the inputs and tell the listener, or fail the job without harm to the container."""
+        if self._broken:
+            return  # its function never begins, and the job fails as such once the container is gone
+        try:
+            self._send_run(assignment)
+        except (DataflowError, OSError) as error:
+            self._could_not_begin(assignment, str(error))
+            return
+        job = assignment.job
+        now = assignment.began = time.monotonic()
+        self._move(State.RUNNING)
+        self._expire_in(job.timeout_s, Failure.RUN_TIMED_OUT)
+        job.listener.began(Timing(job.queued, now, assignment.init_s), assignment.warmth, self.name)
+        for name in tuple(assignment.streams):
+            self.feed(assignment, name)
+
+    def _could_not_begin(self, assignment: Assignment, reason: str) -> None:
+        """The inputs could not be sent: the job fails, the container is as before."""
+        self._move(State.RUNNING)
+        self._move(State.DRAINING)
+        self.current = None
+        del self.firings[assignment.ticket]
+        self._settle()
+        assignment.returned = True
+        self._host.has_returned(self, keep=True, busy_s=0.0)
+        self._host.has_drained(self, assignment)
+        assignment.fail(Failure.NOT_STARTED, reason, time.monotonic(), [], truncated=False)
+
+    def _returned(self, assignment: Assignment, report: Report) -> None:
+        now = time.monotonic()
+        self._disarm()
+        lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
+        assignment.returned = True
+        self.current = None
+        self._move(State.DRAINING)
+        self._expire_in(DRAIN_S, Failure.RUN_DIED)
+        # The container gets its next job first: what the listeners do meanwhile does not keep it waiting.
+        self._host.has_returned(self, keep=report.status in _KEPT, busy_s=now - (assignment.began or now))
+        listener = assignment.job.listener
+        listener.returned(report, now)
+        listener.logs(lines, truncated)
+
+    def _drained(self, assignment: Assignment) -> None:
+        del self.firings[assignment.ticket]
+        assignment.drop_streams()
+        self._settle()
+        self._host.has_drained(self, assignment)
+        assignment.job.listener.drained(time.monotonic())
+
+    def _settle(self) -> None:
+        if self.state is State.DRAINING and not self.firings:
+            self._disarm()
+            self._move(State.READY)
+
+    def _emitted(self, assignment: Assignment, output: str, index: int, how: str, value: Stored) -> None:
+        assignment.job.listener.emitted(output, index, how, value)
+
+    def _lost(self) -> None:
+        """The connection broke: what runs inside is dead or of no use. Whoever is in it fails once it is gone."""
+        if self._broken or self.state in (State.REMOVING, State.GONE):
+            return
+        self._broken = True
+        logger.info("container lost", extra={"container": self.name, "state": self.state.value})
+        if self._handle is not None:
+            self._handle.kill()
+        self._await_death()
+
+    def _await_death(self) -> None:
+        self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(_DEATH_S, self.gone, Exit())
+
+    def _death(self, how: Exit) -> Failure:
+        """Return what an end that nobody asked for means."""
+        if self.state is State.STARTING:
+            return Failure.NOT_STARTED
+        if how.out_of_memory:
+            return Failure.OUT_OF_MEMORY
+        return Failure.INIT_DIED if self.state is State.INITIALISING else Failure.RUN_DIED
+
+    def _move(self, state: State) -> None:
+        self.state = check(self.state, state, self.name)
+
+    # -- one timer for all deadlines ---------------------------------------------------------------
+
+    def _expire_in(self, delay_s: float, failure: Failure) -> None:
+        """End the container with this failure then. A timer that is set already and goes off earlier is kept."""
+        due = self._loop.time() + delay_s
+        self._deadline = (due, failure)
+        if self._timer is not None and self._timer.when() <= due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._ring)
+
+    def _disarm(self) -> None:
+        self._deadline = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        due, failure = self._deadline
+        if self._loop.time() >= due:
+            self.end(failure)
+        else:
+            self._timer = self._loop.call_at(due, self._ring)
+
+
+def _start_error(lines: list[str]) -> str:
+    """Return why a container never came up, from what it last said."""
+    said = lines[-1].partition(": ")[2] if lines else ""
+    return f"The container ended before it was up: {said}" if said else "The container ended before it was up."

@@ -1,0 +1,103 @@
+"""How containers come to be: the role that each driver in `drivers/` plays."""
+
+from __future__ import annotations
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+class UnknownKind(LookupError):
+    """No runtime on this host can run actions of this kind; who deploys the action or the host must act."""
+
+    def __init__(self, kind: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"No runtime on this host runs actions of kind '{kind}'; there are: {', '.join(known)}.")
+        self.kind = kind
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ContainerSpec:
+    """What to start."""
+
+    name: str
+    """Unique on this host, for people and records."""
+    runtime: str
+    """From `Driver.runtime_of`."""
+    memory_mb: int
+    environment: Mapping[str, str]
+    """All there is, beside what the driver itself must set."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Exit:
+    """How a container ended."""
+
+    error: str | None = None
+    """Why it never came up."""
+    out_of_memory: bool = False
+    """The kernel ended it because it was above its memory limit."""
+
+
+class Handle(ABC):
+    """One container, from its start until it is gone. Closed by who started it; not thread-safe, used on the loop."""
+
+    @property
+    @abstractmethod
+    def session(self) -> socket.socket | None:
+        """The relay's end of the session; None: a stock runtime that is spoken to at `address`. Owned by the caller."""
+
+    @property
+    @abstractmethod
+    def address(self) -> tuple[str, int] | None:
+        """Where a stock runtime listens."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[int, int]:
+        """Non-blocking read ends of standard output and error; owned by the caller, who closes them."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it with all it started; idempotent, does not wait. `gone` of the start is called when it is done."""
+
+
+class Driver(ABC):
+    """Starts containers.
+
+    Contract: a container gets nothing of the invoker but what the spec and its driver name; whatever it starts or
+    leaves behind ends with it, and with the invoker, however either ends.
+    """
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Get ready; removes what a predecessor that was killed left behind."""
+
+    @property
+    @abstractmethod
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of actions that this host runs, after `open`."""
+
+    @abstractmethod
+    def runtime_of(self, kind: str) -> str:
+        """Return what is started for a kind; kinds with the same runtime share containers that are not initialised.
+
+        Raises:
+            UnknownKind: This host has none.
+        """
+
+    @abstractmethod
+    def start(self, spec: ContainerSpec, gone: Callable[[Exit], None]) -> Handle:
+        """Start a container; does not wait for it.
+
+        Args:
+            spec: What.
+            gone: Called on the loop, once, after nothing of the container is left: no process, no file.
+
+        Raises:
+            OSError: The host has no room for it; nothing is left behind.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End all containers, wait for them (bounded), release everything. Idempotent."""

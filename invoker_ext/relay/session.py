@@ -250,19 +250,17 @@ class Session:
 
     def _drained(self, frame: Frame) -> None:
         _, firing = self._firing(frame.meta)
+        held = _held_bytes(frame.meta)
         firing.move(Phase.DRAINED)
-        self._let_go(frame.meta, firing)
+        # The listener first: what the release brings about, up to `on_stuck`, finds it up to date.
         self._listener.drained(frame.meta)
+        if not held:
+            firing.take_back(self._sink)
 
     def _freed(self, frame: Frame) -> None:
         _, firing = self._firing(frame.meta)
-        self._let_go(frame.meta, firing)
+        held = _held_bytes(frame.meta)
         self._listener.freed(frame.meta)
-
-    def _let_go(self, meta: dict[str, Any], firing: OpenFiring) -> None:
-        held = meta.get("held_bytes")
-        if type(held) is not int or held < 0:
-            raise ProtocolViolation("a container does not say how many bytes it still maps")
         if not held and firing.phase is Phase.DRAINED:
             firing.take_back(self._sink)
 
@@ -333,6 +331,13 @@ class Session:
         if error is not None:
             logger.info("session closed", extra={"code": error.code, "reason": str(error), "owner": self.owner})
         self._listener.closed(error)
+
+
+def _held_bytes(meta: dict[str, Any]) -> int:
+    held = meta.get("held_bytes")
+    if type(held) is not int or held < 0:
+        raise ProtocolViolation("a container does not say how many bytes it still maps")
+    return held
 
 
 def _is_count(entry: object) -> bool:

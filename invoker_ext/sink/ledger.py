@@ -118,7 +118,7 @@ class Ledger:
         entry = self._move(key, State.HELD)
         self._reserved_bytes -= entry.charge_bytes
         self._groups[entry.group].cold[key] = None
-        return self._settle()
+        return self._eased()
 
     def pin(self, key: int) -> None:
         """A firing maps the datum: it may not spill. Pins count."""
@@ -144,21 +144,21 @@ class Ledger:
         cold = self._groups[entry.group].cold
         cold[key] = None
         cold.move_to_end(key, last=False)
-        return self._settle()
+        return self._eased()
 
     def spilled(self, key: int) -> tuple[bool, Sequence[Command]]:
         """A copy is complete. Returns whether it is still wanted, and what follows; if not, drop the file."""
         entry = self._entries.get(key)
         if entry is None:
-            return False, self._settle()
+            return False, self._eased()
         entry.copying = False
         if entry.state is not State.SPILLING:
-            return False, self._settle()
+            return False, self._eased()
         self._move(key, State.SPILLED)
         self._spilling_bytes -= entry.charge_bytes
         self._spilled_bytes += entry.charge_bytes
         self._discharge(entry)
-        return True, self._settle()
+        return True, self._eased()
 
     def spill_failed(self, key: int, reason: str) -> Sequence[Command]:
         """A copy failed: the datum stays in memory, and nothing spills until `spill_again`."""
@@ -188,14 +188,14 @@ class Ledger:
             del self._waiting[key]
             self._groups[entry.group].waiting -= 1
             self._tidy(entry.group)
-            return self._settle() if self._waiting else NOTHING
+            return self._eased() if self._waiting else NOTHING
         self._segments -= 1
         if state is State.SPILLED:
             self._spilled_bytes -= entry.charge_bytes
             self._spill_trouble = None
         else:
             self._leave_memory(entry, state)
-        return self._settle() if self._waiting else NOTHING
+        return self._eased() if self._waiting else NOTHING
 
     # --- questions ----------------------------------------------------------------------------------------------
 
@@ -233,6 +233,11 @@ class Ledger:
         return entry.state if entry else State.FREED
 
     # --- decisions ----------------------------------------------------------------------------------------------
+
+    def _eased(self) -> Sequence[Command]:
+        """Settle after somebody let go of something: if that was not enough, whoever is told of it is told again."""
+        self._told_stuck = None
+        return self._settle()
 
     def _settle(self, newcomer: str | None = None) -> Sequence[Command]:
         """Grant what fits, spill what should, say so if neither helps."""

@@ -50,8 +50,9 @@ class Sink:
         Args:
             settings: Bounds.
             loop: The one everything is called on; must outlive the sink.
-            on_stuck: Called when requests wait and the sink cannot make room by itself. Only firings that let go of
-                data can then; if none is left that could, call `refuse_waiting`. None: the youngest request is refused.
+            on_stuck: Called when requests wait and the sink cannot make room by itself, and again after each release
+                that was not enough. Only firings that let go of data can help then; if none is left that could, call
+                `refuse_waiting`. None: the youngest request is refused.
         """
         if settings.spill_folder is not None:
             settings.spill_folder.mkdir(parents=True, exist_ok=True)
@@ -235,7 +236,6 @@ class Sink:
             case Spill(key):
                 self._spill(key)
             case Stuck():
-                logger.warning("sink is stuck", extra={"owners": command.owners[:10], "reason": command.reason})
                 self._on_stuck(command)
 
     def _provide(self, key: int) -> None:
@@ -293,6 +293,7 @@ class Sink:
     def _refuse_youngest(self, stuck: Stuck) -> None:
         for key in reversed(self._tickets):
             if self._ledger.state(key) is State.WAITING:
+                logger.warning("request refused", extra={"owner": stuck.owners[-1], "reason": stuck.reason})
                 self._turn_down(key, f"the data sink cannot take this value: {stuck.reason}, and nothing frees it")
                 return
 

@@ -81,7 +81,10 @@ class Spill:
 
 @dataclass(slots=True, frozen=True)
 class Stuck:
-    """The sink cannot make room by itself: only firings that let go of data can. Owners in the order they wait."""
+    """The sink cannot make room by itself: only firings that let go of data can. Owners in the order they wait.
+
+    Told with each request that comes to wait so, and again whenever somebody let go of something and it was not enough.
+    """
 
     owners: tuple[str, ...]
     reason: str

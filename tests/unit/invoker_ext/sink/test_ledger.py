@@ -160,6 +160,15 @@ def test_a_wait_that_only_a_release_can_end_is_told_once_for_each_request():
     assert books.stuck() is None
 
 
+def test_a_release_that_is_not_enough_is_told_again():
+    books = ledger(spill_bytes=0)
+    held(books, 1, 5)
+    held(books, 2, 60)
+    books.ask(3, "a/1", 20 * PAGE)
+
+    assert [type(one) for one in books.free(1)] == [Stuck]
+
+
 def test_nobody_is_stuck_while_a_segment_is_still_being_written():
     books = ledger()
     books.ask(1, "a/1", 60 * PAGE)

@@ -13,6 +13,6 @@ To add a kind of edge:
    until it is handled.
 2. `edges.py`: an entry of `_FORMS` and its reader (what may be written, which outputs it uses).
 3. `scopes.py`, `_reach`: if it opens or closes a level.
-4. `drawing/picture.py`, `_describe`: the mark that drawings show.
+4. `drawing/picture.py`, `_form`: the mark that drawings show.
 5. A row of `tests/unit/controller_ext/workflow/test_native.py` for each rule it has.
 """

@@ -84,11 +84,10 @@ class InvokerApp:
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
         self._fleet = Fleet(
-            ProcessDriver(settings.containers_dir, loop),
+            ProcessDriver(settings.containers_dir),
             self._sink,
             _pool_limits(settings, memory_mb),
-            loop,
-            api_host=settings.api_host,
+            environment={"__OW_API_HOST": settings.api_host},
             outbox_bytes=settings.outbox_mb * MIB,
         )
         self._owner.containers = self._fleet
@@ -99,7 +98,7 @@ class InvokerApp:
 
     async def start(self) -> None:
         """Start; returns when runs are taken."""
-        await self._fleet.start()
+        await self._fleet.open()
         await self._bus.start()
         self._owner.recover(self._journal.recover())
         await self._door.start()
@@ -206,7 +205,7 @@ def _sink_settings(settings: Settings) -> SinkSettings:
 
 
 def _pool_limits(settings: Settings, memory_mb: int) -> PoolLimits:
-    stems = (StemCell("python:3", 256, settings.stem_cells),) if settings.stem_cells else ()
+    stems = (StemCell(kind="python:3", memory_mb=256, count=settings.stem_cells),) if settings.stem_cells else ()
     return PoolLimits(
         memory_mb=memory_mb,
         cores=len(os.sched_getaffinity(0)),

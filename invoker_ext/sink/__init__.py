@@ -23,7 +23,7 @@ Who does what:
     sink.py      the shell on the invoker's one loop.
 
 Measured for 64 MiB (2 cores, kernel 6.18, milliseconds): allocate 16, then write 10.4; write without allocating 24;
-give back 8.4; map with all pages 8.5, map alone 0.3. Memory made of huge pages by advice took 46 to allocate and wrote no
+give back 8.4; map with all pages 8.5, map alone 0.3. Huge pages by advice took 46 to allocate and wrote no
 faster, so it is not used. Emit to mapped by one consumer: 2,400 MiB/s with a spare, 1,300 to 1,550 without. A segment
 of 20 KB costs 30 µs from reserve to release.
 

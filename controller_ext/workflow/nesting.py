@@ -52,16 +52,23 @@ class NestingResolver:
         self._load = load
         self._limit = limit
         self._open: list[str] = [] if inside is None else [inside]
-        self._known: dict[str, ActionCall | WorkflowCall | DefinitionError | None] = {}
+        self._known: dict[tuple[str, str], ActionCall | WorkflowCall | DefinitionError | None] = {}
+
+    @property
+    def within(self) -> str | None:
+        """Full name of the innermost entity being compiled, for `load`: what it may reach is up to its owner."""
+        return self._open[-1] if self._open else None
 
     def resolve(self, full_name: str) -> ActionCall | WorkflowCall | None:
         """See `Resolver`; nested ones are compiled, a circle or too deep a nesting raises WorkflowInvalid."""
-        if full_name not in self._known:
+        # By namespace: a private action that a nested workflow of its owner may run is not there for the one around it.
+        key = (self.within or "").partition("/")[0], full_name
+        if key not in self._known:
             try:
-                self._known[full_name] = self._nested(self._load(full_name))
+                self._known[key] = self._nested(self._load(full_name))
             except DefinitionError as error:
-                self._known[full_name] = error
-        found = self._known[full_name]
+                self._known[key] = error
+        found = self._known[key]
         if isinstance(found, DefinitionError):
             raise WorkflowInvalid(found.findings) from found
         return found

@@ -192,6 +192,14 @@ def test_all_findings_are_reported_together_in_the_order_of_the_text():
         ("{dataflow: 1, steps: {a: {action: a}}, result: {x: {stream: a.b}}}", "the result cannot be streamed"),
         ("{dataflow: 1, steps: {a: {action: a}}, result: [a]}", "result (line 1): must be one edge"),
         ("{dataflow: 1, steps: {a: {action: a, inputs: {$all: {value: 3}}}}, result: a}", "must be a mapping"),
+        ("{dataflow: 1, steps: {a: {action: a, inputs: nope}}, result: a}", "steps.a.inputs (line 1): there is no"),
+        ("{dataflow: 1, steps: {a: {action: a, retry: {attempts: 99999999999999999999}}}, result: a}", "such a large"),
+        ("{dataflow: 1, steps: {a: {action: a, timeout_s: 1e999}}, result: a}", "such a large number"),
+        (
+            "{dataflow: 1, result: a, steps: {s: {action: a}, b: {action: a, inputs: {x: {each: s.i}}}, "
+            "a: {action: a, inputs: {$all: {gather: b.o}}}}}",
+            "a gather is a list",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_key_or_number_is_explained(text, finding):
@@ -287,6 +295,12 @@ def test_leaving_or_mixing_scopes_is_a_finding(steps, result, finding):
 
 def test_gather_in_the_result_closes_the_level():
     assert parse(flow("s:\na: {x: {each: s.i}}", "{all: {gather: a.o}}")).result[0].edge.kind is EdgeKind.GATHER
+
+
+def test_steps_and_inputs_are_bounded():
+    assert any("1001 steps are more" in one for one in findings(flow("\n".join(f"s{n}:" for n in range(1001)))))
+    many = ", ".join(f"x{n}: $run" for n in range(257))
+    assert any("257 names are more" in one for one in findings(flow(f"s: {{{many}}}")))
 
 
 def test_nesting_of_each_is_bounded():

@@ -51,6 +51,22 @@ def test_nesting_is_bounded():
         NestingResolver(loading(entities)).resolve("ns/w0")
 
 
+def test_what_one_owner_reaches_is_not_kept_for_another():
+    entities: dict[str, ActionCall | WorkflowEntity] = {
+        "mine/w": workflow("mine/w", "/theirs/shared", "/theirs/private"),
+        "theirs/shared": workflow("theirs/shared", "private"),
+        "theirs/private": an_action("theirs/private"),
+    }
+
+    def load(name: str) -> ActionCall | WorkflowEntity | None:
+        owner = (resolver.within or "mine").partition("/")[0]
+        return None if name == "theirs/private" and owner != "theirs" else entities.get(name)
+
+    resolver = NestingResolver(load)
+    with pytest.raises(WorkflowInvalid, match="`/theirs/private`, which does not exist"):
+        resolver.resolve("mine/w")
+
+
 def test_what_is_missing_inside_is_named_with_the_way_to_it():
     entities = {"ns/s": SequenceEntity("ns/s", "0.0.1", ("/ns/w",)), "ns/w": workflow("ns/w", "gone", "lost")}
     resolver = NestingResolver(loading(entities))

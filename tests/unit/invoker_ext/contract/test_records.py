@@ -90,12 +90,20 @@ def test_a_summary_of_a_trigger_has_no_end():
     assert not a_record(end_ms=None, duration_ms=None).summary().keys() & {"end", "duration", "statusCode"}
 
 
+def test_a_blocking_reply_has_no_logs_and_a_time_line_is_kept_beside_the_record():
+    assert RECORD.without_logs().logs == ()
+    record = a_record(dataflow={"queued": 1})
+    document, at, length = record.document_json()
+    assert Activation.from_document(document, at, length) == record
+    assert b"dataflow" not in record.api_json()
+
+
 def test_annotations_are_found_by_key():
     assert RECORD.annotation("waitTime") == 3
     assert RECORD.annotation("nope") is None
 
 
-@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"response": 3}', b"\xff", b"null"])
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"response": 3}', b'{"response": {}}', b"\xff", b"null"])
 def test_what_is_no_record_is_refused(document):
     with pytest.raises(ValueError, match=r"."):
         Activation.from_document(document)

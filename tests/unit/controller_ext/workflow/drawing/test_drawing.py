@@ -11,7 +11,8 @@ from controller_ext.workflow.drawing import dot, mermaid, svg, terminal
 from controller_ext.workflow.drawing.layout import lay_out
 from controller_ext.workflow.drawing.picture import LinkKind, NodeKind, Picture
 from controller_ext.workflow.native import parse
-from controller_ext.workflow.sequence import compile_sequence
+from controller_ext.workflow.sequence import action_graph, compile_sequence
+from invoker_ext.contract.graph import WorkflowCall
 from tests.support.actions import Shelf, an_action
 from tests.support.sources import ROOT
 
@@ -47,6 +48,13 @@ def test_other_formats_are_written_as_they_were_looked_at(draw, suffix):
 def test_a_compiled_graph_is_drawn_with_full_names_of_actions():
     graph = compile_workflow(parse("{dataflow: 1, steps: {s: {action: a}}, result: s}"), "ns", Shelf(an_action("ns/a")))
     assert "▸ /ns/a" in terminal(graph)
+
+
+def test_a_step_is_drawn_with_what_it_keeps_to_and_a_workflow_as_one():
+    inner = WorkflowCall("ns/w", "0.0.1", action_graph(an_action("ns/a")))
+    text = "{dataflow: 1, steps: {s: {action: w, timeout_s: 1.5, retry: {attempts: 2}}}, result: s}"
+    drawing = terminal(compile_workflow(parse(text), "ns", Shelf(inner)))
+    assert all(line in drawing for line in ("▸ /ns/w (workflow)", "within 1.5 s", "up to 2 attempts"))
 
 
 def test_a_sequence_is_drawn_with_what_cannot_run():

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from controller_ext.balancer.dispatcher import MAX_MESSAGE_BYTES, UNANSWERED_S, Dispatcher, Surroundings
+from controller_ext.balancer.fleet import Ping
+from controller_ext.balancer.wire import Invoke, Limits
+from controller_ext.runs.ports import Throttled
+from invoker_ext.bus import BusUnavailable, Message
+
+ACCEPT_S = 10.0
+TTL_S = 1000.0
+
+
+class FakeTimer:
+    def __init__(self, at: float, call: Callable[[], None]) -> None:
+        self.at = at
+        self.call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+class World:
+    """Clock, timers, bus and spool of a dispatcher under test."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[FakeTimer] = []
+        self.posted: list[tuple[str, Message, Callable[[Exception | None], None]]] = []
+        self.delivered = False
+        self.unspooled: list[str] = []
+        self.around = Surroundings(
+            bus=self,
+            call_later=self.call_later,
+            unspool=self.unspooled.append,
+            monotonic=lambda: self.now,
+            wall_ms=lambda: int(self.now * 1000),
+        )
+        self.dispatcher = Dispatcher(self.around, ACCEPT_S, TTL_S)
+
+    def call_later(self, delay_s: float, call: Callable[..., None], *args: Any) -> FakeTimer:
+        self.timers.append(FakeTimer(self.now + delay_s, lambda: call(*args)))
+        return self.timers[-1]
+
+    def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> object:
+        assert kept is not None
+        self.posted.append((topic, message, kept))
+        return self.posted[-1]
+
+    def withdraw(self, topic: str, entry: Any) -> bool:
+        if not self.delivered:
+            self.posted.remove(entry)
+        return not self.delivered
+
+    def keep(self, error: Exception | None = None) -> None:
+        self.posted[-1][2](error)
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.now + seconds
+        while due := [timer for timer in self.timers if timer.call is not None and timer.at <= until]:
+            timer = min(due, key=lambda one: one.at)
+            call, timer.call = timer.call, None
+            self.now = timer.at
+            assert call is not None
+            call()
+        self.now = until
+
+
+class FakeWaiter:
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def accepted(self, activation_id: str) -> None:
+        self.heard.append(("accepted", activation_id))
+
+    def ended(self, headers: dict[str, Any], payload: bytes) -> None:
+        self.heard.append(("ended", headers["id"], payload))
+
+    def rejected(self, activation_id: str, code: str, text: str) -> None:
+        self.heard.append(("rejected", activation_id, code))
+
+
+def an_invoke(name: str = "a", wait_s: float | None = 60.0, **fields: Any) -> Invoke:
+    values: dict[str, Any] = {
+        "headers": {"id": name},
+        "payload": b"message",
+        "limits": Limits("ns", 100, 10),
+        "counted": True,
+        "home": 0,
+        "memory_mb": 256,
+        "spool": None,
+    }
+    return Invoke(activation_id=name, wait_s=wait_s, **{**values, **fields})
+
+
+def a_completion(name: str = "a", status: int = 0) -> Message:
+    return Message(b"completion", {"id": name, "status": status})
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.dispatcher.pinged(Ping(0, 1024, "host", True))
+    return world
+
+
+@pytest.fixture
+def waiter() -> FakeWaiter:
+    return FakeWaiter()
+
+
+def test_a_run_is_posted_to_its_invoker_as_it_came(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke())
+    topic, message, _ = world.posted[0]
+    assert (topic, message) == ("invoker0", Message(b"message", {"id": "a"}))
+    assert waiter.heard == []
+
+
+def test_the_end_reaches_the_waiter(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.keep()
+    world.dispatcher.completed(a_completion())
+    assert waiter.heard == [("ended", "a", b"completion")]
+    assert world.dispatcher.in_flight() == 0
+
+
+def test_an_end_before_the_commit_is_an_end(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.dispatcher.completed(a_completion())
+    world.keep()
+    world.pass_time(100)
+    assert waiter.heard == [("ended", "a", b"completion")]
+
+
+def test_without_a_wait_the_commit_is_the_answer(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(wait_s=None))
+    assert waiter.heard == []
+    world.keep()
+    world.dispatcher.completed(a_completion())
+    assert waiter.heard == [("accepted", "a")]
+
+
+@pytest.mark.parametrize("wait_s", [1.0, 60.0])
+def test_a_wait_that_is_over_is_answered_with_accepted(world: World, waiter: FakeWaiter, wait_s: float):
+    world.dispatcher.invoke(waiter, an_invoke(wait_s=wait_s))
+    world.keep()
+    world.pass_time(wait_s - 0.01)
+    assert waiter.heard == []
+    world.pass_time(0.02)
+    assert waiter.heard == [("accepted", "a")]
+
+
+def test_a_wait_that_is_over_before_the_commit_is_answered_by_the_commit(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(wait_s=1.0))
+    world.pass_time(2.0)
+    assert waiter.heard == []
+    world.keep()
+    assert waiter.heard == [("accepted", "a")]
+
+
+def test_a_run_waits_for_an_invoker_and_goes_to_the_one_that_comes(waiter: FakeWaiter):
+    world = World()
+    world.dispatcher.invoke(waiter, an_invoke())
+    assert world.posted == []
+    world.dispatcher.pinged(Ping(0, 1024, "host", True))
+    assert len(world.posted) == 1
+
+
+def test_without_an_invoker_a_run_is_rejected_at_the_bound(waiter: FakeWaiter):
+    world = World()
+    world.dispatcher.invoke(waiter, an_invoke(spool="s"))
+    world.pass_time(ACCEPT_S)
+    assert waiter.heard == [("rejected", "a", "no-invoker")]
+    assert world.unspooled == ["s"]
+    world.dispatcher.pinged(Ping(0, 1024, "host", True))
+    assert world.posted == []
+
+
+def test_a_run_that_no_invoker_took_is_taken_back_and_rejected(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.pass_time(ACCEPT_S)
+    assert world.posted == []
+    assert waiter.heard == [("rejected", "a", "no-invoker")]
+
+
+def test_a_run_that_an_invoker_has_seen_is_waited_for_longer(world: World, waiter: FakeWaiter):
+    world.delivered = True
+    world.dispatcher.invoke(waiter, an_invoke(wait_s=None))
+    world.pass_time(ACCEPT_S + 1)
+    assert waiter.heard == []
+    world.pass_time(UNANSWERED_S)
+    assert waiter.heard == [("rejected", "a", "balancer-unavailable")]
+
+
+def test_a_full_bus_rejects(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.keep(BusUnavailable("full"))
+    assert waiter.heard == [("rejected", "a", "no-invoker")]
+    assert world.dispatcher.in_flight() == 0
+
+
+def test_a_repeated_invoke_takes_over_the_wait_and_starts_nothing(world: World, waiter: FakeWaiter):
+    again = FakeWaiter()
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.dispatcher.detach(waiter)
+    world.dispatcher.invoke(again, an_invoke())
+    world.dispatcher.completed(a_completion())
+    assert len(world.posted) == 1
+    assert (waiter.heard, again.heard) == ([], [("ended", "a", b"completion")])
+
+
+def test_a_repeated_invoke_of_a_kept_run_without_a_wait_is_accepted_at_once(world: World, waiter: FakeWaiter):
+    again = FakeWaiter()
+    world.dispatcher.invoke(waiter, an_invoke(wait_s=None))
+    world.keep()
+    world.dispatcher.invoke(again, an_invoke(wait_s=None))
+    assert again.heard == [("accepted", "a")]
+
+
+def test_an_end_that_nobody_waits_for_yet_is_handed_to_who_asks(world: World, waiter: FakeWaiter):
+    world.dispatcher.completed(a_completion())
+    world.dispatcher.invoke(waiter, an_invoke())
+    assert waiter.heard == [("ended", "a", b"completion")]
+    assert world.posted == []
+
+
+def test_a_worker_that_leaves_loses_its_wait_only(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(spool="s"))
+    world.dispatcher.detach(waiter)
+    assert world.dispatcher.in_flight() == 1
+    world.keep()
+    world.dispatcher.completed(a_completion())
+    assert waiter.heard == []
+    assert world.unspooled == ["s"]
+
+
+def test_a_worker_that_leaves_takes_along_what_nobody_was_asked_to_run(waiter: FakeWaiter):
+    world = World()
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.dispatcher.detach(waiter)
+    assert world.dispatcher.in_flight() == 0
+
+
+def test_a_throttled_run_is_rejected(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(limits=Limits("ns", 0, 10), spool="s"))
+    assert waiter.heard == [("rejected", "a", "throttled")]
+    assert world.unspooled == ["s"]
+
+
+def test_a_charge_is_throttled_too(world: World):
+    with pytest.raises(Throttled):
+        world.dispatcher.charge(Limits("ns", 0, 10))
+
+
+def test_a_message_above_the_bound_is_rejected(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(payload=bytes(MAX_MESSAGE_BYTES + 1)))
+    assert waiter.heard == [("rejected", "a", "message-too-large")]
+
+
+def test_a_run_that_never_ends_gives_its_slot_back_at_last(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(wait_s=None))
+    world.keep()
+    world.now = TTL_S + 1
+    world.dispatcher.tick()
+    assert world.dispatcher.in_flight() == 0
+
+
+def test_a_completion_without_an_id_changes_nothing(world: World):
+    world.dispatcher.completed(Message(b"x", {}))
+    assert world.dispatcher.in_flight() == 0
+
+
+def test_a_change_of_health_is_told(world: World):
+    told: list[dict[str, str]] = []
+    world.dispatcher.fleet_changed = lambda: told.append(world.dispatcher.fleet.states())
+    world.now = 100.0
+    world.dispatcher.tick()
+    assert told == [{"invoker0/host": "down"}]
+
+
+def test_system_errors_count_for_the_invokers_health(world: World, waiter: FakeWaiter):
+    for number in range(4):
+        world.dispatcher.invoke(waiter, an_invoke(str(number)))
+        world.dispatcher.completed(a_completion(str(number), status=3))
+    assert world.dispatcher.fleet.states() == {"invoker0/host": "unhealthy"}

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from controller_ext.balancer.slots import Slots, home_hash, java_hash, steps
+
+
+@pytest.mark.parametrize(
+    ("namespace", "action", "expected"),
+    [
+        ("guest", "guest/hello", 13198339),
+        ("guest", "guest/pkg/hello", 753903232),
+        ("guest", "whisk.system/utils/echo", 1997953949),
+        ("whisk.system", "whisk.system/invokerHealthTestAction0", 117526585),
+    ],
+)
+def test_the_home_of_an_action_is_stocks(namespace: str, action: str, expected: int):
+    assert home_hash(namespace, action) == expected
+
+
+def test_characters_beyond_16_bits_hash_as_on_the_jvm():
+    assert java_hash("\U0001f600") == 1772899
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, (1,)), (2, (1,)), (3, (1, 2)), (5, (1, 2, 3)), (9, (1, 2, 5, 7)), (12, (1, 5, 7, 11))],
+)
+def test_steps_are_stocks(count: int, expected: tuple[int, ...]):
+    assert steps(count) == expected
+
+
+def a_fleet(*memory_mb: int) -> Slots:
+    slots = Slots()
+    for index, size in enumerate(memory_mb):
+        slots.resize(index, size)
+    return slots
+
+
+def test_a_run_goes_home_while_there_is_room():
+    slots = a_fleet(512, 512)
+    assert [slots.take((0, 1), 1, 256) for _ in range(2)] == [1, 1]
+    assert slots.take((0, 1), 1, 256) == 0
+
+
+def test_an_unusable_home_is_passed_over():
+    assert a_fleet(512, 512).take((0,), 1, 256) == 0
+
+
+def test_an_overloaded_fleet_gets_the_run_where_most_room_is_left():
+    slots = a_fleet(100, 200)
+    assert slots.take((0, 1), 0, 256) == 1
+    assert slots.free_mb(1) == -56
+
+
+def test_nobody_usable_means_nobody_chosen():
+    assert a_fleet(512).take((), 0, 256) is None
+    assert Slots().take((), 0, 256) is None
+
+
+def test_memory_given_back_can_be_taken_again():
+    slots = a_fleet(256)
+    chosen = slots.take((0,), 7, 256)
+    assert chosen == 0
+    slots.give_back(chosen, 256)
+    assert slots.free_mb(0) == 256
+
+
+def test_a_resize_keeps_what_is_charged():
+    slots = a_fleet(512)
+    slots.take((0,), 0, 256)
+    slots.resize(0, 1024)
+    assert slots.free_mb(0) == 768

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from controller_ext.balancer.throttles import Throttles
+
+MINUTE_MS = 60_000
+
+
+def test_the_limit_itself_is_allowed_and_one_more_is_not():
+    throttles = Throttles()
+    assert [throttles.check("ns", 2, 10, 0) for _ in range(2)] == [None, None]
+    assert throttles.check("ns", 2, 10, 0) == "Too many requests in the last minute (count: 3, allowed: 2)."
+
+
+def test_refused_requests_count_too():
+    throttles = Throttles()
+    for _ in range(3):
+        throttles.check("ns", 0, 10, 0)
+    assert throttles.check("ns", 0, 10, 0) == "Too many requests in the last minute (count: 4, allowed: 0)."
+
+
+def test_a_new_clock_minute_starts_from_nothing():
+    throttles = Throttles()
+    throttles.check("ns", 1, 10, MINUTE_MS - 1)
+    assert throttles.check("ns", 1, 10, MINUTE_MS) is None
+
+
+def test_namespaces_do_not_share_their_counts():
+    throttles = Throttles()
+    throttles.check("a", 1, 10, 0)
+    assert throttles.check("b", 1, 10, 0) is None
+
+
+def test_what_is_in_flight_bounds_what_may_begin():
+    throttles = Throttles()
+    throttles.began("ns")
+    refusal = throttles.check("ns", 10, 1, 0)
+    assert refusal == "Too many concurrent requests in flight (count: 1, allowed: 1)."
+    throttles.ended("ns")
+    assert throttles.check("ns", 10, 1, 0) is None
+
+
+def test_the_minute_is_looked_at_first():
+    throttles = Throttles()
+    throttles.began("ns")
+    assert "last minute" in str(throttles.check("ns", 0, 0, 0))
+
+
+def test_a_namespace_without_anything_in_flight_is_forgotten():
+    throttles = Throttles()
+    throttles.began("ns")
+    throttles.ended("ns")
+    assert throttles.in_flight() == 0
+    assert not throttles._in_flight

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RUN_S: Final = 60.0
 RECORDS_S: Final = 5.0
 TOP_WORDS: Final = 10
+SHOWN_FIRINGS: Final = 20
 MAX_INPUT_BYTES: Final = 60 * 1024 * 1024
 """Below the server's bound of 64 MiB for the parameters of a native workflow."""
 _EXAMPLES: Final = """\
@@ -88,7 +89,7 @@ def handle(arguments: argparse.Namespace) -> int:
             timeline = settled(client, record["activationId"])
         status.update("stopping the server …")
     show_words(console, words, len(texts))
-    show(console, timeline)
+    show(console, timeline, most=SHOWN_FIRINGS)
     console.print(next_steps(example.name), highlight=False, soft_wrap=True)
     return 0
 

@@ -22,41 +22,45 @@ LEGEND: Final = {
     Phase.LEAVING: "DLU: data still leave",
 }
 MOST_LINES: Final = 48
-"""A screen; `--all` and `--format json` show the rest."""
+LAST_LINES: Final = 4
 LEAST_BAR: Final = 16
-_COLUMNS_BESIDE: Final = 62
-"""Characters that the other columns take at most, so that the bars fill the rest of the line."""
+LONGEST_LABEL: Final = 16
+_BESIDE: Final = 48
+"""Characters of the columns beside label and bar: FLU 7, in and out 15 each, how it started 7, and the gaps."""
 
 
-def draw(timeline: Timeline, width: int, *, everything: bool = False) -> RenderableType:
+def draw(timeline: Timeline, width: int, *, most: int = MOST_LINES) -> RenderableType:
     """Return the drawing.
 
     Args:
         timeline: The run.
         width: Characters of a line.
-        everything: Draw all firings, however many.
+        most: Firings to draw; of more, the first ones and the last LAST_LINES.
     """
-    shown = timeline.firings if everything else timeline.firings[:MOST_LINES]
-    bar_width = max(LEAST_BAR, width - _COLUMNS_BESIDE)
+    hidden = max(0, len(timeline.firings) - most)
+    cut = most - LAST_LINES
+    shown = [*timeline.firings[:cut], *timeline.firings[cut + hidden :]]
+    label_width = min(LONGEST_LABEL, max([4, *(len(firing.label) for firing in shown)]))
+    bar_width = max(LEAST_BAR, width - label_width - _BESIDE - 1)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("step", overflow="ellipsis", no_wrap=True, max_width=20)
-    table.add_column(_axis(timeline, bar_width), no_wrap=True, min_width=bar_width)
+    table.add_column("step", overflow="ellipsis", no_wrap=True, width=label_width)
+    table.add_column(_axis(timeline, bar_width), no_wrap=True, width=bar_width)
     table.add_column("FLU", justify="right", no_wrap=True)
     table.add_column("in", justify="right", no_wrap=True)
     table.add_column("out", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for firing in shown:
+    for number, firing in enumerate(shown):
+        if hidden and number == cut:
+            table.add_row("…", Text(f"{hidden} more: --all, or --format json", "dim"))
         table.add_row(
             Text(firing.label),
             bar(firing, timeline, bar_width),
             "" if firing.function_ms is None else duration(firing.function_ms),
-            paths(firing.bytes_in),
-            paths(firing.bytes_out),
+            short_paths(firing.bytes_in),
+            short_paths(firing.bytes_out),
             _remark(firing),
         )
     parts: list[RenderableType] = [_headline(timeline), table]
-    if len(shown) < len(timeline.firings):
-        parts.append(Text(f"… and {len(timeline.firings) - len(shown)} firings more (--all shows them)", "dim"))
     if timeline.missing:
         parts.append(Text(f"{timeline.missing} firings have no record (yet)", "yellow"))
     parts += [_legend(), _totals(timeline)]
@@ -85,7 +89,7 @@ def bar(firing: Firing, timeline: Timeline, width: int) -> Text:
 def duration(length_ms: float) -> str:
     """Return a time with the unit that fits it."""
     if length_ms < 10:
-        return f"{length_ms:.2f} ms"
+        return f"{length_ms:.1f} ms"
     return f"{length_ms:.0f} ms" if length_ms < 10_000 else f"{length_ms / 1000:.1f} s"
 
 
@@ -100,6 +104,18 @@ def size(count: int) -> str:
 def paths(sizes: Mapping[str, int]) -> str:
     """Return bytes by the path they took: `12.0 KiB memory`, for several paths joined by `+`."""
     return " + ".join(f"{size(count)} {path}" for path, count in sizes.items() if count) or "–"
+
+
+def short_paths(sizes: Mapping[str, int]) -> str:
+    """Return the same in a few characters, `12K m`: the path by its first letter."""
+    return "+".join(f"{_short(count)} {path[:1]}" for path, count in sizes.items() if count) or "–"
+
+
+def _short(count: int) -> str:
+    power = min(3, max(0, (count.bit_length() - 1) // 10))
+    number = count / 1024**power
+    digits = f"{number:.1f}" if power and number < 9.95 else f"{number:.0f}"
+    return f"{digits}{' KMG'[power]}".replace(" ", "")
 
 
 def _axis(timeline: Timeline, width: int) -> Text:
@@ -133,8 +149,9 @@ def _legend() -> Text:
     for phase, (character, style) in LOOK.items():
         text.append(character, style)
         text.append(f" {LEGEND[phase]}   ", "dim")
+    text.append("i inline, m memory, d disk", "dim")
     return text
 
 
 def _totals(timeline: Timeline) -> Text:
-    return Text(f"in {paths(timeline.bytes_in)}   out {paths(timeline.bytes_out)}", "dim")
+    return Text(f"in all: in {paths(timeline.bytes_in)}; out {paths(timeline.bytes_out)}", "dim")

@@ -53,6 +53,7 @@ def handle(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from controller_ext.cli.client import Client
+    from controller_ext.cli.timeline_view import LAST_LINES, MOST_LINES
 
     console = Console()
     with Client(endpoint(arguments)) as client:
@@ -67,7 +68,7 @@ def handle(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         sys.stdout.write(json.dumps(timeline.to_json(), indent=2) + "\n")
     else:
-        show(console, timeline, everything=arguments.all)
+        show(console, timeline, most=len(timeline.firings) + LAST_LINES if arguments.all else MOST_LINES)
     return 0
 
 
@@ -88,11 +89,11 @@ def load(client: Client, activation_id: str) -> Timeline | None:
     return from_trace(document)
 
 
-def show(console: Console, timeline: Timeline, *, everything: bool = False) -> None:
-    """Draw a run."""
+def show(console: Console, timeline: Timeline, *, most: int) -> None:
+    """Draw a run with at most so many of its firings."""
     from controller_ext.cli.timeline_view import draw
 
-    console.print(draw(timeline, console.width, everything=everything))
+    console.print(draw(timeline, console.width, most=most))
 
 
 def _follow(client: Client, console: Console, activation_id: str, draw_it: bool) -> Timeline | None:

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from controller_ext.cli.timeline import Timeline, from_trace
-from controller_ext.cli.timeline_view import MOST_LINES, bar, draw, duration, paths, size
+from controller_ext.cli.timeline_view import bar, draw, duration, paths, size
 from tests.support.activations import a_firing, a_run
 
 
@@ -12,9 +12,9 @@ def traced(run, *firings) -> Timeline:
     return from_trace({"activationId": run["activationId"], "run": run, "firings": firings})
 
 
-def drawn(timeline, **options) -> str:
+def drawn(timeline, width: int = 120, **options) -> str:
     page = io.StringIO()
-    Console(width=120, file=page).print(draw(timeline, 120, **options))
+    Console(width=width, file=page).print(draw(timeline, width, **options))
     return page.getvalue()
 
 
@@ -40,15 +40,29 @@ def test_the_drawing_names_run_steps_and_bytes():
     assert "wordcount ffffffff" in text
     assert "success in 20 ms, 1 firing" in text
     assert "count[7]" in text
-    assert "2.0 KiB memory" in text
+    assert "2.0K m" in text
+    assert "out 2.0 KiB memory" in text
 
 
-def test_a_large_run_is_cut_unless_everything_is_asked_for():
-    firings = [a_firing(number, tag=[number]) for number in range(MOST_LINES + 5)]
+def test_a_narrow_terminal_still_shows_every_column():
+    sizes = {"inline": 230_000, "memory": 999_000}
+    firing = a_firing(1, "start", tag=[10], **{"in": sizes, "out": sizes})
+
+    line = next(line for line in drawn(traced(a_run(firing), firing), width=80).splitlines() if "start[10]" in line)
+
+    assert line.rstrip().endswith("warm")
+    assert "…" not in line
+
+
+def test_of_a_large_run_the_first_and_the_last_firings_are_drawn():
+    firings = [a_firing(number, tag=[number], started=1000.0 + number) for number in range(30)]
     timeline = traced(a_run(*firings), *firings)
 
-    assert "and 5 firings more" in drawn(timeline)
-    assert "firings more" not in drawn(timeline, everything=True)
+    cut, whole = drawn(timeline, most=10), drawn(timeline, most=34)
+
+    assert [number for number in range(30) if f"count[{number}] " in cut] == [0, 1, 2, 3, 4, 5, 26, 27, 28, 29]
+    assert "20 more" in cut
+    assert all(f"count[{number}] " in whole for number in range(30))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +72,7 @@ def test_a_size_has_the_unit_that_fits(count, text):
     assert size(count) == text
 
 
-@pytest.mark.parametrize(("length", "text"), [(0.5, "0.50 ms"), (12, "12 ms"), (12_340, "12.3 s")])
+@pytest.mark.parametrize(("length", "text"), [(0.52, "0.5 ms"), (12, "12 ms"), (12_340, "12.3 s")])
 def test_a_duration_has_the_unit_that_fits(length, text):
     assert duration(length) == text
 

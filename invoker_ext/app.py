@@ -45,6 +45,8 @@ PING_S: Final = 1.0
 PULL_S: Final = 60.0
 """For a spool of the largest size from a busy disk."""
 SETTLE_S: Final = 5.0
+STUCK_S: Final = 0.5
+"""Between two looks at a sink in which everybody waits for room."""
 _SINK_SHARE: Final = 8
 _SPILL_FACTOR: Final = 4
 _SEGMENTS: Final = 8192
@@ -95,6 +97,7 @@ class InvokerApp:
         self._door = Door(settings.door_socket, token, handlers)
         self._enabled = True
         self._ping: asyncio.TimerHandle | None = None
+        self._stuck_check: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Start; returns when runs are taken."""
@@ -108,8 +111,9 @@ class InvokerApp:
     async def stop(self) -> None:
         """Drain, then let go of everything."""
         self._enabled = False
-        if self._ping is not None:
-            self._ping.cancel()
+        for timer in (self._ping, self._stuck_check):
+            if timer is not None:
+                timer.cancel()
         self._send_ping(again=False)
         await self._owner.drain(self._settings.drain_s)
         await self._door.close()
@@ -127,11 +131,24 @@ class InvokerApp:
             self._ping = self._loop.call_later(PING_S, self._send_ping)
 
     def _stuck(self, stuck: Stuck) -> None:
+        """Producers wait for room that only consumers can make: give those slots; look again until it is over."""
         self._fleet.sink_blocked([owner.rpartition("/")[2] for owner in stuck.owners])
+        if self._stuck_check is None:
+            self._stuck_check = self._loop.call_later(STUCK_S, self._check_stuck)
+
+    def _check_stuck(self) -> None:
+        self._stuck_check = None
+        stuck = self._sink.stuck()
+        if stuck is None:
+            self._fleet.sink_blocked(())
+            return
         if not self._fleet.can_progress():
-            self._owner.on_stuck(stuck.owners, stuck.reason)
-            for owner in stuck.owners[-1:]:
-                self._sink.refuse_waiting(owner, stuck.reason)
+            run = self._owner.fail_youngest(stuck.owners, stuck.reason)
+            _log.warning("run failed for want of room in the sink", extra={"run": run, "reason": stuck.reason})
+            for owner in stuck.owners:
+                if owner.rpartition("/")[2] == run:
+                    self._sink.refuse_waiting(owner, stuck.reason)
+        self._stuck_check = self._loop.call_later(STUCK_S, self._check_stuck)
 
     # -- calls at the door -------------------------------------------------------------------------
 

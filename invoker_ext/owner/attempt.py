@@ -65,7 +65,7 @@ class Attempt:
     call: ActionCall
     activation_id: str
     matched: float
-    job: Job | None = None
+    job: Job = field(init=False)
     came: Flow = field(default_factory=Flow)
     went: Flow = field(default_factory=Flow)
     _held: list[tuple[str, int, How, Stored]] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Attempt:
     def drained(self, at: float) -> None:
         """See Listener."""
         self._drained = at
-        if self._judgement is not None and self._keeps_open:
+        if self._judgement is not None and self._logged:
             self.record()
         self._post(Drained(self.dispatch.firing, self.dispatch.attempt, at))
         self.run.attempt_over(self)
@@ -212,7 +212,7 @@ class Attempt:
         duration_ms = max(0, round((self._returned - started + (init_s or 0.0)) * 1000))
         plain = run.graph.kind is GraphKind.ACTION
         annotations: list[dict[str, Any]] = []
-        cause = run.cause if plain else run.activation_id
+        cause = run.spec.cause if plain else run.activation_id
         if cause is not None:
             annotations.append({"key": "causedBy", "value": "sequence"})
         annotations += [
@@ -224,7 +224,7 @@ class Attempt:
         ]
         if init_s is not None:
             annotations.append({"key": "initTime", "value": round(init_s * 1000)})
-        binding = run.binding if plain else call.binding
+        binding = run.spec.binding if plain else call.binding
         if binding is not None:
             annotations.append({"key": "binding", "value": binding})
         line = self._time_line()
@@ -236,9 +236,9 @@ class Attempt:
             lines.append(run.host.clock.log_line(_MISSING_LOGS, "stderr"))
         return Activation(
             activation_id=self.activation_id,
-            namespace=run.user.namespace,
+            namespace=run.spec.user.namespace,
             name=call.name.rpartition("/")[2],
-            subject=run.user.subject,
+            subject=run.spec.user.subject,
             version=call.version,
             start_ms=start_ms,
             end_ms=start_ms + duration_ms,
@@ -255,7 +255,7 @@ class Attempt:
     def _waits_since_ms(self) -> float:
         """Of a plain action and of a first step: the arrival of the request; else the match."""
         run = self.run
-        return run.received_ms if run.graph.kind is GraphKind.ACTION else run.host.clock.epoch_ms(self.matched)
+        return run.spec.received_ms if run.graph.kind is GraphKind.ACTION else run.host.clock.epoch_ms(self.matched)
 
     def _time_line(self) -> dict[str, Any]:
         epoch_ms = self.run.host.clock.epoch_ms

@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from action_runtime.wire.values import WHOLE
-from invoker_ext.contract.graph import ActionCall
+from invoker_ext.containers.job import Job
+from invoker_ext.contract.graph import ActionCall, GraphKind
 from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
 from invoker_ext.owner.actions import ActionDoc, split_init
+from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.run_record import RunSpec
 from invoker_ext.owner.values import value_json
+
+if TYPE_CHECKING:
+    from invoker_ext.owner.run import Run
+
+
+def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc) -> Attempt:
+    """Return an attempt with the job that the pool is to do for it.
+
+    A plain action's first attempt has the activation id of its run, any other one of its own.
+    """
+    spec = run.spec
+    plain = run.graph.kind is GraphKind.ACTION
+    activation_id = spec.activation_id if plain and command.attempt == 1 else os.urandom(16).hex()
+    now = run.host.clock.now()
+    attempt = Attempt(run, command, call, activation_id, now)
+    attempt.count_inputs(command.inputs)
+    inputs, init_env = arguments(command, call, spec.init_args, whole=plain)
+    attempt.job = Job(
+        call=call,
+        code=doc.code,
+        user=spec.user,
+        activation_id=activation_id,
+        env=environment(spec, call, doc, activation_id),
+        init_env=init_env,
+        inputs=inputs,
+        wants=run.wants(command.step.name),
+        plain=run.graph.kind is not GraphKind.DATAFLOW,
+        timeout_s=attempt.timeout_ms / 1000,
+        run=spec.activation_id,
+        listener=attempt,
+        queued=now,
+    )
+    return attempt
 
 
 def arguments(

@@ -284,15 +284,21 @@ class Owner:
 
     def trace(self, activation_id: str) -> dict[str, Any] | None:
         """Return `{"ids", "ended"}` of a run that is here: its firings so far."""
-        run = self._runs.get(activation_id) or self._family.get(activation_id)
+        run = self._find(activation_id)
         return None if run is None else {"ids": list(run.firing_ids), "live": run.live(), "ended": run.over}
 
-    def on_stuck(self, owners: Sequence[str], sentence: str) -> None:
-        """Fail the youngest of the runs (`namespace/run`) that wait for room in the sink for good."""
+    def fail_youngest(self, owners: Sequence[str], sentence: str) -> str | None:
+        """Fail the youngest of the runs (`namespace/run`) that wait for room in the sink for good; return its id."""
         ids = [owner.rpartition("/")[2] for owner in owners]
-        waiting = [self._runs[run] for run in ids if run in self._runs] or list(self._runs.values())
-        if waiting:
-            max(waiting, key=lambda run: run.accepted).fail(sentence)
+        waiting = [run for run in map(self._find, ids) if run is not None and not run.over]
+        if not waiting:
+            return None
+        youngest = max(waiting, key=lambda run: run.accepted)
+        youngest.fail(sentence)
+        return youngest.activation_id
+
+    def _find(self, run: str) -> Run | None:
+        return self._runs.get(run) or self._family.get(run)
 
     @property
     def active(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,10 +15,8 @@ from typing import Final, assert_never, cast
 
 from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Head, Media
-from invoker_ext.containers.job import Job
 from invoker_ext.contract import expressions
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
-from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import (
     Command,
@@ -50,7 +47,7 @@ from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import begins_once, child_events, child_spec
 from invoker_ext.owner.host import Host
-from invoker_ext.owner.jobs import arguments, environment
+from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.result import result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
@@ -113,26 +110,6 @@ class Run:
     def owner(self) -> str:
         """In whose name the sink accounts its data: `namespace/run`."""
         return f"{self.spec.user.namespace}/{self.spec.activation_id}"
-
-    @property
-    def user(self) -> Identity:
-        """On whose behalf."""
-        return self.spec.user
-
-    @property
-    def binding(self) -> str | None:
-        """Package binding it was named through."""
-        return self.spec.binding
-
-    @property
-    def cause(self) -> str | None:
-        """Enclosing run's activation."""
-        return self.spec.cause
-
-    @property
-    def received_ms(self) -> float:
-        """Epoch milliseconds of the request."""
-        return self.spec.received_ms
 
     @property
     def over(self) -> bool:
@@ -274,30 +251,10 @@ class Run:
         self._submit(command, call, doc)
 
     def _submit(self, command: Dispatch, call: ActionCall, doc: ActionDoc) -> None:
-        now = self.host.clock.now()
-        plain = self.graph.kind is GraphKind.ACTION
-        activation_id = self.activation_id if plain and command.attempt == 1 else os.urandom(16).hex()
-        attempt = Attempt(self, command, call, activation_id, now)
-        attempt.count_inputs(command.inputs)
-        inputs, init_env = arguments(command, call, self.spec.init_args, whole=plain)
-        attempt.job = Job(
-            call=call,
-            code=doc.code,
-            user=self.user,
-            activation_id=activation_id,
-            env=environment(self.spec, call, doc, activation_id),
-            init_env=init_env,
-            inputs=inputs,
-            wants=self.wants(command.step.name),
-            plain=self.graph.kind is not GraphKind.DATAFLOW,
-            timeout_s=attempt.timeout_ms / 1000,
-            run=self.activation_id,
-            listener=attempt,
-            queued=now,
-        )
+        attempt = make_attempt(self, command, call, doc)
         self._live[command.firing] = attempt
-        if not plain:
-            self._tally.ids.append(activation_id)
+        if self.graph.kind is not GraphKind.ACTION:
+            self._tally.ids.append(attempt.activation_id)
         self._tally.memory_mb = max(self._tally.memory_mb, call.memory_mb)
         self.host.containers.submit(attempt.job)
 
@@ -327,13 +284,13 @@ class Run:
 
     def _feed(self, command: Feed) -> None:
         attempt = self._live.get(command.firing)
-        if attempt is not None and attempt.job is not None:
+        if attempt is not None:
             attempt.came.add(cast("Stored", command.datum))
             self.host.containers.feed(attempt.job, command.name, cast("Stored", command.datum))
 
     def _feed_end(self, command: FeedEnd) -> None:
         attempt = self._live.get(command.firing)
-        if attempt is not None and attempt.job is not None:
+        if attempt is not None:
             self.host.containers.feed_end(attempt.job, command.name, command.error)
 
     def _evaluate(self, command: Evaluate) -> None:
@@ -423,8 +380,7 @@ class Run:
 
     def _kill_all(self) -> None:
         for attempt in list(self._live.values()):
-            if attempt.job is not None:
-                self.host.containers.kill(attempt.job)
+            self.host.containers.kill(attempt.job)
         for child in list(self._children.values()):
             child.cancel("the enclosing run has ended")
 

@@ -170,6 +170,11 @@ class Session:
         return self._firings[f].unread(name)
 
     @property
+    def waits(self) -> bool:
+        """Some of its reserves have been neither granted nor refused."""
+        return bool(self._tickets)
+
+    @property
     def unsent_bytes(self) -> int:
         """What the container has not read yet."""
         return self._channel.unsent_bytes

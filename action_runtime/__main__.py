@@ -28,16 +28,18 @@ class _End:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._process = os.getpid()
         # Guards the end itself: whoever comes second waits until the process is gone.
         self._once = threading.Lock()
 
     def __call__(self, code: int) -> NoReturn:
-        self._once.acquire()
-        self._workspace.remove()
+        if os.getpid() == self._process:  # a forked child of user code ends without a trace
+            self._once.acquire()
+            self._workspace.remove()
         os._exit(code)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
-        if not self._once.locked():
+        if not self._once.locked() or os.getpid() != self._process:
             self(_KILLED + number)
 
 

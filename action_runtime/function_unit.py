@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ class FunctionUnit:
                 return self._drive(result)
         except Exception as error:  # noqa: BLE001 - whatever user code raises is the activation's result
             report(error)
-            return {"error": str(error)}
+            return {"error": _text(error)}
         except BaseException as error:  # noqa: BLE001 - a process would be gone; we answer for it
             report_exit(error)
             raise Exited from None
@@ -61,6 +62,21 @@ async def _whole(awaitable: Any, asyncio: Any) -> Any:  # noqa: ANN401
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def flush_logs() -> None:
+    """Hand everything printed so far to the platform, whatever user code did to the streams."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        # A stream that was closed or replaced by something else has nothing for us; a reader may be gone.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()  # type: ignore[union-attr]
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception of the user's that cannot even be shown
+        return f"{type(error).__name__}, which has no text"
 
 
 def report(error: BaseException) -> None:

@@ -9,7 +9,7 @@ from action_runtime import api
 from action_runtime.data_unit.connection import Connection
 from action_runtime.data_unit.inbox import close_all
 from action_runtime.data_unit.unit import DataUnit
-from action_runtime.function_unit import Exited, FunctionUnit, report
+from action_runtime.function_unit import Exited, FunctionUnit, flush_logs, report
 from action_runtime.loader import TWICE, InitFailed, Loader
 from action_runtime.wire.errors import PeerLost, ProtocolViolation, VersionMismatch, WireError
 from action_runtime.wire.frames import PROTOCOL_VERSION, Frame, FrameKind
@@ -83,15 +83,17 @@ class Session:
         except InitFailed as failed:
             return {"ok": False, "status": failed.status, "error": failed.error}
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_logs()
         return {"ok": True}
 
     def _run(self, frame: Frame) -> None:
         unit = self._unit
         firing = unit.begin(frame)
-        for name, value in frame.meta.get("env", {}).items():
-            os.environ[f"__OW_{name.upper()}"] = value
+        try:
+            for name, value in frame.meta.get("env", {}).items():
+                os.environ[f"__OW_{name.upper()}"] = value
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ProtocolViolation(f"the environment of a RUN cannot be set: {error}") from error
         self._exited = self._exited or not self._call(firing, frame)
         unit.give_back(firing, exited=self._exited)
 

@@ -16,7 +16,7 @@ from collections import deque
 from itertools import islice
 
 from action_runtime.wire.codec import Decoder
-from action_runtime.wire.errors import PeerLost
+from action_runtime.wire.errors import PeerLost, ProtocolViolation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ class Connection:
         self._ancillary = socket.CMSG_SPACE(_DESCRIPTORS * 4)
         self._backlog: deque[bytes | memoryview] = deque()
         self.backlog_bytes = 0
+        self.forgotten = False
+        """This process is a forked child of user code: the session is its parent's."""
         self._corked = False
+        self._listening = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # A second descriptor of the same socket: each thread changes the interest of its own entry, without a lock.
         self._writer = sock.dup()
@@ -58,6 +61,7 @@ class Connection:
         self._epoll.register(self._wake, select.EPOLLIN)
         self._epoll.register(sock.fileno(), 0)
         self._epoll.register(self._writer.fileno(), 0)
+        os.register_at_fork(after_in_child=self._forget)
 
     def write(self, data: bytes) -> None:
         """Send now what the socket takes, keep the rest, in order. Never blocks.
@@ -121,13 +125,15 @@ class Connection:
         """
         flags = socket.MSG_CMSG_CLOEXEC if block else socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
         try:
-            size, ancillary, _, _ = self._socket.recvmsg_into([self._buffer], self._ancillary, flags)
+            size, ancillary, state, _ = self._socket.recvmsg_into([self._buffer], self._ancillary, flags)
         except BlockingIOError:
             return []
         except OSError as error:
             raise PeerLost(f"the relay's socket is gone: {error}") from error
         if not size:
             raise PeerLost("the relay closed the session")
+        if state & socket.MSG_CTRUNC:
+            raise ProtocolViolation("descriptors were lost: more came than this process may hold open")
         descriptors: list[int] = []
         for _, _, data in ancillary:
             descriptors.extend(memoryview(data[: len(data) // 4 * 4]).cast("i"))
@@ -135,6 +141,9 @@ class Connection:
 
     def listen(self, on: bool) -> None:
         """Give the reading role to the data unit's thread, or take it back."""
+        if on == self._listening:
+            return
+        self._listening = on
         self._epoll.modify(self._socket.fileno(), select.EPOLLIN if on else 0)
 
     def wait(self) -> tuple[bool, bool]:
@@ -159,6 +168,13 @@ class Connection:
     def wake(self) -> None:
         """Make `wait` return. Safe from any thread and from a finalizer."""
         os.eventfd_write(self._wake, 1)
+
+    def _forget(self) -> None:
+        """Let a forked child of user code have no part in the session, nor keep it open."""
+        self.forgotten = True
+        for end in (self._socket, self._writer, self._epoll):
+            end.close()
+        os.close(self._wake)
 
     def _await_room(self) -> None:
         self._epoll.modify(self._writer.fileno(), select.EPOLLOUT)

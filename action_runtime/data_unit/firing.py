@@ -97,7 +97,10 @@ class Firing:
         """Output → [how, number of items]: what RETURNED reports."""
         self.pending = 0
         """Items that wait in a lane of the outbox."""
+        self.closed = False
+        """The function is over: nothing more is taken."""
         self.returned = False
+        """RETURNED has been sent."""
         self.failure: Exception | None = None
         """An item that could not leave after `emit` had returned."""
         self.arguments: Any = None

@@ -77,7 +77,7 @@ def prepare(firing: Firing, exited: bool) -> Return:
     status = Status.EXITED if exited else judge(result, bool(firing.counts))
     try:
         return _prepare(firing, status, result)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - serialising calls code of the user's classes
         status = refusal(error)
         if status is Status.EXITED:
             report(error)

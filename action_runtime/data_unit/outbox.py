@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from enum import Enum
 
-from action_runtime.errors import OutputRefused
+from action_runtime.errors import NoActivation, OutputRefused
 from action_runtime.wire.codec import encode
 from action_runtime.wire.frames import KNEE_BYTES, FrameKind
 
@@ -155,6 +155,7 @@ class Outbox:
 
         Raises:
             OutputMisused: See `Firing.count`.
+            NoActivation: The function returned meanwhile.
             PeerLost: The relay is gone.
         """
         size = value.head.size_bytes
@@ -163,6 +164,8 @@ class Outbox:
                 raise firing.failure
             if not own:
                 self._wait_for_room(size)
+            if firing.closed:
+                raise NoActivation("emit")
             index = 0 if how == "whole" else firing.count(output, how)
             meta = {"f": firing.number, "o": output, "i": index, "how": how, **value.head.to_meta()}
             if size < KNEE_BYTES:

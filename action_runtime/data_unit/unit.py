@@ -11,6 +11,7 @@ from action_runtime.data_unit.firing import Firing, Holding
 from action_runtime.data_unit.outbox import Item, Outbox
 from action_runtime.errors import InputBroken, InputMissing, NoActivation, OutputMisused, OutputRefused
 from action_runtime.files import InputFile, OutputFile
+from action_runtime.function_unit import flush_logs
 from action_runtime.serde import Encoded, encode
 from action_runtime.wire.codec import encode as encode_frame
 from action_runtime.wire.errors import DataflowError, PeerLost, ProtocolViolation
@@ -128,6 +129,8 @@ class DataUnit:
         Raises:
             WireError: The session is over.
         """
+        if self._connection.forgotten:
+            self._end(0)
         try:
             self.close_files(firing)
             given = giving_back.prepare(firing, exited)
@@ -138,10 +141,12 @@ class DataUnit:
         firing.arguments = firing.result = None
         with self._outbox.changed:
             self._firing = None
+            firing.closed = True
             for stream in firing.streams.values():
                 stream.drop()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_logs()
+        # Before the relay may answer: the next RUN is then read by the main thread, without a thread switch.
+        self._connection.listen(False)
         self._outbox.finish(firing, encode_frame(FrameKind.RETURNED, given.meta(firing), given.body or b""))
 
     def emit(self, name: str, value: Any) -> None:  # noqa: ANN401
@@ -186,7 +191,7 @@ class DataUnit:
 
     def _put(self, firing: Firing, name: str, how: str, value: Encoded) -> None:
         outbox = self._outbox
-        if firing.returned or self._firing is not firing:
+        if firing.closed:
             raise NoActivation(how)
         if how == "chunk":
             firing.keep_chunk(name, bytes(value.data))
@@ -194,6 +199,8 @@ class DataUnit:
             firing.keep(name, value)
         if name not in firing.wants:
             with outbox.changed:
+                if firing.closed:
+                    raise NoActivation(how)
                 firing.count(name, how)
             return
         if value.head.size_bytes < KNEE_BYTES or not value.mutable:

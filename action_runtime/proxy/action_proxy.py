@@ -12,7 +12,7 @@ import sys
 
 from action_runtime import api
 from action_runtime.answer import EXITED, Status, body, judge, refusal
-from action_runtime.function_unit import Exited, FunctionUnit, report
+from action_runtime.function_unit import Exited, FunctionUnit, flush_logs, report
 from action_runtime.loader import TWICE, InitFailed, Loader
 from action_runtime.proxy.merger import Merger
 from action_runtime.serde import revive
@@ -45,7 +45,7 @@ class ActionProxy:
     def _init(self, content: bytes) -> tuple[int, bytes]:
         if self._initialised:
             sys.stderr.write(f"{TWICE}\n")
-            _flush()
+            flush_logs()
             return _error(403, TWICE)
         try:
             request = _object(content).get("value") or {}
@@ -56,13 +56,13 @@ class ActionProxy:
         except _Unreadable as error:
             return _error(400, f"Error unmarshaling request: {error}")
         except InitFailed as failed:
-            _flush()
+            flush_logs()
             if failed.logged:
                 _close_logs()
             return _error(failed.status, failed.error)
         self._function = FunctionUnit(function)
         self._initialised = True
-        _flush()
+        flush_logs()
         return 200, b'{"ok":true}\n'
 
     def _run(self, content: bytes) -> tuple[int, bytes]:
@@ -75,7 +75,7 @@ class ActionProxy:
         status, text = self._activate(self._function, request)
         if status is Status.EXITED:
             self._function = None
-        _flush()
+        flush_logs()
         _close_logs()
         return _STATUSES[status], text.encode() + b"\n"
 
@@ -95,7 +95,7 @@ class ActionProxy:
             return status, body(status, result, emitted)
         except Exited:
             return Status.EXITED, EXITED
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - serialising calls code of the user's classes
             status = refusal(error)
             if status is Status.EXITED:
                 report(error)
@@ -125,11 +125,6 @@ def _object(content: bytes) -> dict[str, Any]:
 
 def _error(status: int, text: str) -> tuple[int, bytes]:
     return status, json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
 
 
 def _close_logs() -> None:

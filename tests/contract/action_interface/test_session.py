@@ -274,3 +274,49 @@ def test_a_body_of_just_the_knee_does_not_go_inline(relay):
 
     assert (len(below.payload), len(at.payload)) == (KNEE_BYTES - 1, 0)
     assert [e.head.size_bytes for e in relay.emitted] == [KNEE_BYTES]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys; sys.stdout.close()",
+        "import sys; sys.stdout = sys.stderr = None",
+        "import os; os.closerange(1, 3)",
+        "import os; os.chdir('/')",
+        "import os; os.environ.clear()",
+    ],
+)
+def test_what_user_code_does_to_its_process_does_not_end_the_session(relay, source):
+    relay.init(f"def main(args):\n    {source}\n    return {{}}\n")
+
+    assert [relay.call().meta["status"] for _ in range(2)] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ("class E(Exception):\n    def __str__(self): raise ValueError\ndef main(args): raise E", "error"),
+        ("class D(dict):\n    def items(self): raise OSError\ndef main(args): return D(a=1)", "exited"),
+        ("def main(args): raise KeyboardInterrupt", "exited"),
+        ("def main(args): return {'a': '\\ud800'}", "exited"),
+        ("def main(args):\n    x = []\n    x.append(x)\n    return {'x': x}", "exited"),
+    ],
+)
+def test_results_that_fight_back_are_answered(relay, source, status):
+    relay.init(f"{source}\n")
+
+    assert relay.call().meta["status"] == status
+
+
+def test_a_forked_child_that_returns_has_no_part_in_the_session(open_relay, tmp_path):
+    relay = open_relay(env={"TMPDIR": str(tmp_path)})
+    relay.init(
+        "import os\n"
+        "def main(args):\n"
+        "    child = os.fork()\n"
+        "    if child: return {'status': os.waitpid(child, 0)[1]}\n"
+        "    return {'child': True}\n"
+    )
+
+    assert [relay.call().payload for _ in range(2)] == [b'{"status": 0}'] * 2
+    assert len(list(tmp_path.iterdir())) == 1

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from action_runtime.data_unit.firing import Firing, Holding
 from action_runtime.data_unit.outbox import MAX_RESERVES, TRANSITIONS, InvalidTransition, Item, Outbox, State
-from action_runtime.errors import OutputMisused, OutputRefused
+from action_runtime.errors import NoActivation, OutputMisused, OutputRefused
 from action_runtime.serde import encode
 from action_runtime.wire.codec import Decoder
 from action_runtime.wire.frames import FrameKind
@@ -153,6 +153,30 @@ def test_answers_to_nothing_are_ignored(outbox, line):
     outbox.on_refuse(9, "why")
 
     assert line.frames == []
+
+
+def test_a_caller_that_waited_past_the_return_is_turned_away(outbox, line):
+    outbox.bound_bytes = len(LARGE)
+    one = firing()
+    outbox.offer(one, "x", "emit", encode(LARGE))
+    turned_away = []
+
+    def late():
+        try:
+            outbox.offer(one, "y", "emit", encode(b"y"))
+        except NoActivation:
+            turned_away.append(True)
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    with outbox.changed:
+        one.closed = True
+    outbox.on_grant(1, segment())
+    outbox.fill_granted()
+    thread.join(5)
+
+    assert turned_away == [True]
+    assert line.sent() == [("x", 0)]
 
 
 def test_an_output_is_made_in_one_way(outbox):

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller_ext.runs.control_flow import MAX_ATOMIC, ControlFlow
+from controller_ext.runs.ports import Accepted, Ended, NoInvoker, Prepared, SequenceRun, Throttled
+from invoker_ext.contract.messages import ActivationMessage, Identity
+from invoker_ext.contract.records import Activation
+from tests.support.fake_invoker import a_record
+from tests.support.messages import a_message
+
+NOW_MS = 1_700_000_000_500
+
+
+class FakeBalancer:
+    """Ends each run with what `respond` says."""
+
+    def __init__(self) -> None:
+        self.messages: list[ActivationMessage] = []
+        self.waits: list[float | None] = []
+        self.respond: Callable[[ActivationMessage], Accepted | Ended] = lambda message: Ended(a_record(message))
+        self.throttled = False
+
+    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+        self.messages.append(message)
+        self.waits.append(wait_s)
+        return self.respond(message)
+
+    def charge(self, user: Identity) -> None:
+        if self.throttled:
+            raise Throttled("Too many requests in the last minute (count: 1, allowed: 0).")
+
+    def invokers(self) -> Mapping[str, str]:
+        return {}
+
+    def in_flight(self) -> int:
+        return 0
+
+
+class Records:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[Activation] = []
+
+    def put_many(self, records: Sequence[Activation]) -> None:
+        self.written += records
+
+
+class Bench:
+    """A control flow whose components are named in `sequences`, or are plain actions."""
+
+    def __init__(self) -> None:
+        self.balancer = FakeBalancer()
+        self.records = Records()
+        self.sequences: dict[str, tuple[str, ...]] = {}
+        self.missing: set[str] = set()
+        self.flow = ControlFlow(
+            self.balancer,
+            self.prepare,
+            self.records,  # type: ignore[arg-type]
+            threads=1,
+            now_ms=lambda: NOW_MS,
+        )
+
+    def prepare(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
+        if name in self.missing:
+            return None
+        message = a_message(name, content, cause=parent.activation_id)
+        nested = self.sequences.get(name)
+        sequence = SequenceRun(message=message, components=nested) if nested is not None else None
+        return Prepared(message, 256, sequence, 60.0)
+
+    def run(self, *components: str, content: bytes = b'{"n":1}') -> Activation:
+        sequence = SequenceRun(message=a_message("guest/seq", content), components=components)
+        ended = self.flow.run(sequence, wait_s=5.0)
+        assert isinstance(ended, Ended)
+        return ended.activation
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.flow.close()
+
+
+def annotations_of(record: Activation) -> dict[str, Any]:
+    return {one["key"]: one["value"] for one in record.annotations}
+
+
+def test_each_component_gets_the_result_of_the_one_before(bench: Bench):
+    bench.balancer.respond = lambda message: Ended(
+        a_record(message, result=b'{"by":"' + message.action.encode() + b'"}')
+    )
+    record = bench.run("guest/a", "guest/b")
+    assert [message.content for message in bench.balancer.messages] == [b'{"n":1}', b'{"by":"guest/a"}']
+    assert (record.status, record.result) == (0, b'{"by":"guest/b"}')
+
+
+def test_the_record_lists_the_components_and_adds_up_their_durations(bench: Bench):
+    record = bench.run("guest/a", "guest/b", "guest/c")
+    assert list(record.logs) == [message.activation_id for message in bench.balancer.messages]
+    assert record.duration_ms == 15
+    assert bench.records.written == [record]
+
+
+def test_a_topmost_record_has_stocks_annotations_in_stocks_order(bench: Bench):
+    record = bench.run("guest/a")
+    assert list(annotations_of(record)) == ["topmost", "path", "waitTime", "kind", "limits"]
+    assert annotations_of(record)["topmost"] is True
+    assert annotations_of(record)["waitTime"] == 500
+    assert annotations_of(record)["limits"] == {"timeout": 60000, "memory": 256, "logs": 10, "concurrency": 1}
+    assert record.cause is None
+
+
+def test_a_nested_record_names_its_cause_and_ends_with_topmost(bench: Bench):
+    bench.sequences["guest/inner"] = ("guest/a",)
+    outer = bench.run("guest/inner", "guest/b")
+    inner = bench.records.written[0]
+    assert list(annotations_of(inner)) == ["path", "waitTime", "kind", "limits", "causedBy", "topmost"]
+    assert annotations_of(inner)["topmost"] is False
+    assert inner.cause == outer.activation_id
+    assert outer.logs[0] == inner.activation_id
+    assert outer.duration_ms == 10
+
+
+def test_components_may_take_a_minute_beyond_their_limit(bench: Bench):
+    bench.run("guest/a")
+    assert bench.balancer.waits == [120.0]
+
+
+@pytest.mark.parametrize("status", [1, 2, 3])
+def test_a_failure_stops_the_sequence_with_the_components_response(bench: Bench, status: int):
+    bench.balancer.respond = lambda message: Ended(a_record(message, result=b'{"error":"boom"}', status=status))
+    record = bench.run("guest/a", "guest/b")
+    assert (record.status, record.result, record.size) == (status, b'{"error":"boom"}', 2)
+    assert len(record.logs) == 1
+
+
+def test_an_error_in_what_the_sequence_is_given_does_not_stop_it(bench: Bench):
+    assert bench.run("guest/a", content=b'{"error":"x"}').status == 0
+
+
+def test_a_component_that_is_gone_is_an_application_error(bench: Bench):
+    bench.missing.add("guest/b")
+    record = bench.run("guest/a", "guest/b", "guest/c")
+    assert (record.status, record.result) == (1, b'{"error":"Sequence component does not exist."}')
+    assert len(record.logs) == 1
+
+
+def test_a_record_without_components_has_no_limits(bench: Bench):
+    bench.missing.add("guest/a")
+    assert "limits" not in annotations_of(bench.run("guest/a"))
+
+
+def test_a_component_whose_result_does_not_come_is_a_platform_error(bench: Bench):
+    bench.balancer.respond = lambda message: Accepted("f" * 32)
+    record = bench.run("guest/a")
+    expected = f"Timeout reached when retrieving activation {'f' * 32} for sequence component."
+    assert (record.status, record.result) == (3, b'{"error":"' + expected.encode() + b'"}')
+
+
+def test_any_other_failure_is_a_platform_error(bench: Bench):
+    def refuse(message: ActivationMessage) -> Accepted | Ended:
+        raise NoInvoker("nobody")
+
+    bench.balancer.respond = refuse
+    record = bench.run("guest/a")
+    assert (record.status, record.result) == (3, b'{"error":"Sequence failed."}')
+
+
+def test_nested_sequences_share_one_budget_of_actions(bench: Bench):
+    bench.sequences["guest/fifty"] = ("guest/a",) * MAX_ATOMIC
+    outer = bench.run("guest/a", "guest/fifty", "guest/a")
+    inner = bench.records.written[0]
+    assert (outer.status, outer.result) == (1, b'{"error":"Too many actions in the sequence."}')
+    assert (len(outer.logs), len(inner.logs)) == (2, MAX_ATOMIC - 1)
+
+
+def test_a_throttled_caller_starts_nothing(bench: Bench):
+    bench.balancer.throttled = True
+    with pytest.raises(Throttled):
+        bench.run("guest/a")
+    assert bench.balancer.messages == []
+
+
+def test_the_sequences_own_limits_and_binding_are_in_its_record(bench: Bench):
+    message = replace(a_message("guest/seq"), binding="guest/bound")
+    sequence = SequenceRun(message=message, components=("guest/a",), limits={"timeout": 1000, "logs": 1})
+    ended = bench.flow.run(sequence, wait_s=5.0)
+    assert isinstance(ended, Ended)
+    found = annotations_of(ended.activation)
+    assert found["limits"] == {"timeout": 1000, "memory": 256, "logs": 1, "concurrency": 1}
+    assert found["binding"] == "guest/bound"

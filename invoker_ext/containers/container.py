@@ -114,6 +114,11 @@ class Container(ABC):
     def throttle(self, *, on: bool) -> None:
         """Let `emit` wait for an empty outbox, or no longer."""
 
+    @property
+    def waits_for_room(self) -> bool:
+        """Some output of it waits for room in the sink; a container without a data unit never does."""
+        return False
+
     def reuse_delay_s(self, busy_s: float) -> float:
         """Return how far the data unit stays behind (`pressure`); a container without one never does."""
         del busy_s

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from invoker_ext.containers.assignment import Assignment, StreamEnd
 from invoker_ext.containers.commands import (
@@ -44,6 +44,7 @@ from invoker_ext.containers.job import Failure, Job
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
 from invoker_ext.containers.runtime import RuntimeContainer
+from invoker_ext.containers.states import State
 from invoker_ext.containers.stock import StockContainer
 from invoker_ext.contract.graph import ActionCall
 from invoker_ext.contract.messages import Identity
@@ -51,6 +52,8 @@ from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.sink import Sink
 
 logger = logging.getLogger(__name__)
+
+_ON_THE_WAY: Final = frozenset({State.STARTING, State.INITIALISING})
 
 
 class Fleet:
@@ -162,6 +165,13 @@ class Fleet:
     def sink_blocked(self, runs: Iterable[str]) -> None:
         """Say which runs have producers that are blocked in `emit`; none: no longer any."""
         self._tell(SinkBlocked(frozenset(runs), time.monotonic()))
+
+    def can_progress(self) -> bool:
+        """Return whether some container starts, or computes without waiting for room in the sink."""
+        return any(
+            container.state in _ON_THE_WAY or (container.current is not None and not container.waits_for_room)
+            for container in self._containers.values()
+        )
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -79,6 +79,11 @@ class RuntimeContainer(Container):
         if self._session is not None:
             self._session.send(FrameKind.THROTTLE, {"on": on})
 
+    @property
+    def waits_for_room(self) -> bool:
+        """See Container."""
+        return self._session is not None and self._session.waits
+
     def reuse_delay_s(self, busy_s: float) -> float:
         """See Container."""
         session = self._session

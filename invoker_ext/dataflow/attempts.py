@@ -133,8 +133,9 @@ class Attempts:
         present = attempt == entry.attempt and entry.state is State.DRAINING and not self.ended
         if present:
             self._outputs.abandon(entry)
+        misses = present and self._misses_outputs(entry)
         self._leave(entry, cause)
-        if present and self._misses_outputs(entry):
+        if misses:
             raise RunFails(Outcome.PLATFORM_ERROR, sentences.UNDELIVERED, entry.firing)
 
     def _leave(self, entry: Entry, cause: str) -> None:

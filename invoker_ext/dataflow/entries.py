@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from invoker_ext.dataflow.commands import Bound, Value
 from invoker_ext.dataflow.events import Datum, How, Outcome
@@ -10,6 +10,11 @@ from invoker_ext.dataflow.keys import Firing, Tag
 from invoker_ext.dataflow.plan import LeafPlan, OutputPlan, StepPlan
 from invoker_ext.dataflow.release import Held
 from invoker_ext.dataflow.states import State, Transition
+
+_NO_CHOICES: Final[dict[int, int]] = {}
+_NO_GATHERS: Final[dict[int, Gather]] = {}
+# Shared by all firings whose step has no such edge, and so never written: a run may have ten thousand firings, and each
+# container in one is work for the garbage collector.
 
 
 class Output:
@@ -83,7 +88,7 @@ class Group:
         self.parent = parent
         self.below: list[Entry] = []
         self.arrived: dict[int, Any] = {}
-        self.gathers: dict[int, Gather] = {}
+        self.gathers = {} if plan.gathering else _NO_GATHERS
         self.claims: list[Held] = []
         self.expected: int | None = None
         self.finished = 0
@@ -137,8 +142,8 @@ class Entry:
         self.missing = plan.missing
         self.dead = False
         self.takes = True
-        self.chosen: dict[int, int] = {}
-        self.gathers: dict[int, Gather] = {}
+        self.chosen = {} if plan.choosing else _NO_CHOICES
+        self.gathers = {} if plan.gathering else _NO_GATHERS
         self.claims: list[Held] = []
         self.bound: tuple[Bound, ...] = ()
         self.outputs: dict[str, Output] = {}

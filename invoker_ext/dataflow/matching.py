@@ -265,9 +265,12 @@ class Memory:
             self._group_finished(group)
 
     def finish(self, entry: Entry) -> None:
-        """Let go of what a terminal firing read."""
+        """Let go of what a terminal firing read and made."""
         self._ledger.unclaim(entry.claims)
-        entry.claims = []
+        entry.claims.clear()
+        entry.leaves.clear()
+        entry.outputs.clear()
+        entry.bound = ()
         group = entry.group
         if group is not None:
             group.finished += 1
@@ -277,7 +280,7 @@ class Memory:
     def _group_finished(self, group: Group) -> None:
         while True:
             self._ledger.unclaim(group.claims)
-            group.claims = []
+            group.claims.clear()
             if group.parent is None:
                 return
             group = group.parent

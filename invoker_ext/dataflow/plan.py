@@ -116,6 +116,8 @@ class StepPlan:
         recovers: A lost attempt whose function had begun may be executed again.
         conditional: Some leaf has a condition, which is then evaluated whatever becomes of the step.
         streaming: Some leaf is a stream.
+        choosing: Some slot is an `any`.
+        gathering: Some leaf closes a level.
         handled: Somebody reads `$error`: a failure does not fail the run.
     """
 
@@ -135,6 +137,8 @@ class StepPlan:
     recovers: bool = False
     conditional: bool = False
     streaming: bool = False
+    choosing: bool = False
+    gathering: bool = False
     handled: bool = False
     depth: int = 0
 
@@ -220,6 +224,7 @@ class _Compiler:
                 raise ValueError(f"an `any` into {plan.title} has no alternative")
             slot.constant = slot.leaves[0].kind is EdgeKind.CONSTANT
             plan.missing += not slot.constant
+            plan.choosing |= choice
         plan.streaming = any(leaf.kind is EdgeKind.STREAM for leaf in plan.leaves)
         plan.conditional = any(leaf.when is not None for leaf in plan.leaves)
 
@@ -245,6 +250,7 @@ class _Compiler:
             raise ValueError(f"`$error` of '{edge.source.step}' is one value; {plan.title} reads its items")
         readers.append(leaf)
         if readers is output.gathers:
+            leaf.consumer.gathering = True
             self._steps[producer.scope[-1]].closers.append((leaf, producer))
         by_item = readers is output.each or readers is output.lists
         # An action that emits nothing has no items; a run without the parameter was called wrongly.

@@ -13,6 +13,8 @@ from invoker_ext.dataflow.keys import Firing
 class State(Enum):
     """Where a firing is in its life."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and every transition looks states up.
+
     WAITING = "waiting"
     """Some input is neither there nor dead."""
     RUNNING = "running"

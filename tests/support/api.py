@@ -70,7 +70,8 @@ class Api:
         return self.put(f"actions/{name}", {"exec": {"kind": "python:3", "code": code}, **body})
 
     def close(self) -> None:
-        """Let go of the stores."""
+        """Wait for what still runs, then let go of the stores."""
+        self.balancer.finish()
         self.entities.close()
         self.activations.close()
 

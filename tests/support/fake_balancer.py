@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from controller_ext.runs.ports import Accepted, Cancelled, Ended, Prepare, SequenceRun
+from controller_ext.runs.ports import Accepted, Cancelled, DataGone, Ended, Prepare, SequenceRun
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, Step, WorkflowCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
@@ -30,7 +30,10 @@ class FakeBalancer:
         charged: Users of refused invocations.
         refuse: Raised by the next calls instead of running anything.
         respond: Makes the end of an invocation instead of running it.
-        hidden: Records are written only when somebody settles.
+        pending: Records that are written when somebody settles.
+        large: Results to be pulled.
+        running: Runs that can be cancelled and traced.
+        spooled: What was put, by name.
     """
 
     entities: EntityStore
@@ -39,7 +42,7 @@ class FakeBalancer:
     memory_mb: list[int] = field(default_factory=list)
     charged: list[Identity] = field(default_factory=list)
     refuse: Exception | None = None
-    respond: Callable[[ActivationMessage], Ended] | None = None
+    respond: Callable[[ActivationMessage], Accepted | Ended] | None = None
     pending: list[Activation] = field(default_factory=list)
     large: dict[str, bytes] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
@@ -73,6 +76,11 @@ class FakeBalancer:
     def in_flight(self) -> int:
         return 0
 
+    def finish(self) -> None:
+        """Wait for everything that runs."""
+        for thread in self.threads:
+            thread.join(10)
+
     def settle(self) -> None:
         for thread in self.threads:
             thread.join(1)
@@ -86,6 +94,8 @@ class FakeBalancer:
         return {"ended": False} if activation_id in self.running else None
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
+        if name not in self.large:
+            raise DataGone("the result is no longer there")
         data = self.large[name]
         assert len(data) == size_bytes
         for at in range(0, len(data), 1 << 16):

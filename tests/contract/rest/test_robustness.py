@@ -1,0 +1,105 @@
+"""Whatever a client sends, the server answers with its fault, never with ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from controller_ext.runs.ports import Accepted
+from tests.support.api import Api, make_api
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+ACTION: dict[str, Any] = {
+    "exec": {"kind": "python:3", "code": "x", "main": "main", "binary": False},
+    "parameters": [{"key": "a", "value": 1, "init": True, "encryption": None}],
+    "annotations": [{"key": "a", "value": 1}],
+    "limits": {"timeout": 1000, "memory": 128, "logs": 1, "concurrency": 1, "instances": 1},
+    "version": "1.0.0",
+    "publish": True,
+    "delAnnotations": ["x"],
+}
+SEQUENCE: dict[str, Any] = {"exec": {"kind": "sequence", "components": ["/_/a", "/guest/p/b"]}}
+WORKFLOW: dict[str, Any] = {
+    "exec": {"kind": "dataflow:1", "code": "dataflow: 1\nsteps: {one: {action: a}}\nresult: one\n"}
+}
+PACKAGE: dict[str, Any] = {
+    "binding": {"namespace": "_", "name": "p"},
+    "parameters": [],
+    "annotations": [],
+    "publish": 1,
+}
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*at, key))
+
+
+def replaced(value: Any, at: tuple[Any, ...], new: Any) -> Any:
+    if not at:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[at[0]] = replaced(value[at[0]], at[1:], new)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    api = make_api(tmp_path_factory.mktemp("api"))
+    api.balancer.respond = lambda message: Accepted(message.activation_id)
+    api.action("a")
+    api.put("packages/p", {})
+    yield api
+    api.close()
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("actions/x", ACTION), ("actions/x", SEQUENCE), ("actions/x", WORKFLOW), ("packages/y", PACKAGE)],
+)
+def test_a_wrong_type_anywhere_in_a_body_is_the_callers_fault(shared: Api, path: str, body: Any, data: st.DataObject):
+    at = data.draw(st.sampled_from(list(places(body))))
+    bad = replaced(body, at, data.draw(anything))
+    reply = shared.put(path, json.dumps(bad).encode())
+    assert reply.status_code < 500, (bad, reply.data)
+    if reply.status_code == 200:
+        assert shared.call("GET", path).status_code in (200, 404)
+        assert shared.call("GET", path.partition("/")[0]).status_code == 200
+        shared.call("POST", path, {})
+        shared.call("DELETE", path)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=st.binary(max_size=30) | anything.map(lambda value: json.dumps(value).encode()))
+def test_any_body_of_an_invocation_is_taken_or_the_callers_fault(shared: Api, raw: bytes):
+    assert shared.call("POST", "actions/a/x", raw).status_code < 500
+    assert shared.call("PUT", "actions/z", raw).status_code < 500
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=12), name=st.sampled_from(["limit", "skip", "count", "docs", "since", "upto", "name"]))
+def test_any_query_is_answered(shared: Api, text: str, name: str):
+    for collection in ("actions", "packages", "activations"):
+        assert shared.call("GET", f"{collection}?{name}={quote(text, safe='')}").status_code < 500
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(segments=st.lists(st.text(max_size=6), max_size=4), method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]))
+def test_any_path_is_answered(shared: Api, segments: list[str], method: str):
+    path = "/".join(quote(one, safe="") for one in segments)
+    for collection in ("actions", "packages", "activations", "limits"):
+        assert shared.call(method, f"{collection}/{path}", {}).status_code < 500

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from controller_ext.entities.errors import Malformed
+from controller_ext.runs import contents
+
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
+objects = st.dictionaries(st.text(max_size=4), values, max_size=5)
+spaces = st.sampled_from([None, 1, 4])
+
+
+@given(objects, spaces)
+def test_an_object_taken_apart_and_joined_is_the_same(value: dict[str, Any], indent: int | None):
+    raw = json.dumps(value, indent=indent).encode()
+    assert json.loads(contents.join(contents.split(raw))) == value
+
+
+@given(objects, objects, spaces)
+def test_a_payload_wins_over_defaults(defaults: dict[str, Any], payload: dict[str, Any], indent: int | None):
+    raw = json.dumps(payload, indent=indent).encode()
+    members = {name: json.dumps(value).encode() for name, value in defaults.items()}
+    merged = contents.merge(members, contents.join(members), raw, contents.parse_object(raw))
+    assert json.loads(merged) == {**defaults, **payload}
+
+
+@given(st.binary(max_size=40) | st.text(alphabet='{}[]":,0 \\uden', max_size=40).map(str.encode))
+def test_garbage_is_malformed_or_an_object(raw: bytes):
+    try:
+        members = contents.split(raw)
+    except Malformed:
+        with pytest.raises(Malformed):
+            contents.parse_object(raw)
+    else:
+        assert members.keys() == contents.parse_object(raw).keys()
+
+
+def test_a_payload_without_defaults_is_not_printed_again():
+    raw = b' {"a" : 1.50 }'
+    assert contents.merge({}, b"{}", raw, {"a": 1}) is raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"", "Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n"),
+        (
+            b'{"exec":',
+            "Unexpected end-of-input at input index 8 (line 1, position 9), expected JSON Value:\n"
+            '{"exec":\n        ^\n',
+        ),
+        (b"{", "Unexpected end-of-input at input index 1 (line 1, position 2), expected '\"':\n{\n ^\n"),
+        (
+            b'{\n "a" 1}',
+            "Unexpected character '1' at input index 7 (line 2, position 6), expected ':':\n \"a\" 1}\n     ^\n",
+        ),
+        (
+            b'{"a":"x',
+            'Unexpected end-of-input at input index 7 (line 1, position 8), expected \'"\':\n{"a":"x\n       ^\n',
+        ),
+        (
+            b"{} x",
+            "Unexpected character 'x' at input index 3 (line 1, position 4), expected end-of-input:\n{} x\n   ^\n",
+        ),
+        (b'{"a":NaN}', "NaN is not a JSON value"),
+        (b'{"a":"\xff"}', "Illegal UTF-8 at byte 6"),
+        (b'{"a":"\\ud800"}', "half a surrogate pair is no character"),
+        (b'{"\\udc00":1}', "half a surrogate pair is no character"),
+        (b'{"a":' + b"[" * 100_000 + b"}", "JSON input nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("read", [contents.parse, contents.split])
+def test_what_is_no_json_is_told_in_stocks_words(raw: bytes, text: str, read: Any):
+    with pytest.raises(Malformed) as caught:
+        read(raw)
+    assert str(caught.value) == f"The request content was malformed:\n{text}"
+
+
+def test_a_number_with_too_many_digits_is_malformed():
+    with pytest.raises(Malformed):
+        contents.parse(b"9" * 5000)
+
+
+def test_a_long_line_is_shown_around_the_error():
+    with pytest.raises(Malformed) as caught:
+        contents.parse(b'{"a":"' + b"x" * 10_000 + b'",}')
+    lines = str(caught.value).splitlines()
+    assert len(lines[2]) <= 160
+    assert lines[2][lines[3].index("^")] == "}"
+
+
+@pytest.mark.parametrize("raw", [b"[1]", b'"x"', b"5", b"null", b"true"])
+@pytest.mark.parametrize("read", [contents.parse_object, contents.split])
+def test_anything_but_an_object_is_refused(raw: bytes, read: Any):
+    with pytest.raises(Malformed, match=r"JSON object expected$"):
+        read(raw)

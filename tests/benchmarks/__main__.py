@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--short] [--json FILE] [NAME…]`: measures, prints, asserts nothing on time."""
+"""`python -m tests.benchmarks [--short] [--json FILE] [--markdown FILE] [NAME…]`: measures, prints, asserts nothing on time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from action_runtime.wire.errors import DataflowError
 from tests.benchmarks.harness import BenchmarkFailed, running
-from tests.benchmarks.report import document, show
+from tests.benchmarks.report import document, markdown, show
 from tests.benchmarks.samples import Row
 from tests.benchmarks.scenarios import SCENARIOS
 
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(SCENARIOS)}; default all")
     parser.add_argument("--short", action="store_true", help="fewer measurements: all in under three minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as Markdown")
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.names if name not in SCENARIOS]
     if unknown:
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     show(rows, failures)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(document(rows, failures), indent=2) + "\n")
+    if chosen.markdown is not None:
+        chosen.markdown.write_text(markdown(rows))
     return 1 if failures else 0
 
 

@@ -7,7 +7,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -15,23 +15,36 @@ from rich.table import Table
 from tests.benchmarks.samples import Row, Series
 
 
+TITLES: Final = ("scenario", "case", "unit", "data flow p50", "p99", "control flow p50", "p99", "ratio")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Return a row as text, in the order of TITLES."""
+    ratio = "–" if row.ratio is None else f"{row.ratio:.1f}×"
+    return (row.scenario, row.case, row.unit, *_pair(row, row.dataflow), *_pair(row, row.baseline), ratio)
+
+
 def table(rows: Sequence[Row]) -> Table:
     """Return the table: medians and 99th percentiles of both, and how many times better data flow is."""
-    found = Table("scenario", "case", "unit", header_style="bold")
-    for name in ("data flow p50", "p99", "control flow p50", "p99", "ratio"):
-        found.add_column(name, justify="right")
-    last = ""
+    found = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, title in enumerate(TITLES):
+        found.add_column(title, no_wrap=True, justify="left" if number < 3 else "right")
     for row in rows:
-        ratio = "–" if row.ratio is None else f"{row.ratio:.1f}×"
-        name = "" if row.scenario == last else row.scenario
-        found.add_row(name, row.case, row.unit, *_pair(row.dataflow), *_pair(row.baseline), ratio)
-        last = row.scenario
+        found.add_row(*cells(row))
     return found
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the table as Markdown, for documents."""
+    lines = [TITLES, ("---",) * 3 + ("---:",) * (len(TITLES) - 3), *map(cells, rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def show(rows: Sequence[Row], failures: Mapping[str, str]) -> None:
     """Print the table and what failed."""
+    # Never narrower than the table: what is piped into a file has no width of its own.
     console = Console()
+    console.width = max(console.width, 120)
     console.print(table(rows))
     for name, reason in failures.items():
         console.print(f"[red]{name} failed:[/red] {reason}", highlight=False, markup=True)
@@ -52,8 +65,10 @@ def document(rows: Sequence[Row], failures: Mapping[str, str]) -> dict[str, Any]
     }
 
 
-def _pair(series: Series | None) -> tuple[str, str]:
-    return ("–", "–") if series is None else (_number(series.median), _number(series.p99))
+def _pair(row: Row, series: Series | None) -> tuple[str, str]:
+    if series is None:
+        return "–", "–"
+    return _number(series.median), _number(series.p99(more_is_better=row.more_is_better))
 
 
 def _number(value: float) -> str:

@@ -26,10 +26,9 @@ class Series:
         """The middle one."""
         return self.quantile(0.5)
 
-    @property
-    def p99(self) -> float:
-        """That below which 99 % lie; of few measurements the largest."""
-        return self.quantile(0.99)
+    def p99(self, *, more_is_better: bool = False) -> float:
+        """Return what 99 % keep to: a time that they are not above, a rate that they are not below."""
+        return self.quantile(0.01 if more_is_better else 0.99)
 
     def quantile(self, share: float) -> float:
         """Return the smallest measurement that at least `share` of all are not above."""
@@ -71,11 +70,11 @@ class Row:
             "scenario": self.scenario,
             "case": self.case,
             "unit": self.unit,
-            "dataflow": _series_to_json(self.dataflow),
-            "baseline": None if self.baseline is None else _series_to_json(self.baseline),
+            "dataflow": self._to_json(self.dataflow),
+            "baseline": None if self.baseline is None else self._to_json(self.baseline),
             "ratio": self.ratio,
         }
 
-
-def _series_to_json(series: Series) -> dict[str, float]:
-    return {"median": series.median, "p99": series.p99, "count": len(series.values)}
+    def _to_json(self, series: Series) -> dict[str, float]:
+        p99 = series.p99(more_is_better=self.more_is_better)
+        return {"median": series.median, "p99": p99, "count": len(series.values)}

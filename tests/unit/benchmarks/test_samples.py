@@ -2,6 +2,7 @@ import pytest
 
 from tests.benchmarks.actions import hand_over
 from tests.benchmarks.harness import in_turn
+from tests.benchmarks.report import markdown
 from tests.benchmarks.samples import Row, Series
 
 
@@ -10,8 +11,12 @@ def test_the_median_is_a_value_that_was_measured():
 
 
 def test_the_99th_percentile_of_few_measurements_is_the_largest():
-    assert Series.of([1, 2, 9]).p99 == 9
-    assert Series.of(list(range(1, 1001))).p99 == 990
+    assert Series.of([1, 2, 9]).p99() == 9
+    assert Series.of(list(range(1, 1001))).p99() == 990
+
+
+def test_the_99th_percentile_of_a_rate_is_what_99_percent_reach():
+    assert Series.of(list(range(1, 1001))).p99(more_is_better=True) == 10
 
 
 def test_a_series_without_measurements_is_refused():
@@ -54,3 +59,9 @@ def test_the_workflow_of_a_hand_over_is_valid():
     from controller_ext.workflow.native import parse
 
     assert len(parse(hand_over(8)).steps) == 9
+
+
+def test_the_markdown_table_has_a_line_a_row():
+    rows = [Row(scenario="s", case="c", unit="ms", dataflow=Series.of([1]), baseline=Series.of([2]))]
+
+    assert markdown(rows).splitlines()[2] == "| s | c | ms | 1 | 1 | 2 | 2 | 2.0× |"

@@ -1,0 +1,52 @@
+"""Looks at the process tree, for tests that end processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def _parents() -> dict[int, int]:
+    """Return pid → parent's pid for all live processes; zombies are left out."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name stands in parentheses and may hold anything.
+            state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if state != "Z":
+            parents[int(stat.parent.name)] = int(parent)
+    return parents
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the pids of all live processes below this one."""
+    parents = _parents()
+    found: set[int] = set()
+    wave = {pid}
+    while wave:
+        wave = {child for child, parent in parents.items() if parent in wave} - found
+        found |= wave
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Return those that are still there."""
+    return pids & _parents().keys()
+
+
+def command(pid: int) -> str:
+    """Return a process's command line; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def child_running(pid: int, module: str) -> int:
+    """Return the pid of a child that runs `python -m module`; raises LookupError."""
+    parents = _parents()
+    for child, parent in parents.items():
+        if parent == pid and f"-m {module}" in command(child):
+            return child
+    raise LookupError(module)

@@ -80,12 +80,18 @@ class Loader:
         if not code:
             raise InitFailed(403, NO_CODE, logged=False)
         content = _from_base64(code) if request.get("binary") else code
-        folder = self._workspace.next_folder()
+        try:
+            folder = self._workspace.next_folder()
+        except OSError as error:
+            raise _unstartable(f"the action has no place on disk: {error}") from error
         self._reset(folder, request.get("env") or {})
         try:
             program = self._prepare(content, folder)
             return _entry(program, os.path.join(folder, f"{MODULE}.py"), request.get("main") or "main")
-        except BaseException:
+        except OSError as error:
+            self._leave(folder)
+            raise _unstartable(f"the action cannot be put on disk: {error}") from error
+        except InitFailed:
             self._leave(folder)
             raise
 

@@ -11,7 +11,7 @@ from action_runtime.data_unit.firing import Firing, Holding
 from action_runtime.data_unit.outbox import Item, Outbox
 from action_runtime.errors import InputBroken, InputMissing, NoActivation, OutputMisused, OutputRefused
 from action_runtime.files import InputFile, OutputFile
-from action_runtime.function_unit import flush_logs
+from action_runtime.function_unit import flush_logs, report
 from action_runtime.serde import Encoded, encode
 from action_runtime.wire.codec import encode as encode_frame
 from action_runtime.wire.errors import DataflowError, PeerLost, ProtocolViolation
@@ -282,6 +282,9 @@ class DataUnit:
             self._end(0)
         except DataflowError as error:
             sys.stderr.write(f"{error}\n")
+            self._end(1)
+        except Exception as error:  # noqa: BLE001 - the supervisor: without this thread the container is deaf
+            report(error)
             self._end(1)
 
     def _read(self, block: bool) -> None:

@@ -190,3 +190,12 @@ def test_nothing_is_left_on_disk_when_the_runtime_ends(container, zipped):
 
     assert container.stop() == 128 + 15
     assert list((Path(container.folder) / "temporary").iterdir()) == []
+
+
+def test_a_disk_without_room_fails_the_init_with_its_reason(container):
+    (container.folder / "temporary").rmdir()
+
+    reply = container.init(OK)
+
+    assert (reply.status, reply.body) == (502, {"error": NO_START})
+    assert "no place on disk" in container.logs(sentinels=1)[1]

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from tests.benchmarks.samples import Row, Series
 
-
 TITLES: Final = ("scenario", "case", "unit", "data flow p50", "p99", "control flow p50", "p99", "ratio")
 
 

@@ -82,7 +82,7 @@ def test_the_demo_counts_shows_and_leaves_nothing(tmp_path):
     )
 
     assert result.returncode == 0, result.stderr
-    assert re.search(r"^the +3$", result.stdout, re.MULTILINE)
+    assert re.search(r"^the +3 *$", result.stdout, re.MULTILINE)
     assert "8 words, 5 different ones, in 1 text\n" in result.stdout
     assert "count[0]" in result.stdout
     assert "Go on by hand" in result.stdout

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--short] [--json FILE] [--markdown FILE] [NAME…]`: measures, prints, asserts nothing on time."""
+"""`python -m tests.benchmarks [--short] [NAME…]`: measures, prints, asserts nothing on time; `--help` shows the rest."""
 
 from __future__ import annotations
 

@@ -100,8 +100,9 @@ class Dispatcher:
             urgent = self._is_urgent(lane)
             if not urgent and not lane.wants_another(at, self.start_s, cores):
                 self.hungry.pop(lane.need.key, None)
-                if lane.starting < len(lane.waiting) and not lane.computes(cores):
-                    self.plan(lane.due_at(self.start_s, cores))
+                due = lane.due_at(self.start_s, cores)
+                if due > at:
+                    self.plan(due)
                 return
             if not self._obtain(lane, at, urgent=urgent):
                 return

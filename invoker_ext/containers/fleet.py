@@ -139,8 +139,11 @@ class Fleet:
         assignment = self._by_job.get(id(job))
         if assignment is None:
             return
-        if assignment.container is not None:
-            assignment.container.end(Failure.RUN_DIED, None)
+        container = assignment.container
+        if container is not None:
+            # One that has returned ends by itself; another job's function is not ended for it.
+            if container.current in (None, assignment):
+                container.end(Failure.RUN_DIED, None)
             return
         self._forget(assignment)
         self._tell(Withdrawn(assignment.ticket, assignment.need.key, time.monotonic()))

@@ -158,11 +158,11 @@ class Lane:
             start_s: Mean time from a start to HELLO on this host.
             cores: Of this host.
         """
-        waiting = len(self.waiting)
-        if self.starting >= waiting:
-            return False
         if not self.slots:
-            return True
+            return bool(self.waiting)
+        # No more at a time than can start side by side: what the first of them change is seen before the next.
+        if self.starting >= min(len(self.waiting), max(2, cores)):
+            return False
         if any(slot.rest_until > at for slot in self.slots.values()):
             return True  # positive pressure asks for another one (DESIGN §7)
         if self.computes(cores):

@@ -33,7 +33,6 @@ class Settings:
     concurrent_invocations: int = setting("Activations a namespace may have in flight.", 1_000)
     fires_per_minute: int = setting("Trigger fires of a namespace in a clock minute.", 1_000_000)
     workflow_payload_bytes: int = setting("Bound of a native workflow's parameters and result.", 64 * 1024 * 1024)
-    inline_parameter_bytes: int = setting("Larger parameters of native workflows are spooled to disk.", 256 * 1024)
     control_flow_threads: int = setting("Sequences one worker runs at a time by stock control flow.", 64)
     accept_wait_s: float = setting("How long an invocation waits for an invoker to come (back) before 503.", 10.0)
     spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0)
@@ -127,8 +126,6 @@ def _ranges(settings: Settings) -> list[str]:
         "worker_threads", "control_flow_threads", "accept_wait_s", "spool_ttl_s", "run_ttl_s", "workflow_payload_bytes",
     )  # fmt: skip
     problems += [f"{PREFIX}{name.upper()} must be above 0" for name in positive if getattr(settings, name) <= 0]
-    if not 0 < settings.inline_parameter_bytes <= 1024 * 1024:
-        problems.append(f"{PREFIX}INLINE_PARAMETER_BYTES must be 1…1048576")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         problems.append(f"{PREFIX}LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
     return problems

@@ -29,7 +29,7 @@ def test_all_that_is_wrong_is_said_at_once():
         ("WORKERS", "-1"),
         ("ACCEPT_WAIT_S", "0"),
         ("LOG_LEVEL", "LOUD"),
-        ("INLINE_PARAMETER_BYTES", "0"),
+        ("CONTROL_FLOW_THREADS", "0"),
     ],
 )
 def test_a_value_out_of_range_is_named(name: str, value: str):

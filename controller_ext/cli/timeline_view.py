@@ -17,16 +17,15 @@ LOOK: Final = {
     Phase.LEAVING: ("▒", "cyan"),
 }
 LEGEND: Final = {
-    Phase.CONTAINER: "waits for a container",
+    Phase.CONTAINER: "waits",
     Phase.FUNCTION: "FLU: function runs",
-    Phase.LEAVING: "DLU: data still leave",
+    Phase.LEAVING: "DLU: data leave",
 }
 MOST_LINES: Final = 48
 LAST_LINES: Final = 4
 LEAST_BAR: Final = 16
 LONGEST_LABEL: Final = 16
-_BESIDE: Final = 48
-"""Characters of the columns beside label and bar: FLU 7, in and out 15 each, how it started 7, and the gaps."""
+_TITLES: Final = ("FLU", "in", "out", "")
 
 
 def draw(timeline: Timeline, width: int, *, most: int = MOST_LINES) -> RenderableType:
@@ -40,26 +39,21 @@ def draw(timeline: Timeline, width: int, *, most: int = MOST_LINES) -> Renderabl
     hidden = max(0, len(timeline.firings) - most)
     cut = most - LAST_LINES
     shown = [*timeline.firings[:cut], *timeline.firings[cut + hidden :]]
+    beside = [_beside(firing) for firing in shown]
     label_width = min(LONGEST_LABEL, max([4, *(len(firing.label) for firing in shown)]))
-    bar_width = max(LEAST_BAR, width - label_width - _BESIDE - 1)
+    widths = [max([len(title), *(len(texts[n]) for texts in beside)]) for n, title in enumerate(_TITLES)]
+    # Every column but the last is followed by a space.
+    bar_width = max(LEAST_BAR, width - label_width - sum(widths) - len(widths) - 1)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("step", overflow="ellipsis", no_wrap=True, width=label_width)
     table.add_column(_axis(timeline, bar_width), no_wrap=True, width=bar_width)
-    table.add_column("FLU", justify="right", no_wrap=True)
-    table.add_column("in", justify="right", no_wrap=True)
-    table.add_column("out", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for number, firing in enumerate(shown):
+    for title in _TITLES:
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for number, (firing, texts) in enumerate(zip(shown, beside, strict=True)):
         if hidden and number == cut:
-            table.add_row("…", Text(f"{hidden} more: --all, or --format json", "dim"))
-        table.add_row(
-            Text(firing.label),
-            bar(firing, timeline, bar_width),
-            "" if firing.function_ms is None else duration(firing.function_ms),
-            short_paths(firing.bytes_in),
-            short_paths(firing.bytes_out),
-            _remark(firing),
-        )
+            table.add_row("…", Text(f"{hidden} more (--all)", "dim"))
+        *numbers, remark = texts
+        table.add_row(Text(firing.label), bar(firing, timeline, bar_width), *numbers, Text(remark, _style(firing)))
     parts: list[RenderableType] = [_headline(timeline), table]
     if timeline.missing:
         parts.append(Text(f"{timeline.missing} firings have no record (yet)", "yellow"))
@@ -136,22 +130,29 @@ def _headline(timeline: Timeline) -> Text:
     )
 
 
-def _remark(firing: Firing) -> Text:
-    if firing.status not in ("success", RUNNING):
-        return Text(firing.status, "red")
+def _beside(firing: Firing) -> tuple[str, str, str, str]:
+    """Return what stands beside a bar, in the order of _TITLES."""
+    took = "" if firing.function_ms is None else duration(firing.function_ms)
+    remark = firing.warmth if firing.status == "success" else firing.status
+    return took, short_paths(firing.bytes_in), short_paths(firing.bytes_out), remark
+
+
+def _style(firing: Firing) -> str:
     if firing.status == RUNNING:
-        return Text("running", "bold green")
-    return Text(firing.warmth, "dim" if firing.warmth == "warm" else "magenta")
+        return "bold green"
+    if firing.status != "success":
+        return "red"
+    return "dim" if firing.warmth == "warm" else "magenta"
 
 
 def _legend() -> Text:
     text = Text()
     for phase, (character, style) in LOOK.items():
         text.append(character, style)
-        text.append(f" {LEGEND[phase]}   ", "dim")
+        text.append(f" {LEGEND[phase]}  ", "dim")
     text.append("i inline, m memory, d disk", "dim")
     return text
 
 
 def _totals(timeline: Timeline) -> Text:
-    return Text(f"in all: in {paths(timeline.bytes_in)}; out {paths(timeline.bytes_out)}", "dim")
+    return Text(f"all in:  {paths(timeline.bytes_in)}\nall out: {paths(timeline.bytes_out)}", "dim")

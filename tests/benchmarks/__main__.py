@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--short] [NAME…]`: measures, prints, asserts nothing on time; `--help` shows the rest."""
+"""Measures, prints, asserts nothing on time: `python -m tests.benchmarks [--short] [NAME…]`."""
 
 from __future__ import annotations
 

@@ -41,17 +41,18 @@ def test_the_drawing_names_run_steps_and_bytes():
     assert "success in 20 ms, 1 firing" in text
     assert "count[7]" in text
     assert "2.0K m" in text
-    assert "out 2.0 KiB memory" in text
+    assert "all out: 2.0 KiB memory" in text
 
 
 def test_a_narrow_terminal_still_shows_every_column():
     sizes = {"inline": 230_000, "memory": 999_000}
     firing = a_firing(1, "start", tag=[10], **{"in": sizes, "out": sizes})
 
-    line = next(line for line in drawn(traced(a_run(firing), firing), width=80).splitlines() if "start[10]" in line)
+    text = drawn(traced(a_run(firing), firing), width=80)
 
-    assert line.rstrip().endswith("warm")
-    assert "…" not in line
+    assert next(line for line in text.splitlines() if "start[10]" in line).rstrip().endswith("warm")
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_of_a_large_run_the_first_and_the_last_firings_are_drawn():

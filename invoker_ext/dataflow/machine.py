@@ -102,7 +102,7 @@ class RunMachine:
                 self._attempts.lost(event)
             case Cancelled() | DeadlineReached() | events.PlatformFailed():
                 self._on_stopped(event)
-            case _:
+            case _:  # pragma: no cover
                 assert_never(event)
 
     def _on_stopped(self, event: Cancelled | DeadlineReached | events.PlatformFailed) -> None:
@@ -113,8 +113,8 @@ class RunMachine:
                 raise RunFails(Outcome.APPLICATION_ERROR, reason)
             case DeadlineReached():
                 raise RunFails(Outcome.DEVELOPER_ERROR, sentences.deadline(self._plan.graph.timeout_s))
-            case events.PlatformFailed(reason):
-                raise RunFails(Outcome.PLATFORM_ERROR, reason)
+            case _:
+                raise RunFails(Outcome.PLATFORM_ERROR, event.reason)
 
     def _on_started(self, event: Started) -> None:
         if self._started or self._ended:

@@ -74,8 +74,8 @@ class Ledger:
                 self._release(held)
 
     def hand_over(self, held: Held) -> None:
-        """Leave a datum to the shell: it is never released from here."""
-        self.live.discard(held)
+        """Leave a datum that is claimed to the shell: that claim is never dropped, so it is not released from here."""
+        self.live.remove(held)
 
     def settle(self, readers: Iterable[list[Held]]) -> None:
         """Forget all claims but those of `readers`; whatever they do not hold is released."""
@@ -98,7 +98,6 @@ class Ledger:
         return release
 
     def _release(self, held: Held) -> None:
-        if held in self.live:
-            self.live.discard(held)
-            self._keys.append(held.key)
-            self._data.append(held.datum)
+        self.live.remove(held)
+        self._keys.append(held.key)
+        self._data.append(held.datum)

@@ -237,6 +237,8 @@ class Fleet:
             if assignment.container is container:
                 self._forget(assignment)
         self._tell(Gone(container.number, time.monotonic(), error))
+        for key in [key for key in self._hints if key not in self._pool.lanes]:
+            del self._hints[key]
 
     # -- commands ---------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ It is the parent of all process containers of one invoker and outlives it by exa
 forks them from a warm interpreter (the action runtime is imported once, a container is up in milliseconds), finds
 everything they started when they end, and removes their folders. Why a process of its own: the one that forks must have
 no threads and no loop, a scan of /proc or the removal of a big folder must not stop the relay, and an invoker killed
-with -9 can clean up nothing.
+with -9 can clean up nothing. If the keeper itself is killed, its containers die with it; what they had started stays.
 
 Messages are JSON, one a packet: to the keeper `{"op": "start", "id", "memory_mb", "environment", "argv"}` with three
 descriptors (stdout, stderr, session) and `{"op": "end", "id"}`; from it `{"ready": true}` and `{"id", "gone": true[,

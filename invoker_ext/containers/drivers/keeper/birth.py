@@ -28,6 +28,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _OPEN_FILES: Final = 1024
 """As stock containers (spec/openwhisk-internals.md §4.5)."""
 _MIB: Final = 1024 * 1024
+_COMM_BYTES: Final = 15
 _OUT_OF_THE_WAY: Final = 64
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -58,6 +59,7 @@ def be_born(
         _arrange(descriptors)
         _limit(memory_mb)
         os.chdir(folder)
+        Path("/proc/self/comm").write_text(folder.name[:_COMM_BYTES])  # so that `ps` and `top` tell containers apart
         own = {"HOME": str(folder), "TMPDIR": str(folder), "__OW_DATAFLOW_FD": str(SESSION_FD)}
         if argv is not None:
             os.execve(argv[0], list(argv), {**environment, **own})

@@ -7,6 +7,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -194,6 +195,8 @@ def main(home: str) -> None:
         signal.signal(number, signal.SIG_IGN)  # the invoker decides; its end is the order to end
     sock = socket.socket(fileno=os.dup(0))
     become_subreaper()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one a container
     _warm_up()
     sys.path.pop(0)
     Keeper(sock, Path(home)).run()

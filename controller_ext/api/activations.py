@@ -77,8 +77,9 @@ class _Activations:
     def trace(self, namespace: str, activation_id: str) -> Response:
         """Show a run with all its firings: `live` while an invoker has it, records for what has ended."""
         own = self._check(namespace, activation_id)
-        live = self._door.trace(activation_id)
         run = self._find(own, activation_id)
+        # What has a record has ended: its trace must not hang on an invoker that is away.
+        live = None if run is not None else self._door.trace(activation_id)
         if run is None and live is None:
             raise NotFound
         ids = (live or {}).get("ids", ()) if run is None else firing_ids(run)

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tests.support.waiting import wait_until
+
 
 @dataclass
 class Report:
@@ -65,6 +67,8 @@ def replay(
         want = line["response"]
         if want["body"] and body and "json" in want["body"] and "json" in body:
             ids.learn(want["body"]["json"], body["json"])
+        if status == 202 and want["status"] == 202:
+            _await_record(module, target, body["json"]["activationId"])
         problems = _problems(module, want, status, headers, body)
         if not problems:
             report.equal += 1
@@ -74,6 +78,17 @@ def replay(
         may = any(re.search(pattern, step) for pattern, _ in allowed)
         (report.allowed if may else report.wrong).append(told)
     return report
+
+
+def _await_record(module: ModuleType, target: urllib.parse.SplitResult, activation_id: str) -> None:
+    """Wait for the end of what was accepted: the recorded session did, between its steps."""
+    path = f"/api/v1/namespaces/_/activations/{activation_id}"
+    request: dict[str, Any] = {"method": "GET", "path": path, "auth": "guest", "headers": {}, "body": None}
+    wait_until(
+        lambda: module.send(target, request, module.Ids())[0] == 200,
+        within_s=15,
+        message=lambda: f"no record of {activation_id}",
+    )
 
 
 def _problems(module: ModuleType, want: dict[str, Any], status: int, headers: dict[str, str], body: Any) -> list[str]:

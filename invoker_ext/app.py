@@ -173,10 +173,10 @@ class InvokerApp:
         return {}, None
 
     async def _cancel(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"outcome": self._owner.cancel(str(fields.get("activation")))}, None
+        return {"outcome": self._owner.cancel(str(fields.get("id")))}, None
 
     async def _trace(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"trace": self._owner.trace(str(fields.get("activation")))}, None
+        return {"trace": self._owner.trace(str(fields.get("id")))}, None
 
 
 class StillPending(DataflowError):

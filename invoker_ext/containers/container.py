@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.containers.assignment import Assignment
@@ -60,6 +61,9 @@ class Container(ABC):
         current: The job whose function runs, or waits for its code to be loaded.
         firings: All jobs whose listeners have not heard the last, by ticket.
     """
+
+    _last_words: ClassVar[Mapping[Failure, str]] = {}
+    """What a proxy beside the function would have said of its death; none if the connection just breaks."""
 
     def __init__(self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         self.number = number
@@ -142,7 +146,7 @@ class Container(ABC):
         if self._timer is not None:
             self._timer.cancel()
         self._disconnect()
-        failure, detail, at = self._doom or (self._death(how), None, time.monotonic())
+        failure, detail, at = self._doom or self._death(how)
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
         if self._pipes is not None:
             self._pipes.close()
@@ -266,13 +270,14 @@ class Container(ABC):
             self._timer.cancel()
         self._timer = self._loop.call_later(_DEATH_S, self.gone, Exit())
 
-    def _death(self, how: Exit) -> Failure:
-        """Return what an end that nobody asked for means."""
+    def _death(self, how: Exit) -> tuple[Failure, Any, float]:
+        """Return what an end that nobody asked for means, with what a stock proxy would say of it."""
+        failure = Failure.INIT_DIED if self.state is State.INITIALISING else Failure.RUN_DIED
         if self.state is State.STARTING:
-            return Failure.NOT_STARTED
-        if how.out_of_memory:
-            return Failure.OUT_OF_MEMORY
-        return Failure.INIT_DIED if self.state is State.INITIALISING else Failure.RUN_DIED
+            failure = Failure.NOT_STARTED
+        elif how.out_of_memory:
+            failure = Failure.OUT_OF_MEMORY
+        return failure, self._last_words.get(failure), time.monotonic()
 
     def _move(self, state: State) -> None:
         self.state = check(self.state, state, self.name)

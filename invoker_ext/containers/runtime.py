@@ -12,7 +12,7 @@ from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.assignment import Assignment, StreamEnd, init_value, run_environment
 from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
-from invoker_ext.containers.job import Job, Report
+from invoker_ext.containers.job import Failure, Job, Report
 from invoker_ext.containers.pressure import reuse_delay_s
 from invoker_ext.relay.dispatch import send_end, send_part, send_run
 from invoker_ext.relay.layout import lay_out
@@ -24,6 +24,12 @@ INLINE_CODE_BYTES: Final = 1024 * 1024
 """Larger code travels as a segment (PROTOCOL.md, INIT)."""
 UNTAKEN_PARTS: Final = 8
 """Parts of a streamed input that user code has not taken (PROTOCOL.md, TAKEN)."""
+
+_STOCK_WORDS: Final = {
+    Failure.INIT_DIED: "Cannot start action. Check logs for details.",
+    Failure.RUN_DIED: "command exited",
+}
+"""Stock keeps the function in a child of a proxy, which answers for it; here it is the container's one process."""
 
 
 class RuntimeContainer(Container):
@@ -37,6 +43,8 @@ class RuntimeContainer(Container):
         sink: Where its outputs go.
         outbox_bytes: Bound of the container's DLU queue.
     """
+
+    _last_words = _STOCK_WORDS
 
     def __init__(
         self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink, outbox_bytes: int

@@ -189,6 +189,7 @@ class Attempt:
         self, judgement: Judgement, counts: dict[str, tuple[How, int]], at: float, clashes: tuple[str, ...] = ()
     ) -> None:
         self._returned, self._judgement = at, judgement
+        self.run.note_size(self.dispatch.firing, judgement.size)
         error: Stored | None = None
         if judgement.error is not None:
             error = self.run.put(Head(Media.JSON, len(judgement.error)), judgement.error)

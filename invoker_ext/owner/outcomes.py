@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from invoker_ext.containers.job import Failure, Report
@@ -98,12 +98,9 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:  # noqa
     developer = Outcome.DEVELOPER_ERROR
     match failure:
         case Failure.INIT_FAILED:
-            return error_of(
-                detail if detail is not None else "The action failed during initialization.",
-                developer,
-            )
+            return _said(detail, "The action failed during initialization.")
         case Failure.INIT_DIED:
-            return error_of("The action did not initialize and exited unexpectedly.", developer)
+            return _said(detail, "The action did not initialize and exited unexpectedly.")
         case Failure.INIT_TIMED_OUT:
             text = f"The action exceeded its time limits of {timeout_ms} milliseconds during initialization."
             return error_of(text, developer, timed_out=True)
@@ -111,10 +108,18 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:  # noqa
             text = f"The action exceeded its time limits of {timeout_ms} milliseconds."
             return error_of(text, developer, timed_out=True)
         case Failure.RUN_DIED:
-            return error_of("The action did not produce a valid response and exited unexpectedly.", developer)
+            return _said(detail, "The action did not produce a valid response and exited unexpectedly.")
         case Failure.OUT_OF_MEMORY:
             return error_of("The action exhausted its memory and was aborted.", developer)
         case Failure.WRITE_REFUSED:
             return error_of(detail, developer)
         case Failure.NOT_STARTED:
             return error_of(detail or "Failed to provision resources to run the action.", Outcome.PLATFORM_ERROR)
+
+
+def _said(detail: Any, otherwise: str) -> Judgement:  # noqa: ANN401
+    """Judge by the response of a proxy, whose size counts, or without one."""
+    if detail is None:
+        return error_of(otherwise, Outcome.DEVELOPER_ERROR)
+    judgement = error_of(detail, Outcome.DEVELOPER_ERROR)
+    return replace(judgement, size=len(judgement.result.decode()) + 1)

@@ -270,8 +270,7 @@ class Run:
         self._children.pop(command.firing, None)
         self._tally.duration_ms += child.record.duration_ms or 0
         self._tally.memory_mb = max(self._tally.memory_mb, child.memory_mb)
-        if child.record.status:
-            self._sizes[command.firing] = child.record.size
+        self.note_size(command.firing, child.record.size)
         wanted = self.wants(command.step.name)
         for event in child_events(command, child.record, wanted, self.put, self.host.clock.now()):
             self.post(event)
@@ -356,12 +355,14 @@ class Run:
         self._tally.duration_ms += record.duration_ms or 0
         self._tally.bytes_in += attempt.came.inline + attempt.came.memory
         self._tally.bytes_out += attempt.went.inline + attempt.went.memory
-        if record.status:
-            self._sizes[attempt.dispatch.firing] = record.size
         self.host.keep([record])
         if self.graph.kind is GraphKind.ACTION and self._record is None:
             self._record = record
             self.host.ended(self, record)
+
+    def note_size(self, firing: Firing, size: int | None) -> None:
+        """Keep the size of a firing's raw response: a sequence passes that of a failing one on."""
+        self._sizes[firing] = size
 
     def attempt_over(self, attempt: Attempt) -> None:
         """Let go of an attempt that will say no more."""

@@ -84,6 +84,11 @@ def test_a_failure_is_the_developers_with_stocks_text(failure: Failure, detail: 
     assert judgement.timed_out == ("time limits" in text)
 
 
+def test_what_a_proxy_says_of_a_death_counts_as_the_response():
+    judgement = failed(Failure.RUN_DIED, "command exited", 4000)
+    assert (json.loads(judgement.result), judgement.size) == ({"error": "command exited"}, 27)
+
+
 def test_a_container_that_cannot_be_had_is_the_platforms_fault():
     judgement = failed(Failure.NOT_STARTED, None, 4000)
     assert judgement.outcome is Outcome.PLATFORM_ERROR

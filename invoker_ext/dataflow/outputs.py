@@ -10,7 +10,7 @@ Three rules decide when an output counts:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from action_runtime.wire.values import ERROR, WHOLE
@@ -59,7 +59,7 @@ class Outputs:
         output.how = event.how
         held = output.items[key.index] = self._ledger.admit(key, event.datum)
         if entry.outcome is Outcome.SUCCESS:
-            self._hand_out(entry, output, key.index, held)
+            self._hand_out(entry, output, ((key.index, held),))
             if len(output.items) == output.count:
                 self._close(entry, output)
         elif entry.settled:
@@ -70,7 +70,7 @@ class Outputs:
             if entry.plan.handled:
                 self._pump(entry, output)
             else:
-                self._hand_out(entry, output, key.index, held)
+                self._hand_out(entry, output, ((key.index, held),))
 
     @staticmethod
     def _counts(entry: Entry, event: Committed) -> bool:
@@ -162,8 +162,7 @@ class Outputs:
     def _ready(self, entry: Entry, output: Output) -> None:
         """Hand out what was kept back until the function returned, and close the output if nothing is missing."""
         if output.how not in _EMITTED or entry.plan.handled:
-            for index, held in list(output.items.items()):
-                self._hand_out(entry, output, index, held)
+            self._hand_out(entry, output, list(output.items.items()))
         if len(output.items) == output.count:
             self._close(entry, output)
 
@@ -290,19 +289,22 @@ class Outputs:
 
     # -- handing over --------------------------------------------------------------------------
 
-    def _hand_out(self, entry: Entry, output: Output, index: int, held: Held) -> None:
-        """Give one item to all who read the output item by item, or as a value that is a single item."""
+    def _hand_out(self, entry: Entry, output: Output, items: Collection[tuple[int, Held]]) -> None:
+        """Give items to all who read the output item by item, or as a value that is a single item."""
         plan, memory, tag = output.plan, self._memory, entry.firing.tag
-        for leaf in plan.each:
-            memory.arrive(memory.holder(leaf, (*tag, index)), leaf, held.datum, (held,))
-        if plan.single and output.how not in _IN_PARTS:
-            if index:
-                raise sentences.not_one(entry.firing, plan.name, plan.single[0])
-            self._value(entry, plan, held.datum, (held,))
+        for index, held in items:
+            for leaf in plan.each:
+                memory.arrive(memory.holder(leaf, (*tag, index)), leaf, held.datum, (held,))
+            if plan.single and output.how not in _IN_PARTS:
+                if index:
+                    raise sentences.not_one(entry.firing, plan.name, plan.single[0])
+                self._value(entry, plan, held.datum, (held,))
         if plan.streams:
+            # Last: it lets go of all that came, so everybody else must have been served.
             self._pump(entry, output)
         elif not self._keeps(entry, output):
-            self._ledger.let_go(held)
+            for _, held in items:
+                self._ledger.let_go(held)
 
     def _pump(self, entry: Entry, output: Output) -> None:
         """Give the readers of a stream what has come without a gap."""

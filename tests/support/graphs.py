@@ -21,6 +21,7 @@ from invoker_ext.contract.graph import (
     ActionCall,
     Edge,
     EdgeKind,
+    Fault,
     Graph,
     GraphKind,
     Input,
@@ -147,12 +148,51 @@ def behave(spec: Spec, args: object, attempt: int) -> Act:
     return Act(emitted, chunked, fields)
 
 
+_ACTION: Final = """\
+import json
+import zlib
+
+from action_runtime import emit
+
+NAME, PRODUCES, FAILS, UNEVEN = {name!r}, {produces!r}, {fails!r}, {uneven!r}
+
+
+def main(args):
+    seed = zlib.crc32(json.dumps([NAME, args], sort_keys=True).encode())
+
+    def item(output, index=0):
+        return {{"n": zlib.crc32(f"{{seed}}/{{output}}/{{index}}".encode()) % 1000}}
+
+    count = seed // 7 % 4
+    if "e" in PRODUCES:
+        emit("e", item("e"))
+    if "m" in PRODUCES:
+        for index in range(count + UNEVEN):
+            emit("m", item("m", index))
+    if FAILS and seed % 3 == 0:
+        return {{"error": f"{{NAME}} failed on {{seed % 1000}}"}}
+    fields = {{"n": seed % 1000}}
+    if "v" in PRODUCES:
+        fields["v"] = item("v")
+    if "maybe" in PRODUCES and seed % 2:
+        fields["maybe"] = item("maybe")
+    if "list" in PRODUCES:
+        fields["list"] = [item("list", index) for index in range(count)]
+    return fields
+"""
+
+
+def action_source(spec: Spec) -> str:
+    """Return Python code of an action that does what `behave` says, for the steps of stateless workloads."""
+    return _ACTION.format(name=spec.name, produces=sorted(spec.produces), fails=spec.fails, uneven=int(spec.uneven))
+
+
 # -- random workflows --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A graph, how its steps behave, and the parameters of a run."""
+    """A graph, how its steps behave (those that are no Fault), and the parameters of a run."""
 
     graph: Graph
     specs: Mapping[str, Spec]
@@ -161,6 +201,7 @@ class Workload:
 
 @dataclass
 class _Growing:
+    stateless: bool
     steps: list[Step] = field(default_factory=list)
     specs: dict[str, Spec] = field(default_factory=dict)
 
@@ -177,26 +218,33 @@ _PARAMETERS: Final = {"p": {"n": 4}, "q": {"n": 7}, "items": [{"n": 1}, {"n": 2}
 
 
 @st.composite
-def workloads(draw: st.DrawFn, max_steps: int = 7) -> Workload:
-    """Draw a valid workflow of every edge kind: nested levels, conditions, failures, retries, streams."""
-    growing = _Growing()
+def workloads(draw: st.DrawFn, max_steps: int = 7, *, stateless: bool = False) -> Workload:
+    """Draw a valid workflow of every edge kind: nested levels, conditions, failures, retries, streams.
+
+    Args:
+        draw: Hypothesis's.
+        max_steps: At most so many.
+        stateless: Only what `action_source` can do: no attempts that differ, no chunks, no streams, no Fault.
+    """
+    growing = _Growing(stateless)
     for number in range(draw(st.integers(1, max_steps))):
         name = f"s{number}"
         scope, inputs = draw(_inputs(growing))
         emits = draw(st.booleans())
-        produces = draw(st.frozensets(st.sampled_from(("e", "m", "c") if emits else ("v", "maybe", "list"))))
-        flaky = draw(st.sampled_from((0, 0, 0, 1)))
-        spec = Spec(
+        rest = {"maybe"} if not emits else set() if stateless else {"c"}
+        flaky = 0 if stateless else draw(st.sampled_from((0, 0, 0, 1)))
+        growing.specs[name] = Spec(
             name,
-            produces | ({"e", "m"} if emits else {"v", "list"}),
+            frozenset({"e", "m"} if emits else {"v", "list"}) | frozenset(rest if draw(st.booleans()) else ()),
             fails=draw(st.sampled_from((False, False, False, True))),
             flaky=flaky,
+            uneven=draw(st.integers(0, 9)) == 9,
         )
         attempts = draw(st.sampled_from((1, 2, 3))) if flaky else 1
-        growing.steps.append(
-            step(name, scope=scope, inputs=inputs, attempts=attempts, backoff_s=draw(st.sampled_from((0.0, 0.5))))
-        )
-        growing.specs[name] = spec
+        backoff_s = draw(st.sampled_from((0.0, 0.5)))
+        fault = not stateless and draw(st.integers(0, 19)) == 19
+        call = Fault("no such action") if fault else CALL
+        growing.steps.append(step(name, scope=scope, inputs=inputs, attempts=attempts, backoff_s=backoff_s, call=call))
     result = {f"r{number}": draw(_outward(growing, ())) for number in range(draw(st.integers(1, 3)))}
     made = graph(*growing.steps, result=result)
     return Workload(made, growing.specs, _PARAMETERS)
@@ -262,7 +310,7 @@ def _plain(draw: st.DrawFn, growing: _Growing, scope: tuple[str, ...]) -> Edge:
 @st.composite
 def _inward(draw: st.DrawFn, growing: _Growing, scope: tuple[str, ...]) -> Edge:
     """Draw an edge that a step in `scope` may have beside the one that binds it there."""
-    form = draw(st.sampled_from(("plain", "plain", "any", "stream", "gather")))
+    form = draw(st.sampled_from(("plain", "plain", "any", "gather", "plain" if growing.stateless else "stream")))
     if form == "any":
         alternatives = draw(st.lists(_plain(growing, scope), min_size=1, max_size=3))
         return first_of(*(replace(one, optional=False) for one in alternatives), optional=draw(st.booleans()))

@@ -8,7 +8,7 @@ from invoker_ext.dataflow.keys import DataKey
 from invoker_ext.dataflow.machine import RunMachine
 from invoker_ext.dataflow.release import Ledger
 from invoker_ext.dataflow.sentences import UNDELIVERED
-from tests.support.graphs import each, first_of, gather, graph, step, value
+from tests.support.graphs import each, first_of, gather, graph, step, stream, value
 from tests.support.machine_play import Play
 from tests.support.run_shell import Thing
 
@@ -169,6 +169,23 @@ def test_gathered_items_are_kept_until_the_gathering_step_has_drained():
     play.returns("c")
 
     assert {"Y0", "Y1"} <= {str(one) for one in play.released}
+
+
+def test_a_stream_that_is_read_no_more_takes_nothing_from_who_reads_item_by_item():
+    made = graph(
+        step("a"),
+        step("dead", inputs={"v": value("$run.v", when="no")}),
+        step("s", inputs={"in": stream("a.xs"), "d": value("dead.d")}),
+        step("i", scope=("a",), inputs={"x": each("a.xs")}),
+        result={"ys": gather("i.y")},
+    )
+    play = Play(made, v=1)
+    play.answers(False)
+
+    play.returns("a", xs=["one", "two"])
+
+    assert play.fired == ["a", "i[0]", "i[1]"]
+    assert not {"one", "two"} & {str(one) for one in play.released}
 
 
 def test_parameters_that_nobody_reads_are_released_at_once():

@@ -162,7 +162,7 @@ class RuntimeContainer(Container):
             counts={name: (how, count) for name, (how, count) in meta["counts"].items()},
             body=payload.rstrip(b"\n") or None,
             digest=meta.get("digest"),
-            clashes=tuple(meta.get("clashes", ())),
+            clashes=tuple(meta.get("clash", ())),
         )
         self._returned(self.firings[meta["f"]], report)
 

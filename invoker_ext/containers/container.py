@@ -168,10 +168,10 @@ class Container(ABC):
 
     @abstractmethod
     def _send_run(self, assignment: Assignment) -> None:
-        """Send the inputs; `_returned` or the timer answers.
+        """Call `_announce`, then send the inputs; `_returned` or the timer answers.
 
         Raises:
-            DataflowError: The inputs cannot be sent; the container is as before.
+            DataflowError: The function must not begin, or its inputs cannot be sent; the container is as before.
             OSError: Spilled inputs cannot be read.
         """
 
@@ -197,7 +197,7 @@ class Container(ABC):
             self._begin(self.current)
 
     def _begin(self, assignment: Assignment) -> None:
-        """Send the inputs and tell the listener, or fail the job without harm to the container."""
+        """Tell the listener and send the inputs, or fail the job without harm to the container."""
         if self._broken:
             return  # its function never begins, and the job fails as such once the container is gone
         try:
@@ -205,13 +205,20 @@ class Container(ABC):
         except (DataflowError, OSError) as error:
             self._could_not_begin(assignment, str(error))
             return
-        job = assignment.job
-        now = assignment.began = time.monotonic()
-        self._move(State.RUNNING)
-        self._expire_in(job.timeout_s, Failure.RUN_TIMED_OUT)
-        job.listener.began(Timing(job.queued, now, assignment.init_s), assignment.warmth, self.name)
         for name in tuple(assignment.streams):
             self.feed(assignment, name)
+
+    def _announce(self, assignment: Assignment) -> None:
+        """Tell the listener that the function begins, before it can: it may have to write that down first.
+
+        Raises:
+            DataflowError: It must not begin; nothing has changed.
+        """
+        job, now = assignment.job, time.monotonic()
+        job.listener.began(Timing(job.queued, now, assignment.init_s), assignment.warmth, self.name)
+        assignment.began = now
+        self._move(State.RUNNING)
+        self._expire_in(job.timeout_s, Failure.RUN_TIMED_OUT)
 
     def _could_not_begin(self, assignment: Assignment, reason: str) -> None:
         """The inputs could not be sent: the job fails, the container is as before."""

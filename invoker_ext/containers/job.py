@@ -72,7 +72,11 @@ class Listener(Protocol):
     """
 
     def began(self, timing: Timing, warmth: Warmth, container: str) -> None:
-        """The RUN frame has been sent: the function may have begun."""
+        """The function is about to begin: the RUN frame leaves as soon as this returns.
+
+        Raises:
+            DataflowError: It must not begin; `failed(NOT_STARTED)` with this text follows.
+        """
 
     def emitted(self, output: str, index: int, how: str, value: Stored) -> None:
         """A datum is in the sink; the listener owns one reference to it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
@@ -129,7 +130,7 @@ class RuntimeContainer(Container):
         }
         session.open_firing(f, job.run)
         try:
-            send_run(session, f, meta, layout)
+            send_run(session, f, meta, layout, partial(self._announce, assignment))
         except (DataflowError, OSError):
             session.close_firing(f)
             raise

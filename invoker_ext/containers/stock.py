@@ -111,6 +111,7 @@ class StockContainer(Container):
     # -- run --------------------------------------------------------------------------------------
 
     def _send_run(self, assignment: Assignment) -> None:
+        self._announce(assignment)
         self._streamed.clear()
         if _is_complete(assignment):
             self._streamed.set()

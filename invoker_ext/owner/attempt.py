@@ -88,8 +88,8 @@ class Attempt:
 
     def began(self, timing: Timing, warmth: Warmth, container: str) -> None:
         """See Listener."""
-        self._timing, self._warmth, self._container = timing, warmth, container
         self.run.began_once()
+        self._timing, self._warmth, self._container = timing, warmth, container
         self._post(Began(self.dispatch.firing, self.dispatch.attempt, timing.started))
 
     def emitted(self, output: str, index: int, how: str, value: Stored) -> None:

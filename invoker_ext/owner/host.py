@@ -46,7 +46,11 @@ class Host(Protocol):
         """Journal records and write them to the store, behind the response."""
 
     def begin(self, run: str) -> None:
-        """Journal, before it happens, that a function begins which must not begin twice."""
+        """Journal, before it happens, that a function begins which must not begin twice.
+
+        Raises:
+            JournalFull: That cannot be written down, so it must not begin.
+        """
 
     def ended(self, run: Run, record: Activation) -> None:
         """Journal the end, then tell the controller; of a run that has no parent."""

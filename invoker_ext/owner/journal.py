@@ -22,12 +22,25 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
+from action_runtime.wire.errors import DataflowError
 from invoker_ext.contract.records import Activation
 
 _HEAD: Final = struct.Struct(">IIB16s")
 _SKIP: Final = 4
 ROTATE_BYTES: Final = 16 * 1024 * 1024
 """A file that reaches this is closed and the next one begun; small enough to go away soon, large enough to be rare."""
+
+
+class JournalFull(DataflowError):
+    """The disk does not take what must be written down before anything may happen."""
+
+    code = "journal-full"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The invoker cannot write its journal; its operator must free space on the disk of the data directory."
+        )
 
 
 class Entry(IntEnum):

@@ -24,7 +24,7 @@ from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Sink
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.journal import Journal, Recovered
+from invoker_ext.owner.journal import Journal, JournalFull, Recovered
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
 from invoker_ext.owner.run import Run
@@ -38,9 +38,6 @@ CLOSE_S: Final = 5.0
 RESTARTED: Final = (
     "The invoker was restarted after this activation had begun; it was not started a second time. "
     "Invoke it again if that is safe."
-)
-DISK_FULL: Final = (
-    "The invoker cannot write its journal; its operator must free space on the disk of the data directory."
 )
 STORE_AWAY: Final = (
     "The store of activation records has been away for too long; no more runs are taken until it is back."
@@ -148,7 +145,7 @@ class Owner:
             self._journal.flush()
         except OSError:
             _log.exception("journal cannot be written")
-            self._refuse(message, error_of(DISK_FULL, Outcome.PLATFORM_ERROR).result)
+            self._refuse(message, error_of(str(JournalFull()), Outcome.PLATFORM_ERROR).result)
             return
         self._begin(message)
 
@@ -230,8 +227,9 @@ class Owner:
         self._journal.began(run)
         try:
             self._journal.flush()
-        except OSError:
+        except OSError as error:
             _log.exception("journal cannot be written")
+            raise JournalFull from error
 
     def ended(self, run: Run, record: Activation) -> None:
         """See Host."""

@@ -140,15 +140,19 @@ class Run:
         return self.graph.kind is GraphKind.DATAFLOW and not step.at_most_once
 
     def began_once(self) -> None:
-        """Note that a function is about to begin; journalled, for the outermost run, if it must not begin twice."""
+        """Note that a function is about to begin; journalled, for the outermost run, if it must not begin twice.
+
+        Raises:
+            JournalFull: It cannot be journalled; the function must not begin.
+        """
         if self._parent is not None:
             self._parent.began_once()
             return
         if self._began:
             return
-        self._began = True
         if begins_once(self.graph):
             self.host.begin(self.activation_id)
+        self._began = True
 
     # -- life --------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from action_runtime.wire.codec import encode_head
@@ -11,7 +12,7 @@ from invoker_ext.relay.session import Session
 from invoker_ext.sink.datum import Stored
 
 
-def send_run(session: Session, f: int, meta: dict[str, Any], layout: Layout) -> None:
+def send_run(session: Session, f: int, meta: dict[str, Any], layout: Layout, announce: Callable[[], None]) -> None:
     """Send the RUN of an open firing, behind the SEGMENTS it needs.
 
     Segments stay pinned until the container lets go. The payload goes out as it lies, uncopied unless it is small.
@@ -21,6 +22,7 @@ def send_run(session: Session, f: int, meta: dict[str, Any], layout: Layout) -> 
         f: Of the firing; opened by `Session.open_firing`.
         meta: RUN's other members: `env`, `wants`, `plain`, `timeout_ms`.
         layout: Used up: its packed segments are released.
+        announce: Called when all is ready, right before the first frame leaves; what it raises comes out.
 
     Raises:
         FrameTooLarge: The inputs do not fit a frame; nothing was sent or pinned.
@@ -33,6 +35,7 @@ def send_run(session: Session, f: int, meta: dict[str, Any], layout: Layout) -> 
     finally:
         for stored in layout.packed:
             stored.release()
+    announce()
     for start in range(0, len(layout.segments), MAX_FRAME_DESCRIPTORS):
         batch = layout.segments[start : start + MAX_FRAME_DESCRIPTORS]
         session.send(FrameKind.SEGMENTS, {"f": f}, descriptors=[stored.descriptor() for stored in batch])

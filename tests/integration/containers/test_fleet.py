@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Failure, Warmth
 from invoker_ext.containers.limits import PoolLimits, StemCell
 from invoker_ext.dataflow.commands import Bound, Streamed
 from tests.conftest import ROOT
-from tests.support.containers import LIMITS, a_call, a_fleet, a_job
+from tests.support.containers import LIMITS, Recorder, a_call, a_fleet, a_job
 from tests.support.waiting import until
 
 MIB = 1024 * 1024
@@ -48,6 +49,30 @@ async def test_the_second_job_of_an_action_finds_its_container_warm(tmp_path, no
     assert second.timing.init_s is None
     assert first.container == second.container
     assert list(tmp_path.iterdir()) == []
+
+
+class MustNotBegin(DataflowError):
+    code = "must-not-begin"
+
+
+class Forbidding(Recorder):
+    """A listener whose function must not begin."""
+
+    def began(self, timing, warmth, container):
+        raise MustNotBegin("the disk is full")
+
+
+async def test_a_function_does_not_begin_against_its_listeners_word_and_the_container_goes_on(tmp_path):
+    async with a_fleet(tmp_path) as (fleet, sink):
+        await run(fleet, PID)
+        job, _ = a_job(PID)
+        job.listener = heard = Forbidding()
+        fleet.submit(job)
+        await heard.end()
+        after = await run(fleet, PID)
+    assert (heard.failure, heard.detail, heard.began_before) == (Failure.NOT_STARTED, "the disk is full", False)
+    assert after.warmth is Warmth.WARM
+    assert sink.usage.by_owner == {}
 
 
 async def test_each_firing_has_the_lines_that_it_printed(tmp_path):

@@ -25,6 +25,14 @@ def bytes_of(count: int) -> dict[str, object]:
     return {"t": "bytes", "n": count}
 
 
+class Forbidden(Exception):
+    """What an announcement raises."""
+
+
+def at_once() -> None:
+    """Let a firing begin."""
+
+
 async def hears(line, name: str) -> None:
     await until(lambda: name in line.heard.names, message=lambda: f"{name}; heard {line.heard.calls}")
 
@@ -152,7 +160,7 @@ async def test_a_run_brings_its_segments_in_batches_and_they_map(line, sink):
         [Bound("all", tuple(data)), Bound("n", sink.put_inline(Head(Media.JSON, 1), b"3"))], sink.put_bytes
     )
 
-    send_run(line.session, 1, {"env": {}, "wants": {}, "plain": False, "timeout_ms": 1000}, layout)
+    send_run(line.session, 1, {"env": {}, "wants": {}, "plain": False, "timeout_ms": 1000}, layout, at_once)
 
     batches = [await line.container.next(FrameKind.SEGMENTS) for _ in range(2)]
     run = await line.container.next(FrameKind.RUN)
@@ -163,9 +171,22 @@ async def test_a_run_brings_its_segments_in_batches_and_they_map(line, sink):
         assert view[:] == bytes([200]) * 20_000
 
 
+async def test_a_firing_is_announced_before_its_first_frame_leaves(line, sink):
+    def forbid() -> None:
+        raise Forbidden
+
+    datum = await stored(sink, bytes(20_000))
+    with pytest.raises(Forbidden):
+        send_run(line.session, 1, {}, lay_out([Bound("a", datum)], sink.put_bytes), forbid)
+    line.session.open_firing(2, "run")
+    send_run(line.session, 2, {}, lay_out([Bound("a", datum)], sink.put_bytes), at_once)
+
+    assert (await line.container.next(FrameKind.SEGMENTS)).meta == {"f": 2}
+
+
 async def test_inputs_stay_until_the_container_lets_go_of_them(line, sink):
     datum = await stored(sink, bytes(20_000))
-    send_run(line.session, 1, {}, lay_out([Bound("a", datum)], sink.put_bytes))
+    send_run(line.session, 1, {}, lay_out([Bound("a", datum)], sink.put_bytes), at_once)
     datum.release()
     await line.container.send(FrameKind.RETURNED, RETURNED)
     await line.container.send(FrameKind.DRAINED, {"f": 1, "held_bytes": 20_000})
@@ -181,7 +202,7 @@ async def test_inputs_stay_until_the_container_lets_go_of_them(line, sink):
 async def test_packed_inputs_are_freed_with_their_firing(line, sink):
     items = tuple(sink.put_inline(Head(Media.BYTES, 16_000), bytes(16_000)) for _ in range(140))
     layout = lay_out([Bound("all", items)], sink.put_segment)
-    send_run(line.session, 1, {}, layout)
+    send_run(line.session, 1, {}, layout, at_once)
     assert sink.usage.segments == 1
 
     line.session.close_firing(1)
@@ -219,7 +240,7 @@ async def test_one_datum_goes_to_many_containers_without_a_copy(lines, sink):
         line = lines()
         await line.greet()
         line.session.open_firing(1, "run")
-        send_run(line.session, 1, {}, lay_out([Bound("a", datum)], sink.put_bytes))
+        send_run(line.session, 1, {}, lay_out([Bound("a", datum)], sink.put_bytes), at_once)
         receivers.append((await line.container.next(FrameKind.SEGMENTS)).descriptors[0])
 
     assert len({os.fstat(one).st_ino for one in receivers}) == 1
@@ -251,7 +272,7 @@ async def test_everything_a_session_held_is_free_after_its_end(line, sink):
     await line.container.send(FrameKind.RESERVE, {"r": 2, "n": 20 * MIB})
     await until(lambda: sink.usage.waiting == 1, message="a waiting reserve")
     lent = sink.put_bytes(Head(Media.BYTES, 20_000), bytes(20_000))
-    send_run(line.session, 1, {}, lay_out([Bound("a", lent)], sink.put_bytes))
+    send_run(line.session, 1, {}, lay_out([Bound("a", lent)], sink.put_bytes), at_once)
     lent.release()
 
     line.session.close()

@@ -779,6 +779,21 @@ def test_an_alternative_that_arrives_while_a_condition_is_evaluated_waits():
     assert play.inputs("c") == {"x": 2}
 
 
+def test_the_choice_of_an_any_stands_while_the_step_waits_for_something_else():
+    made = graph(
+        step("a"),
+        step("b"),
+        step("c", inputs={"x": first_of(value("a.x"), value("b.x")), "y": value("b.y")}),
+        result=value("c"),
+    )
+    play = Play(made)
+    play.returns("a", x="first")
+
+    play.returns("b", x="second", y=1)
+
+    assert play.inputs("c") == {"x": "first", "y": 1}
+
+
 def test_any_may_read_values_from_outside_of_an_each():
     made = graph(
         step("a"),
@@ -935,14 +950,16 @@ def test_the_result_may_be_any_edge():
             "list": gather("a.xs"),
             "absent": value("a.none", optional=True),
             "run": value("$run.p"),
+            "text": value("a.text"),
         },
     )
     play = Play(made, p="param")
 
+    play.commits("a", "text", "he", "llo", how=How.CHUNK)
     play.returns("a", x=7, xs=[1, 2])
 
-    assert play.result == {"plain": 7, "same": 7, "choice": 1, "list": [1, 2], "run": "param"}
-    assert sorted(str(datum.value) for datum in play.end.data) == ["1", "2", "7", "param"]
+    assert play.result == {"plain": 7, "same": 7, "choice": 1, "list": [1, 2], "run": "param", "text": "hello"}
+    assert sorted(str(datum.value) for datum in play.end.data) == ["1", "2", "7", "he", "llo", "param"]
     assert play.leaves_nothing()
 
 

@@ -155,6 +155,18 @@ def test_the_end_of_a_run_ends_the_streams_of_running_firings():
     assert play.of(FeedEnd)[0].error == STREAM_STOPPED
 
 
+def test_a_stream_that_is_complete_is_not_ended_again_with_the_run():
+    made = graph(step("a"), step("x"), step("b", inputs={"in": stream("a.out")}), result=value("b"))
+    play = Play(made)
+    play.returns("a", out="all")
+
+    play.fails("x")
+
+    assert play.fed() == []
+    play.returns("b")
+    assert play.leaves_nothing()
+
+
 def guarded():
     return graph(
         step("a"),

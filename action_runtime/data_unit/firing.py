@@ -63,7 +63,7 @@ class Holding:
         segment = Segment(
             descriptor,
             size_bytes + skipped,
-            flags=mmap.MAP_SHARED | mmap.MAP_POPULATE,
+            flags=mmap.MAP_SHARED,
             prot=mmap.PROT_READ,
             offset=offset - skipped,
         )

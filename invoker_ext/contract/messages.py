@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from invoker_ext.contract.records import Activation
 
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -145,7 +147,7 @@ class ActivationMessage:
                 spool = self.spool
                 run["spool"] = [spool.door, spool.name, spool.size_bytes, spool.digest, spool.members]
             document["run"] = run
-        text = _dumps(document).encode()
+        text = orjson.dumps(document)
         if self.content is None:
             return text
         return _CONTENT + self.content + b"," + text[1:]
@@ -169,7 +171,7 @@ class ActivationMessage:
             raw: bytes | None = None
             if content_bytes:
                 raw = payload[_CONTENT_AT : _CONTENT_AT + content_bytes]
-                document = json.loads(b"{" + payload[_CONTENT_AT + content_bytes + 1 :])
+                document = orjson.loads(b"{" + payload[_CONTENT_AT + content_bytes + 1 :])
             else:
                 document = json.loads(payload)
             action = document["action"]
@@ -224,9 +226,9 @@ class Completion:
         `at`, `n`: where in the payload the result's JSON stands (n 0: none).
         """
         record, at, length = self.activation.document_json()
-        rest = _dumps(
+        rest = orjson.dumps(
             {"transid": self.transid, "isSystemError": self.activation.status == 3, "instance": instance}
-        ).encode()
+        )
         front = b'{"response":'
         headers: dict[str, Any] = {
             "id": self.activation.activation_id,

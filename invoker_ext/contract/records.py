@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import orjson
+
 STATUS: Final = ("success", "application error", "action developer error", "whisk internal error")
-_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -91,14 +92,14 @@ class Activation:
         rest: dict[str, Any] = {"status": STATUS[self.status], "success": self.status == 0}
         if self.size is not None:
             rest["size"] = self.size
-        text = _dumps(rest).encode()
+        text = orjson.dumps(rest)
         if self.result is None:
             return text
         return b'{"result":' + self.result + b"," + text[1:]
 
     def api_json(self) -> bytes:
         """Return the record as `GET /activations/ID` shows it."""
-        return _dumps(self.head()).encode()[:-1] + b',"response":' + self.response_json() + b"}"
+        return orjson.dumps(self.head())[:-1] + b',"response":' + self.response_json() + b"}"
 
     def document_json(self) -> tuple[bytes, int, int]:
         """Return the form of Kafka and CouchDB, and where in it the result stands (offset, length; 0, 0: none)."""
@@ -108,8 +109,8 @@ class Activation:
         head = self.head()
         if self.dataflow is not None:
             head["dataflow"] = self.dataflow
-        front = _dumps(head).encode()[:-1] + b',"response":'
-        text = _dumps(rest).encode()
+        front = orjson.dumps(head)[:-1] + b',"response":'
+        text = orjson.dumps(rest)
         if self.result is None:
             return front + text + b"}", 0, 0
         front += b'{"result":'
@@ -129,11 +130,11 @@ class Activation:
         """
         try:
             if length:
-                fields = json.loads(document[:at] + b"null" + document[at + length :])
+                fields = orjson.loads(document[:at] + b"null" + document[at + length :])
                 result: bytes | None = document[at : at + length]
             else:
                 fields = json.loads(document)
-                result = _dumps(fields["response"]["result"]).encode() if "result" in fields["response"] else None
+                result = orjson.dumps(fields["response"]["result"]) if "result" in fields["response"] else None
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an activation record: {error!r}") from error
         return Activation.from_fields(fields, result)

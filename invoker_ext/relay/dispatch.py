@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from action_runtime.wire.codec import encode_head
+import orjson
+
+from action_runtime.wire.codec import encode_head_of
 from action_runtime.wire.frames import MAX_FRAME_DESCRIPTORS, FrameKind
 from invoker_ext.relay.layout import Layout
 from invoker_ext.relay.session import Session
@@ -29,7 +31,7 @@ def send_run(session: Session, f: int, meta: dict[str, Any], layout: Layout, ann
     """
     try:
         size = sum(map(len, layout.parts))
-        head = encode_head(FrameKind.RUN, {"f": f, **meta, "inputs": layout.inputs}, size)
+        head = encode_head_of(FrameKind.RUN, orjson.dumps({"f": f, **meta, "inputs": layout.inputs}), size)
         for stored in layout.segments:
             session.lend(f, stored)
     finally:

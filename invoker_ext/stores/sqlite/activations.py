@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import orjson
 
 from invoker_ext.contract.graph import GraphKind
 from invoker_ext.contract.records import Activation
@@ -27,7 +28,6 @@ CREATE INDEX IF NOT EXISTS activation_by_bound_name ON activation (namespace, bo
 """
 _INSERT: Final = "INSERT OR IGNORE INTO activation VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _WORKFLOWS: Final = frozenset({GraphKind.SEQUENCE.value, GraphKind.DATAFLOW.value})
-_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class SqliteActivations(ActivationStore):
@@ -146,21 +146,21 @@ def _row(record: Activation) -> tuple[Any, ...]:
         head["dataflow"] = record.dataflow
     key, bound = _name_keys(record)
     position = 2 * record.start_ms + (record.annotation("kind") not in _WORKFLOWS)
-    logs = _dumps(record.logs) if record.logs else None
+    logs = orjson.dumps(record.logs).decode() if record.logs else None
     return (
         record.activation_id,
         record.namespace,
         position,
         key,
         bound,
-        _dumps(head),
+        orjson.dumps(head).decode(),
         record.result,
         logs,
     )
 
 
 def _activation(head: str, result: bytes | None, logs: str | None) -> Activation:
-    fields = json.loads(head)
+    fields = orjson.loads(head)
     return Activation(
         activation_id=fields["activationId"],
         namespace=fields["namespace"],
@@ -174,7 +174,7 @@ def _activation(head: str, result: bytes | None, logs: str | None) -> Activation
         result=result,
         annotations=tuple(fields["annotations"]),
         size=fields.get("size"),
-        logs=() if logs is None else tuple(json.loads(logs)),
+        logs=() if logs is None else tuple(orjson.loads(logs)),
         cause=fields.get("cause"),
         publish=fields["publish"],
         dataflow=fields.get("dataflow"),

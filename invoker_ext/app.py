@@ -2,7 +2,8 @@
 
 Start: store, journal and sink (nothing sees them) → containers → bus → journal recovered (runs go on) → door → messages
 are taken → pings. Stop, the other way round: pings say that we leave and messages are taken no more → runs at hand
-end, for a bounded time → door → containers → records to the store → bus (what was published has left) → sink.
+end, for a bounded time → those that did not stand still, for the next start to resume → door → containers → records
+to the store → bus (what was published has left) → sink.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class InvokerApp:
                 timer.cancel()
         self._send_ping(again=False)
         await self._owner.drain(self._settings.drain_s)
+        self._owner.halt()
         await self._door.close()
         await self._fleet.close()
         await self._owner.close()

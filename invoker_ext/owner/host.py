@@ -42,6 +42,10 @@ class Host(Protocol):
     def actions(self) -> Actions:
         """Actions and graphs."""
 
+    @property
+    def halted(self) -> bool:
+        """The invoker ends: what happens from now on happens to no run; the journal has them for the next start."""
+
     def keep(self, records: Sequence[Activation]) -> None:
         """Journal records and write them to the store, behind the response."""
 

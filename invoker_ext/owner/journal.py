@@ -71,12 +71,12 @@ class Recovered:
     Attributes:
         runs: Activation id → what is left to do, in order of acceptance.
         records: Records that may not be in the store yet.
-        ended: Activation ids of runs that are over.
+        ended: Activation id → message, of runs that are over; their controllers may not have heard.
     """
 
     runs: dict[str, Unfinished] = field(default_factory=dict)
     records: list[Activation] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)
+    ended: dict[str, bytes] = field(default_factory=dict)
 
 
 class Journal:
@@ -112,8 +112,8 @@ class Journal:
                         if run in found.runs:
                             found.runs[run].began = True
                     case Entry.ENDED:
-                        found.runs.pop(run, None)
-                        found.ended.add(run)
+                        if run in found.runs:
+                            found.ended[run] = found.runs.pop(run).message
                     case Entry.RECORD:
                         found.records.append(Activation.from_document(body))
         return found

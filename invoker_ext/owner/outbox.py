@@ -123,7 +123,7 @@ class Outbox:
 
     async def settle(self) -> None:
         """Return once all records made so far are in the store."""
-        self._flush()
+        self.flush()
         await self._recorder.settle()
 
     async def result(self, name: str) -> bytes | None:
@@ -137,15 +137,16 @@ class Outbox:
 
     async def close(self, within_s: float) -> None:
         """Write what is left to the store, for at most `within_s`; the journal holds the rest."""
-        self._flush()
+        self.flush()
         await self._recorder.close(within_s)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Make everything so far safe, then show it to others."""
         self._flushing = False
         try:
             self._journal.flush()

@@ -24,7 +24,7 @@ from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Sink
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.journal import Journal, JournalFull, Recovered
+from invoker_ext.owner.journal import Journal, JournalFull, Recovered, Unfinished
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
 from invoker_ext.owner.run import Run
@@ -81,6 +81,7 @@ class Owner:
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
         self._draining = False
+        self.halted = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,29 +90,44 @@ class Owner:
 
     def recover(self, found: Recovered) -> None:
         """Take up what an earlier process left; call before `listen`."""
-        done = {record.activation_id for record in found.records}
-        for record in found.records:
-            self._outbox.keep([record])
-        for run in found.ended:
-            self._outbox.remember(run, None)
+        records = {record.activation_id: record for record in found.records}
+        self._outbox.keep(found.records)
+        for run, payload in found.ended.items():
+            self._end_again(run, payload, records.get(run))
         for run, left in found.runs.items():
-            try:
-                message = ActivationMessage.decode(left.message)
-            except ValueError:
-                _log.exception("journalled message cannot be read", extra={"run": run})
-                continue
-            if run in done:
-                continue
-            self._journal.accepted(run, left.message)
-            self._messages[run] = message
-            self._idle.clear()
-            if left.began:
-                self._refuse(message, error_of(RESTARTED, Outcome.PLATFORM_ERROR).result)
+            record = records.get(run)
+            if record is not None:  # the kill tore the entry of its end off
+                self._end_again(run, left.message, record)
             else:
-                self._begin(message)
-        self._journal.flush()
-        self._journal.settle()
+                self._resume(run, left)
+        try:
+            self._journal.flush()
+        except OSError:
+            _log.exception("journal cannot be written; the earlier one is kept")
+        else:
+            self._journal.settle()
         _log.info("journal recovered", extra={"runs": len(found.runs), "records": len(found.records)})
+
+    def _end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
+        """Tell of an end once more: the kill may have come between the journal and the bus."""
+        message = _journalled(payload)
+        if message is None or record is None:
+            self._outbox.remember(run, None)
+            return
+        self._journal.accepted(run, payload)
+        self._outbox.finish(message, record)
+
+    def _resume(self, run: str, left: Unfinished) -> None:
+        message = _journalled(left.message)
+        if message is None:
+            return
+        self._journal.accepted(run, left.message)
+        self._messages[run] = message
+        self._idle.clear()
+        if left.began:
+            self._refuse(message, error_of(RESTARTED, Outcome.PLATFORM_ERROR).result)
+        else:
+            self._begin(message)
 
     def listen(self) -> None:
         """Take runs from the bus."""
@@ -211,6 +227,8 @@ class Owner:
         self.containers.prewarm([(call, doc.code, user) for call, doc in docs if doc is not None])
 
     def _refuse(self, message: ActivationMessage, result: bytes, status: Outcome = Outcome.PLATFORM_ERROR) -> None:
+        if self.halted:
+            return
         record = refusal_record(message, result, status, round(self.clock.epoch_ms(self.clock.now())))
         self._outbox.keep([record])
         self._messages.pop(message.activation_id, None)
@@ -220,7 +238,8 @@ class Owner:
 
     def keep(self, records: Sequence[Activation]) -> None:
         """See Host."""
-        self._outbox.keep(records)
+        if not self.halted:
+            self._outbox.keep(records)
 
     def begin(self, run: str) -> None:
         """See Host."""
@@ -233,6 +252,8 @@ class Owner:
 
     def ended(self, run: Run, record: Activation) -> None:
         """See Host."""
+        if self.halted:
+            return
         message = self._messages.pop(run.activation_id, None)
         if message is not None:
             self._outbox.finish(message, record)
@@ -315,6 +336,11 @@ class Owner:
         except TimeoutError:
             _log.warning("stopped with runs at hand", extra={"runs": len(self._messages)})
 
+    def halt(self) -> None:
+        """Stand still: the end of the containers, which comes next, is not the end of the runs at hand."""
+        self._outbox.flush()
+        self.halted = True
+
     async def close(self) -> None:
         """Let go: records to the store, journal to the disk."""
         for task in self._tasks:
@@ -326,3 +352,11 @@ class Owner:
     def _maybe_idle(self) -> None:
         if not self._messages and self._outbox.empty:
             self._idle.set()
+
+
+def _journalled(payload: bytes) -> ActivationMessage | None:
+    try:
+        return ActivationMessage.decode(payload)
+    except ValueError:
+        _log.exception("journalled message cannot be read")
+        return None

@@ -6,7 +6,6 @@ Nothing here decides about matching, retrying or ending: that is `invoker_ext.da
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from typing import Final, assert_never, cast
 
 from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Head, Media
-from invoker_ext.contract import expressions
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import (
@@ -32,7 +30,6 @@ from invoker_ext.dataflow.events import (
     Cancelled,
     DeadlineReached,
     Drained,
-    Evaluated,
     Event,
     Outcome,
     PlatformFailed,
@@ -46,6 +43,7 @@ from invoker_ext.dataflow.wants import run_members, wants
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import begins_once, child_events, child_spec
+from invoker_ext.owner.conditions import answer
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
@@ -57,7 +55,6 @@ from invoker_ext.owner.values import (
     object_json,
     parameters_of_json,
     parameters_of_spool,
-    value_json,
 )
 from invoker_ext.sink.datum import Stored
 
@@ -186,7 +183,9 @@ class Run:
         self._kill_all()
 
     def post(self, event: Event) -> None:
-        """Tell the machine and carry out what it wants."""
+        """Tell the machine and carry out what it wants; nothing happens any more while the invoker ends."""
+        if self.host.halted:
+            return
         self._events.append(event)
         if self._busy:
             return
@@ -297,12 +296,7 @@ class Run:
             self.host.containers.feed_end(attempt.job, command.name, command.error)
 
     def _evaluate(self, command: Evaluate) -> None:
-        now = self.host.clock.now()
-        try:
-            holds = expressions.evaluate(command.condition, json.loads(value_json(command.value)))
-            self._events.append(Evaluated(command.ticket, holds, None, now))
-        except (DataflowError, ValueError, OSError) as error:
-            self._events.append(Evaluated(command.ticket, False, str(error), now))
+        self._events.append(answer(command, self.host.clock.now()))
 
     def _retry(self, command: Retry) -> None:
         event = RetryDue(command.firing, command.attempt, 0.0)

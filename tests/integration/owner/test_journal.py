@@ -51,7 +51,7 @@ def test_a_run_that_ended_is_not_and_its_record_is(tmp_path: Path):
     journal.flush()
     found = Journal(tmp_path).recover()
     assert found.runs == {}
-    assert found.ended == {A}
+    assert found.ended == {A: b"message"}
     assert found.records == [record]
 
 

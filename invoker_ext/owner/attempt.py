@@ -76,6 +76,7 @@ class Attempt:
     _judgement: Judgement | None = None
     _lines: Sequence[str] = ()
     _logged: bool = False
+    _recorded: bool = False
     _drained: float | None = None
 
     def count_inputs(self, inputs: Sequence[Bound]) -> None:
@@ -199,8 +200,9 @@ class Attempt:
     def record(self) -> None:
         """Make the activation record, once."""
         judgement = self._judgement
-        if judgement is None:
+        if judgement is None or self._recorded:
             return
+        self._recorded = True
         self.run.firing_recorded(self, self._activation(judgement))
 
     def _activation(self, judgement: Judgement) -> Activation:

@@ -23,7 +23,7 @@ class Clock:
 
     def epoch_ms(self, at: float) -> float:
         """Return epoch milliseconds of a monotonic instant."""
-        return round((at + self._offset_s) * 1000, 3)
+        return (at + self._offset_s) * 1000
 
     def log_line(self, text: str, stream: str) -> str:
         """Return a line as stock's log store writes it."""

@@ -19,6 +19,10 @@ BUSY_S: Final = 5.0
 """How long anybody waits for a lock or a free connection: longer than a slow commit, shorter than a client."""
 READERS: Final = 8
 """More readers than cores only wait for each other."""
+CHECKPOINT_PAGES: Final = 8_000
+"""Pages (4 KiB) in the log before they go to the file: a page that many transactions write goes there once."""
+CACHE_KIB: Final = 8 * 1024
+"""Of each connection; the indices of some hundred thousand records."""
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -60,6 +64,8 @@ class Connections:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return connection
 
     def another(self) -> sqlite3.Connection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from invoker_ext.contract.graph import (
     Input,
     Source,
     Step,
+    WorkflowCall,
 )
 from invoker_ext.store import EntityStore
 
@@ -65,6 +67,19 @@ class ActionDoc:
     graph: Graph
 
 
+@dataclass(slots=True, frozen=True)
+class Program:
+    """A graph and the actions that it calls, as they were when its run was accepted; a later update changes nothing.
+
+    Attributes:
+        graph: What to run.
+        docs: Name and revision → action; one that had been deleted by then is missing.
+    """
+
+    graph: Graph
+    docs: Mapping[tuple[str, str | None], ActionDoc]
+
+
 class Actions:
     """Cache before the entity store. Documents and graphs of one revision never change, so nothing is ever stale."""
 
@@ -78,9 +93,27 @@ class Actions:
         """Return an action if it is here; a revision of None is never here."""
         return self._docs.get((name, revision)) if revision is not None else None
 
-    def cached_graph(self, digest: str) -> Graph | None:
-        """Return a graph if it is here."""
-        return self._graphs.get(digest)
+    def cached_program(self, digest: str | None, name: str, revision: str | None) -> Program | None:
+        """Return what a run executes if all of it is here.
+
+        Args:
+            digest: Of the graph; None: the graph of one step that a plain invocation is.
+            name: Of the action that was invoked.
+            revision: Of the same; None: the newest.
+        """
+        if digest is None:
+            doc = self.cached(name, revision)
+            return None if doc is None else Program(doc.graph, {(name, revision): doc})
+        graph = self._graphs.get(digest)
+        if graph is None:
+            return None
+        docs: dict[tuple[str, str | None], ActionDoc] = {}
+        for call in _calls(graph):
+            found = self.cached(call.name, call.revision)
+            if found is None:
+                return None
+            docs[call.name, call.revision] = found
+        return Program(graph, docs)
 
     def fetch(self, name: str, revision: str | None) -> ActionDoc:
         """Return an action, from the store if need be; blocks.
@@ -101,13 +134,27 @@ class Actions:
             self._keep((name, revision), doc)  # as stock: a revision that is gone runs the newest one
         return doc
 
-    def fetch_graph(self, digest: str) -> Graph:
-        """Return a graph and have all its actions here; blocks.
+    def fetch_program(self, digest: str | None, name: str, revision: str | None) -> Program:
+        """Return what a run executes, from the store if need be; blocks.
 
         Raises:
-            GraphGone: The store does not have it.
+            ActionGone: The action that was invoked is gone.
+            GraphGone: The store does not have the graph.
             StoreUnavailable: The store cannot be reached.
         """
+        if digest is None:
+            doc = self.fetch(name, revision)
+            return Program(doc.graph, {(name, revision): doc})
+        graph = self._fetch_graph(digest)
+        docs: dict[tuple[str, str | None], ActionDoc] = {}
+        for call in _calls(graph):
+            key = call.name, call.revision
+            if key not in docs:
+                with suppress(ActionGone):  # its step will say so, if it is reached
+                    docs[key] = self.fetch(*key)
+        return Program(graph, docs)
+
+    def _fetch_graph(self, digest: str) -> Graph:
         graph = self._graphs.get(digest)
         if graph is None:
             document = self._store.graph(digest)
@@ -129,6 +176,15 @@ class Actions:
 
 
 _GRAPHS: Final = 4096
+
+
+def _calls(graph: Graph) -> Iterator[ActionCall]:
+    """Yield every call of an action, also those of workflows inside."""
+    for step in graph.steps:
+        if isinstance(step.call, ActionCall):
+            yield step.call
+        elif isinstance(step.call, WorkflowCall):
+            yield from _calls(step.call.graph)
 
 
 def _size(doc: ActionDoc) -> int:

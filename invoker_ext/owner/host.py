@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from action_runtime.wire.values import Head
 from invoker_ext.containers.job import Containers
 from invoker_ext.contract.records import Activation
-from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.clock import Clock
 from invoker_ext.sink.datum import Stored
 
@@ -37,10 +36,6 @@ class Host(Protocol):
     @property
     def containers(self) -> Containers:
         """The pool."""
-
-    @property
-    def actions(self) -> Actions:
-        """Actions and graphs."""
 
     @property
     def halted(self) -> bool:

@@ -16,11 +16,11 @@ from typing import Any, Final, Protocol
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
 from invoker_ext.containers.job import Containers
-from invoker_ext.contract.graph import ActionCall, Graph
+from invoker_ext.contract.graph import ActionCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
-from invoker_ext.owner.actions import Actions
+from invoker_ext.owner.actions import Actions, Program
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Sink
 from invoker_ext.owner.identification import Identification
@@ -166,33 +166,24 @@ class Owner:
         self._begin(message)
 
     def _begin(self, message: ActivationMessage) -> None:
-        graph = self._graph_of(message)
-        if graph is not None and message.spool is None:
-            self._start(message, graph)
+        program = self.actions.cached_program(message.graph, message.action, message.revision)
+        if program is not None and message.spool is None:
+            self._start(message, program)
         else:
             self.spawn(self._prepare(message), f"prepare {message.activation_id}")
 
-    def _graph_of(self, message: ActivationMessage) -> Graph | None:
-        if message.graph is not None:
-            return self.actions.cached_graph(message.graph)
-        doc = self.actions.cached(message.action, message.revision)
-        return doc.graph if doc is not None else None
-
     async def _prepare(self, message: ActivationMessage) -> None:
         try:
-            if message.graph is not None:
-                graph = await asyncio.to_thread(self.actions.fetch_graph, message.graph)
-            else:
-                doc = await asyncio.to_thread(self.actions.fetch, message.action, message.revision)
-                graph = doc.graph
+            fetch = self.actions.fetch_program
+            program = await asyncio.to_thread(fetch, message.graph, message.action, message.revision)
             raw = await self._pull(message.spool) if message.spool is not None else b""
         except DataflowError as error:
             status = Outcome(error.blame.value) if error.blame.value > 0 else Outcome.PLATFORM_ERROR
             self._refuse(message, error_of(str(error), status).result, status)
             return
-        self._start(message, graph, raw)
+        self._start(message, program, raw)
 
-    def _start(self, message: ActivationMessage, graph: Graph, raw: bytes = b"") -> None:
+    def _start(self, message: ActivationMessage, program: Program, raw: bytes = b"") -> None:
         entity = self.actions.cached(message.action, message.revision)
         spec = RunSpec(
             activation_id=message.activation_id,
@@ -208,7 +199,7 @@ class Owner:
             limits=entity.limits if entity is not None else {},
             init_args=message.init_args,
         )
-        run = Run(self, spec, graph)
+        run = Run(self, spec, program)
         self._runs[message.activation_id] = run
         if message.spool is not None:
             run.start(run.parse_spool(raw, message.spool.members))
@@ -216,14 +207,15 @@ class Owner:
             run.start(run.parse(message.content or b"{}"))
         if run.over:
             return
-        self._prewarm(graph, message.user)
+        self._prewarm(program, message.user)
 
-    def _prewarm(self, graph: Graph, user: Identity) -> None:
+    def _prewarm(self, program: Program, user: Identity) -> None:
         """Start containers of later steps before their data arrive (DESIGN §7)."""
-        if len(graph.steps) < 2:
+        steps = program.graph.steps
+        if len(steps) < 2:
             return
-        calls = [step.call for step in graph.steps if isinstance(step.call, ActionCall)]
-        docs = [(call, self.actions.cached(call.name, call.revision)) for call in calls]
+        calls = [step.call for step in steps if isinstance(step.call, ActionCall)]
+        docs = [(call, program.docs.get((call.name, call.revision))) for call in calls]
         self.containers.prewarm([(call, doc.code, user) for call, doc in docs if doc is not None])
 
     def _refuse(self, message: ActivationMessage, result: bytes, status: Outcome = Outcome.PLATFORM_ERROR) -> None:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, assert_never, cast
 
-from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Head, Media
-from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
+from invoker_ext.contract.graph import ActionCall, Fault, GraphKind, Step, WorkflowCall
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import (
     Command,
@@ -40,7 +39,7 @@ from invoker_ext.dataflow.events import (
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.machine import RunMachine
 from invoker_ext.dataflow.wants import run_members, wants
-from invoker_ext.owner.actions import ActionDoc
+from invoker_ext.owner.actions import ActionGone, Program
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import begins_once, child_events, child_spec
 from invoker_ext.owner.conditions import answer
@@ -71,14 +70,15 @@ class Run:
         self,
         host: Host,
         spec: RunSpec,
-        graph: Graph,
+        program: Program,
         *,
         parent: Run | None = None,
         on_end: Callable[[Run, Outcome], None] | None = None,
     ) -> None:
         self.host = host
         self.spec = spec
-        self.graph = graph
+        self.graph = graph = program.graph
+        self._program = program
         self.accepted = host.clock.now()
         self._parent = parent
         self._on_end = on_end
@@ -236,24 +236,10 @@ class Run:
                 assert_never(call)
 
     def _call_action(self, command: Dispatch, call: ActionCall) -> None:
-        doc = self.host.actions.cached(call.name, call.revision)
-        if doc is not None:
-            self._submit(command, call, doc)
+        doc = self._program.docs.get((call.name, call.revision))
+        if doc is None:
+            self._fault(command, error_of(str(ActionGone()), Outcome.APPLICATION_ERROR))
             return
-        self.host.spawn(self._fetch_and_submit(command, call), f"fetch {call.name}")
-
-    async def _fetch_and_submit(self, command: Dispatch, call: ActionCall) -> None:
-        try:
-            doc = await asyncio.to_thread(self.host.actions.fetch, call.name, call.revision)
-        except DataflowError as error:
-            blame = error.blame.value
-            status = Outcome(blame) if blame > 0 else Outcome.PLATFORM_ERROR
-            text = str(error) if status is Outcome.APPLICATION_ERROR else "Action could not be fetched."
-            self._fault(command, error_of(text, status))
-            return
-        self._submit(command, call, doc)
-
-    def _submit(self, command: Dispatch, call: ActionCall, doc: ActionDoc) -> None:
         attempt = make_attempt(self, command, call, doc)
         self._live[command.firing] = attempt
         if self.graph.kind is not GraphKind.ACTION:
@@ -263,7 +249,8 @@ class Run:
 
     def _call_workflow(self, command: Dispatch, call: WorkflowCall) -> None:
         spec = child_spec(self.spec, call, self.host.clock.epoch_ms(self.host.clock.now()))
-        child = Run(self.host, spec, call.graph, parent=self, on_end=partial(self._child_ended, command))
+        program = Program(call.graph, self._program.docs)
+        child = Run(self.host, spec, program, parent=self, on_end=partial(self._child_ended, command))
         self._tally.ids.append(spec.activation_id)
         self._children[command.firing] = child
         self.host.adopt(child)

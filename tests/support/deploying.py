@@ -36,9 +36,7 @@ class Deployer:
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         """Send a request below the namespace."""
-        return self._session.request(
-            method, f"{self.url}/api/v1/namespaces/_/{path}", timeout=TIMEOUT_S, **more
-        )
+        return self._session.request(method, f"{self.url}/api/v1/namespaces/_/{path}", timeout=TIMEOUT_S, **more)
 
     def put(self, name: str, code: str, kind: str = "python:3", **body: Any) -> requests.Response:
         """Create or replace an action and return the answer, whatever it is."""

@@ -187,6 +187,7 @@ class Dispatcher:
         run = self._runs.get(run_id)
         if run is None:
             self._unclaimed.keep(run_id, message, self._around.monotonic())
+            self._around.unspool(run_id)  # the run's spool, if there is one, has its name
             return
         self._forget(run)
         self._unspool(run.invoke)

@@ -152,7 +152,7 @@ class Spooler(Protocol):
     """Keeps parameters above the inline bound on disk, where the owner of the run pulls them."""
 
     def put(self, members: Mapping[str, bytes]) -> Spool:
-        """Write a JSON object, given as the JSON text of each member.
+        """Write a JSON object, given as the JSON text of each member; its new name is fit to be an activation id.
 
         Raises:
             StoreUnavailable: The disk is full.

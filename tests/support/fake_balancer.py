@@ -102,7 +102,7 @@ class FakeBalancer:
             yield data[at : at + (1 << 16)]
 
     def put(self, members: Mapping[str, bytes]) -> Spool:
-        name = f"spool{len(self.spooled)}"
+        name = f"{len(self.spooled):032x}"
         self.spooled[name] = dict(members)
         text = b"".join(members.values())
         return Spool("fake", name, len(text), hashlib.sha256(text).hexdigest(), {})

@@ -238,6 +238,11 @@ def test_a_worker_that_leaves_loses_its_wait_only(world: World, waiter: FakeWait
     assert world.unspooled == ["s"]
 
 
+def test_the_spool_of_a_run_that_an_earlier_balancer_started_goes_with_its_end(world: World):
+    world.dispatcher.completed(a_completion("a"))
+    assert world.unspooled == ["a"]
+
+
 def test_a_worker_that_leaves_takes_along_what_nobody_was_asked_to_run(waiter: FakeWaiter):
     world = World()
     world.dispatcher.invoke(waiter, an_invoke())

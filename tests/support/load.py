@@ -35,6 +35,9 @@ steps:
 result: last
 """
 TARGETS: Final = ("mark-plain", "mark-sequence", "mark-flow")
+LARGE: Final = "x" * 700_000
+"""Parameters of this size travel outside of the message."""
+LARGE_EVERY: Final = 15
 ONCE: Final = frozenset({"plain", "a", "b", "c"})
 
 
@@ -98,6 +101,8 @@ class Load:
         name = TARGETS[number % len(TARGETS)]
         tag = f"{name}-{number}-{'waited' if blocking else 'sent'}"
         body = {"tag": tag, "file": str(self.marks), "s": self.pause_s}
+        if number % LARGE_EVERY == TARGETS.index("mark-flow"):
+            body["unread"] = LARGE
         try:
             reply = client.call("POST", f"actions/{name}?blocking={str(blocking).lower()}", json=body)
         except requests.RequestException as error:

@@ -25,6 +25,7 @@ from controller_ext.runs.doors import Doors
 from controller_ext.runs.spool import Spooler
 from controller_ext.settings import Settings
 from controller_ext.standalone.deathsig import DeathSignal
+from controller_ext.worker import LingeringWorker, SilentAccess
 from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
@@ -89,7 +90,8 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         settings = self._settings
         chosen: dict[str, Any] = {
             "bind": settings.listen,
-            "worker_class": "gthread",
+            "worker_class": LingeringWorker,
+            "logger_class": SilentAccess,
             "workers": settings.worker_count,
             "threads": settings.worker_threads,
             "worker_connections": 4 * settings.worker_threads,

@@ -246,12 +246,12 @@ class Container(ABC):
         listener.returned(report, now)
         listener.logs(lines, truncated)
 
-    def _drained(self, assignment: Assignment) -> None:
+    def _drained(self, assignment: Assignment, refusal: str | None = None) -> None:
         del self.firings[assignment.ticket]
         assignment.drop_streams()
         self._settle()
         self._host.has_drained(self, assignment)
-        assignment.job.listener.drained(time.monotonic())
+        assignment.job.listener.drained(time.monotonic(), refusal)
 
     def _settle(self) -> None:
         if self.state is State.DRAINING and not self.firings:

@@ -30,7 +30,7 @@ class _Nobody:
     def logs(self, lines: Sequence[str], truncated: bool) -> None:
         """See Listener."""
 
-    def drained(self, at: float) -> None:
+    def drained(self, at: float, refusal: str | None = None) -> None:
         """See Listener."""
 
     def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401

@@ -170,8 +170,9 @@ class RuntimeContainer(Container):
     def drained(self, meta: dict[str, Any]) -> None:
         """See Listener."""
         f, held = meta["f"], meta["held_bytes"]
+        refusal = self._session.refusal(f) if self._session is not None else None
         self._hold(f, held)
-        self._drained(self.firings[f])
+        self._drained(self.firings[f], refusal)
 
     def freed(self, meta: dict[str, Any]) -> None:
         """See Listener."""

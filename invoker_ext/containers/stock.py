@@ -22,7 +22,7 @@ from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
 from invoker_ext.containers.job import Failure, Job, Report
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Streamed, Value
-from invoker_ext.owner.values import object_json
+from invoker_ext.relay.json_form import object_json
 from invoker_ext.relay.results import Split, split_json
 from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.sink import Sink

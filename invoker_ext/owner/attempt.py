@@ -17,7 +17,7 @@ from invoker_ext.dataflow.events import Began, Committed, Drained, Event, How, L
 from invoker_ext.dataflow.keys import DataKey
 from invoker_ext.owner import outcomes
 from invoker_ext.owner.outcomes import Judgement
-from invoker_ext.owner.values import data_of
+from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
 
 if TYPE_CHECKING:
@@ -132,12 +132,12 @@ class Attempt:
         if self._judgement is not None and not self._keeps_open:
             self.record()
 
-    def drained(self, at: float) -> None:
+    def drained(self, at: float, refusal: str | None = None) -> None:
         """See Listener."""
         self._drained = at
         if self._judgement is not None and self._logged:
             self.record()
-        self._post(Drained(self.dispatch.firing, self.dispatch.attempt, at))
+        self._post(Drained(self.dispatch.firing, self.dispatch.attempt, at, refusal))
         self.run.attempt_over(self)
 
     def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401

@@ -8,7 +8,7 @@ from action_runtime.wire.errors import DataflowError
 from invoker_ext.contract import expressions
 from invoker_ext.dataflow.commands import Evaluate
 from invoker_ext.dataflow.events import Evaluated
-from invoker_ext.owner.values import value_json
+from invoker_ext.relay.json_form import value_json
 
 
 def answer(command: Evaluate, at: float) -> Evaluated:

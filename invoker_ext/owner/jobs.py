@@ -12,7 +12,7 @@ from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
 from invoker_ext.owner.actions import ActionDoc, split_init
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.run_record import RunSpec
-from invoker_ext.owner.values import value_json
+from invoker_ext.relay.json_form import value_json
 
 if TYPE_CHECKING:
     from invoker_ext.owner.run import Run

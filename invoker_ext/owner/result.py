@@ -9,7 +9,7 @@ from invoker_ext.dataflow.commands import End
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.owner.outcomes import Judgement, error_of
-from invoker_ext.owner.values import object_json
+from invoker_ext.relay.json_form import object_json
 from invoker_ext.sink.datum import Stored
 
 

@@ -46,15 +46,10 @@ from invoker_ext.owner.conditions import answer
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
+from invoker_ext.owner.parameters import Parameters, parameters_of_json, parameters_of_spool
 from invoker_ext.owner.result import result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
-from invoker_ext.owner.values import (
-    Parameters,
-    data_of,
-    object_json,
-    parameters_of_json,
-    parameters_of_spool,
-)
+from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)

@@ -33,13 +33,15 @@ class OpenFiring:
     Attributes:
         run: Activation id of its run, for fairness and figures.
         phase: How far it is.
+        refusal: Why the sink refused an output of it, if it did.
     """
 
-    __slots__ = ("_lent", "_streams", "phase", "run")
+    __slots__ = ("_lent", "_streams", "phase", "refusal", "run")
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.phase = Phase.RUNNING
+        self.refusal: str | None = None
         self._lent: list[Stored] = []
         self._streams: dict[str, deque[Stored]] = {}
 

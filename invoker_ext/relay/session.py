@@ -169,6 +169,10 @@ class Session:
         """Return how many parts of a streamed input user code has not taken; the protocol allows 8."""
         return self._firings[f].unread(name)
 
+    def refusal(self, f: int) -> str | None:
+        """Return why the sink refused an output of an open firing; None: it refused none."""
+        return self._firings[f].refusal
+
     @property
     def waits(self) -> bool:
         """Some of its reserves have been neither granted nor refused."""
@@ -201,7 +205,8 @@ class Session:
         if type(theirs) is not int or abs(theirs - PROTOCOL_VERSION) > 1:
             raise VersionMismatch(theirs, PROTOCOL_VERSION)
         self.state = SessionState.OPEN
-        self.send(FrameKind.WELCOME, {"protocol": PROTOCOL_VERSION, "outbox_bytes": self._outbox_bytes})
+        bounds = {"outbox_bytes": self._outbox_bytes, "largest_bytes": self._sink.largest_bytes}
+        self.send(FrameKind.WELCOME, {"protocol": PROTOCOL_VERSION, **bounds})
         self._listener.hello(frame.meta)
 
     def _inited(self, frame: Frame) -> None:
@@ -295,13 +300,12 @@ class Session:
             raise ProtocolViolation(f"reserve {request} is under way already")
         if len(self._tickets) + len(self._granted) >= MAX_RESERVES:
             raise ProtocolViolation(f"more than {MAX_RESERVES} reserves at once")
-        run = self._last_run
-        if "f" in frame.meta:
-            run = self._firing(frame.meta)[1].run
+        firing = self._firing(frame.meta)[1] if "f" in frame.meta else None
+        run = self._last_run if firing is None else firing.run
         self.backlog_bytes += size
         self.bandwidth.began(time.monotonic())
         ticket = self._sink.reserve(
-            size, f"{self.owner}/{run}", partial(self._grant, request), partial(self._refuse, request, size)
+            size, f"{self.owner}/{run}", partial(self._grant, request), partial(self._refuse, request, size, firing)
         )
         if ticket.pending:
             self._tickets[request] = ticket
@@ -311,8 +315,10 @@ class Session:
         self._granted[request] = segment
         self._channel.send(FrameKind.GRANT, {"r": request}, b"", (segment.descriptor,))
 
-    def _refuse(self, request: int, size_bytes: int, reason: str) -> None:
+    def _refuse(self, request: int, size_bytes: int, firing: OpenFiring | None, reason: str) -> None:
         self._tickets.pop(request, None)
+        if firing is not None:
+            firing.refusal = reason
         self.backlog_bytes -= size_bytes
         if not self.backlog_bytes:
             self.bandwidth.stopped()

@@ -9,7 +9,8 @@ from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant
 from invoker_ext.dataflow.wants import RunMembers
 from invoker_ext.owner.actions import split_init
-from invoker_ext.owner.values import object_json, parameters_of_json, parameters_of_spool, value_json
+from invoker_ext.owner.parameters import parameters_of_json, parameters_of_spool
+from invoker_ext.relay.json_form import object_json, value_json
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Between data in the sink and JSON text: parameters of a run in, its result out. Off the data path."""
+"""A value as JSON text, where JSON is all there is: records, REST, conditions, stock containers. Off the data path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Final, cast
 
 from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Streamed, Value
-from invoker_ext.dataflow.wants import RunMembers
 from invoker_ext.sink.datum import Stored
 
 _dumps: Final = json.JSONEncoder(ensure_ascii=False).encode
@@ -81,51 +80,3 @@ def data_of(value: Value) -> list[Stored]:
             return []
         case _:
             return [cast("Stored", value)]
-
-
-Parameters = tuple[dict[str, bytes], dict[str, list[bytes]]]
-"""JSON text of each member that a graph reads as a value, and of each element of a list that it reads item by item."""
-
-
-def parameters_of_json(content: bytes, wanted: RunMembers) -> Parameters:
-    """Cut out of a JSON object what a graph reads; the whole of it is passed on unparsed.
-
-    Args:
-        content: The run's parameters; an array (inside sequences only) has no members.
-        wanted: What the graph reads.
-    """
-    values = {WHOLE: content} if WHOLE in wanted.values else {}
-    names = (wanted.values | wanted.items) - {WHOLE}
-    if not names:
-        return values, {}
-    members = json.loads(content)
-    if not isinstance(members, dict):
-        return values, {}
-    return _cut({name: members[name] for name in names if name in members}, wanted, values)
-
-
-def parameters_of_spool(raw: bytes, places: Mapping[str, tuple[int, int]], wanted: RunMembers) -> Parameters:
-    """Do the same for spooled parameters, of which every member has its place; parses only what is read as items.
-
-    Args:
-        raw: The spooled bytes.
-        places: Member name → (offset, bytes).
-        wanted: What the graph reads.
-    """
-    members = {name: raw[at : at + count] for name, (at, count) in places.items()}
-    values = {name: text for name, text in members.items() if name in wanted.values}
-    if WHOLE in wanted.values:
-        values[WHOLE] = join_members(members)
-    return _cut({name: json.loads(members[name]) for name in wanted.items if name in members}, wanted, values)
-
-
-def _cut(members: Mapping[str, object], wanted: RunMembers, values: dict[str, bytes]) -> Parameters:
-    items: dict[str, list[bytes]] = {}
-    for name, value in members.items():
-        if name in wanted.items and isinstance(value, list):
-            items[name] = [_dumps(one).encode() for one in value]
-            if name not in wanted.values:
-                continue
-        if name not in values:
-            values[name] = _dumps(value).encode()
-    return values, items

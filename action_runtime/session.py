@@ -63,7 +63,7 @@ class Session:
         theirs = welcome.meta.get("protocol")
         if not isinstance(theirs, int) or abs(theirs - PROTOCOL_VERSION) > 1:
             raise VersionMismatch(theirs, PROTOCOL_VERSION)
-        self._unit.start(welcome.meta.get("outbox_bytes", _DEFAULT_OUTBOX_BYTES))
+        self._unit.start(welcome.meta.get("outbox_bytes", _DEFAULT_OUTBOX_BYTES), welcome.meta.get("largest_bytes"))
         api.install(self._unit)
 
     def _command(self, frame: Frame) -> None:

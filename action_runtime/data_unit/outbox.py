@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 MAX_RESERVES: Final = 8
 """Segments asked for, or being written, at a time; each is a descriptor here and memory in the sink."""
+_TOO_LARGE: Final = (
+    "it takes at most {} bytes at once; write it in parts with open_output, or ask the operator for a larger sink"
+)
 
 
 class State(Enum):
@@ -121,6 +124,8 @@ class Outbox:
         """Its lock guards the outbox, the counters of firings and the writing side of the connection."""
         self.bound_bytes = 0
         """What callers may leave here; set from WELCOME before the first activation."""
+        self.largest_bytes: int | None = None
+        """The largest value that the relay can ever take; None: unknown, it refuses what is too large."""
         self.throttled = False
         self._line = line
         self._wake = wake
@@ -155,10 +160,13 @@ class Outbox:
 
         Raises:
             OutputMisused: See `Firing.count`.
+            OutputRefused: The relay can never take a value of that size, or refused an earlier one.
             NoActivation: The function returned meanwhile.
             PeerLost: The relay is gone.
         """
         size = value.head.size_bytes
+        if self.largest_bytes is not None and size > self.largest_bytes:
+            raise OutputRefused(output, size, _TOO_LARGE.format(self.largest_bytes))
         with self.changed:
             if firing.failure is not None:
                 raise firing.failure

@@ -51,12 +51,14 @@ class DataUnit:
         self._streams: dict[int, dict[str, inbox.Stream]] = {}
         self._firing: Firing | None = None
 
-    def start(self, outbox_bytes: int) -> None:
+    def start(self, outbox_bytes: int, largest_bytes: int | None = None) -> None:
         """Start the thread.
 
         Args:
             outbox_bytes: What callers may leave in the outbox; from WELCOME.
+            largest_bytes: Of a value; from WELCOME. None: the relay did not say.
         """
+        self._outbox.largest_bytes = largest_bytes
         self._outbox.bound_bytes = outbox_bytes
         threading.Thread(target=self._run, name="data-unit", daemon=True).start()
 

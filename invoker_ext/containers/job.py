@@ -90,8 +90,13 @@ class Listener(Protocol):
     def logs(self, lines: Sequence[str], truncated: bool) -> None:
         """All lines of this activation, in the form `TIME stdout: text`."""
 
-    def drained(self, at: float) -> None:
-        """All outputs have been committed and no input is mapped any more. Last call."""
+    def drained(self, at: float, refusal: str | None = None) -> None:
+        """All outputs have been committed and no input is mapped any more. Last call.
+
+        Args:
+            at: Monotonic seconds.
+            refusal: Why the sink refused an output that was still leaving when the function returned.
+        """
 
     def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401
         """The attempt is over without a result; logs follow, then nothing."""

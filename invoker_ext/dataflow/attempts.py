@@ -101,7 +101,7 @@ class Attempts:
             return
         if event.attempt == entry.attempt and entry.state is State.RUNNING:
             raise InvalidTransition(entry.firing, entry.state.value, "drained", entry.story)
-        self._ebb(entry, event.attempt, "drained")
+        self._ebb(entry, event.attempt, "drained", event.refusal)
 
     def lost(self, event: Lost) -> None:
         """Execute the firing again if that is allowed and of use, else it has failed.
@@ -128,7 +128,7 @@ class Attempts:
         entry.undrained ^= 1 << event.attempt
         return entry
 
-    def _ebb(self, entry: Entry, attempt: int, cause: str) -> None:
+    def _ebb(self, entry: Entry, attempt: int, cause: str, refusal: str | None = None) -> None:
         """Go on after an attempt has nothing more to give."""
         present = attempt == entry.attempt and entry.state is State.DRAINING and not self.ended
         if present:
@@ -136,7 +136,7 @@ class Attempts:
         misses = present and self._misses_outputs(entry)
         self._leave(entry, cause)
         if misses:
-            raise RunFails(Outcome.PLATFORM_ERROR, sentences.UNDELIVERED, entry.firing)
+            raise sentences.undelivered(entry.firing, refusal)
 
     def _leave(self, entry: Entry, cause: str) -> None:
         """End the life of a firing, unless an earlier attempt still holds its inputs."""

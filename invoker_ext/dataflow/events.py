@@ -89,11 +89,15 @@ class Returned:
 
 @dataclass(slots=True, frozen=True)
 class Drained:
-    """All outputs of the attempt have been committed and its inputs are let go."""
+    """All outputs of the attempt have been committed and its inputs are let go.
+
+    `refusal`: why the sink refused an output that was still leaving when the function returned.
+    """
 
     firing: Firing
     attempt: int
     at: float
+    refusal: str | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -103,6 +103,12 @@ def condition(leaf: LeafPlan, error: str) -> RunFails:
     return RunFails(Outcome.DEVELOPER_ERROR, f"the condition '{leaf.when}' on {where} failed: {error}")
 
 
+def undelivered(firing: Firing, refusal: str | None) -> RunFails:
+    """An output never came, though the function that made it succeeded."""
+    text = UNDELIVERED if refusal is None else f"the data sink refused an output of step '{firing}': {refusal}"
+    return RunFails(Outcome.PLATFORM_ERROR, text, firing)
+
+
 def deadline(timeout_s: float | None) -> str:
     """The run's own time is over."""
     bound = "" if timeout_s is None else f" of {round(timeout_s * 1000)} milliseconds"

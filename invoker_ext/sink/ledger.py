@@ -98,7 +98,7 @@ class Ledger:
             size_bytes: Of the value; > 0.
         """
         charge = _pages(size_bytes)
-        if charge > self._limits.budget_bytes - self._inline_floor:
+        if charge > self.largest_bytes:
             return (Refuse(key, self._too_large(size_bytes)),)
         entry = self._enter(key, owner, charge, State.WAITING)
         self._waiting[key] = None
@@ -204,6 +204,11 @@ class Ledger:
         if not self._waiting or self._spilling_bytes or self._reserved_bytes:
             return None
         return Stuck(tuple(self._entries[key].owner for key in self._waiting), self._why())
+
+    @property
+    def largest_bytes(self) -> int:
+        """The largest value that can ever be granted room."""
+        return (self._limits.budget_bytes - self._inline_floor) // PAGE_BYTES * PAGE_BYTES
 
     @property
     def room_bytes(self) -> int:
@@ -332,10 +337,9 @@ class Ledger:
         return f"{used} and nothing more can spill"
 
     def _too_large(self, size_bytes: int) -> str:
-        most = self._limits.budget_bytes - self._inline_floor
         return (
-            f"a value of {size_bytes} bytes can never fit the data sink, which takes at most {most} bytes:"
-            " write it in parts with open_output, or ask the operator for a larger budget"
+            f"a value of {size_bytes} bytes can never fit the data sink, which takes at most {self.largest_bytes}"
+            " bytes: write it in parts with open_output, or ask the operator for a larger budget"
         )
 
     # --- books --------------------------------------------------------------------------------------------------

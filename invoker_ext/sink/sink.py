@@ -179,6 +179,11 @@ class Sink:
         stored.release()
 
     @property
+    def largest_bytes(self) -> int:
+        """The largest value that `reserve` can ever grant."""
+        return self._ledger.largest_bytes
+
+    @property
     def usage(self) -> Usage:
         """What is held now; for metrics, not for the path of a datum."""
         return self._ledger.usage

@@ -72,7 +72,7 @@ class Recorder:
         if self.failure is not None:
             self.over.set()
 
-    def drained(self, at: float) -> None:
+    def drained(self, at: float, refusal: str | None = None) -> None:
         self._hear("drained")
         self.over.set()
 

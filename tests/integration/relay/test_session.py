@@ -46,13 +46,13 @@ async def is_closed(line, error: type[Exception]) -> None:
 # --- opening ---
 
 
-async def test_a_container_is_welcomed_with_the_bound_of_its_outbox(lines):
+async def test_a_container_is_welcomed_with_its_bounds(lines, sink):
     line = lines()
     await line.container.send(FrameKind.HELLO, {"protocol": 1, "pid": 7, "python": "3.11.7"})
 
     welcome = await line.container.next(FrameKind.WELCOME)
 
-    assert welcome.meta == {"protocol": 1, "outbox_bytes": 4 * MIB}
+    assert welcome.meta == {"protocol": 1, "outbox_bytes": 4 * MIB, "largest_bytes": sink.largest_bytes}
     assert line.heard.calls == [("hello", {"protocol": 1, "pid": 7, "python": "3.11.7"})]
 
 

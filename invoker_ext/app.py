@@ -48,6 +48,10 @@ PULL_S: Final = 60.0
 SETTLE_S: Final = 5.0
 STUCK_S: Final = 0.5
 """Between two looks at a sink in which everybody waits for room."""
+NO_ROOM: Final = (
+    "There is no room for the data of this run: {}, and nothing that runs can free any. "
+    "Keep less data between steps, or ask the operator for a larger sink."
+)
 _SINK_SHARE: Final = 8
 _SPILL_FACTOR: Final = 4
 _SEGMENTS: Final = 8192
@@ -139,18 +143,23 @@ class InvokerApp:
             self._stuck_check = self._loop.call_later(STUCK_S, self._check_stuck)
 
     def _check_stuck(self) -> None:
-        self._stuck_check = None
+        # The next look is set first: what follows may call `_stuck`, which must not set another.
+        self._stuck_check = self._loop.call_later(STUCK_S, self._check_stuck)
         stuck = self._sink.stuck()
         if stuck is None:
+            self._stuck_check.cancel()
+            self._stuck_check = None
             self._fleet.sink_blocked(())
-            return
-        if not self._fleet.can_progress():
-            run = self._owner.fail_youngest(stuck.owners, stuck.reason)
-            _log.warning("run failed for want of room in the sink", extra={"run": run, "reason": stuck.reason})
-            for owner in stuck.owners:
-                if owner.rpartition("/")[2] == run:
-                    self._sink.refuse_waiting(owner, stuck.reason)
-        self._stuck_check = self._loop.call_later(STUCK_S, self._check_stuck)
+        elif not self._fleet.can_progress():
+            self._make_room(stuck)
+
+    def _make_room(self, stuck: Stuck) -> None:
+        """Fail the youngest run that waits; if none is left, what waits is of runs that are over: nobody needs it."""
+        run = self._owner.fail_youngest(stuck.owners, NO_ROOM.format(stuck.reason))
+        _log.warning("run failed for want of room in the sink", extra={"run": run, "reason": stuck.reason})
+        for owner in set(stuck.owners):
+            if run in (None, owner.rpartition("/")[2]):
+                self._sink.refuse_waiting(owner, stuck.reason)
 
     # -- calls at the door -------------------------------------------------------------------------
 

@@ -141,8 +141,9 @@ class Fleet:
             return
         container = assignment.container
         if container is not None:
-            # One that has returned ends by itself; another job's function is not ended for it.
-            if container.current in (None, assignment):
+            # One that has returned ends by itself; neither another job's function nor its outputs are ended for it.
+            alone = container.current is None and all(one is assignment for one in container.firings.values())
+            if alone or container.current is assignment:
                 container.end(Failure.RUN_DIED, None)
             return
         self._forget(assignment)

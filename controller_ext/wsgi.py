@@ -13,7 +13,6 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from controller_ext import logs
 from controller_ext.api.app import create_app
 from controller_ext.api.services import ApiSettings, Services
 from controller_ext.balancer.client import BalancerClient, DefaultLimits
@@ -26,6 +25,7 @@ from controller_ext.runs.spool import Spooler
 from controller_ext.settings import Settings
 from controller_ext.standalone.deathsig import DeathSignal
 from controller_ext.worker import LingeringWorker, SilentAccess
+from invoker_ext import logs
 from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
@@ -132,7 +132,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "controller_ext.logs.JsonFormatter", "process": "worker"}},
+    "formatters": {"json": {"()": "invoker_ext.logs.JsonFormatter", "process": "worker"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "loggers": {
         "gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},

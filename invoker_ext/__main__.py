@@ -36,7 +36,7 @@ def main() -> int:
     except (SettingsError, NotAllowed) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    logs.configure(settings.log_level)
+    logs.configure("invoker", settings.log_level)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     sys.setswitchinterval(SWITCH_S)

@@ -1,35 +1,47 @@
-"""Log lines as JSON objects on stderr, one a line."""
+"""Logs of every process but the containers': one JSON object a line on stderr.
+
+Beside `contract`, not in it, for what is in `contract` does no I/O.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import time
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
-_PLAIN: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """The message is a constant phrase; whatever was given as `extra` becomes a member."""
+    """Time, level, process, logger and message, which is a constant phrase; whatever is given as `extra` follows."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {
-            "at": f"{at}.{round(record.msecs) % 1000:03d}Z",
+        fields: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
+            "process": self._process,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        fields.update((name, value) for name, value in record.__dict__.items() if name not in _STANDARD)
         if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=str, ensure_ascii=False)
 
 
-def configure(level: str) -> None:
-    """Send all loggers of this process to stderr."""
+def configure(process: str, level: str) -> None:
+    """Send all logs of this process to stderr.
+
+    Args:
+        process: Name of the process in each line.
+        level: Name of the lowest level that is written.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(process))
     logging.basicConfig(level=level, handlers=[handler], force=True)

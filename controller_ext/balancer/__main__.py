@@ -11,9 +11,9 @@ import sys
 import uvloop
 
 from action_runtime.wire.errors import DataflowError
-from controller_ext import logs
 from controller_ext.balancer.app import BalancerApp
 from controller_ext.settings import PREFIX, Settings
+from invoker_ext import logs
 from invoker_ext.contract.settings import SettingsError, rows
 from invoker_ext.door.hello import read_token
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from controller_ext import logs
 from controller_ext.settings import PREFIX, Settings, default_data_dir
 from controller_ext.standalone.children import ChildPlan
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
 from controller_ext.standalone.supervisor import Supervisor
+from invoker_ext import logs
 from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.hello import Role, read_token

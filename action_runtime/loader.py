@@ -214,7 +214,7 @@ def _compile(path: str) -> CodeType:
     try:
         return compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        report(error)
+        report(error.with_traceback(None))  # all its frames are ours
         raise InitFailed(502, NO_BINARY, logged=True) from error
 
 

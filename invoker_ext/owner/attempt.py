@@ -76,6 +76,8 @@ class Attempt:
     _judgement: Judgement | None = None
     _lines: Sequence[str] = ()
     _logged: bool = False
+    _failed: bool = False
+    """It is over but for its logs."""
     _recorded: bool = False
     _drained: float | None = None
 
@@ -131,6 +133,9 @@ class Attempt:
         self._logged = True
         if self._judgement is not None and not self._keeps_open:
             self.record()
+        if self._failed:
+            self._failed = False
+            self.run.attempt_over(self)
 
     def drained(self, at: float, refusal: str | None = None) -> None:
         """See Listener."""
@@ -156,12 +161,12 @@ class Attempt:
         else:
             self._conclude(judgement, {}, at)
             self._post(Drained(firing, attempt, at))
-        if self._timing is None and not already:
-            self._logged = True
         self._drained = at
-        if self._logged:
+        if self._logged:  # it had returned, and has told what it printed
             self.record()
-        self.run.attempt_over(self)
+            self.run.attempt_over(self)
+        else:
+            self._failed = True
 
     # -- record --------------------------------------------------------------------------------
 

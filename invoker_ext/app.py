@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import socket
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,7 +99,13 @@ class InvokerApp:
             outbox_bytes=settings.outbox_mb * MIB,
         )
         self._owner.containers = self._fleet
-        handlers = {"pull": self._pull, "flush": self._flush, "cancel": self._cancel, "trace": self._trace}
+        handlers = {
+            "pull": self._pull,
+            "flush": self._flush,
+            "cancel": self._cancel,
+            "trace": self._trace,
+            "usage": self._usage,
+        }
         self._door = Door(settings.door_socket, token, handlers)
         self._enabled = True
         self._ping: asyncio.TimerHandle | None = None
@@ -188,6 +195,9 @@ class InvokerApp:
 
     async def _trace(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         return {"trace": self._owner.trace(str(fields.get("id")))}, None
+
+    async def _usage(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        return {"runs": self._owner.active, "sink": asdict(self._sink.usage), "pool": self._fleet.snapshot()}, None
 
 
 class StillPending(DataflowError):

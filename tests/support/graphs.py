@@ -96,6 +96,7 @@ class Spec:
         fails: It fails for about every third set of arguments.
         flaky: Number of first attempts that fail.
         uneven: `m` has one item more than `list`.
+        pad: Characters by which each item is made larger.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Spec:
     fails: bool = False
     flaky: int = 0
     uneven: bool = False
+    pad: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ def behave(spec: Spec, args: object, attempt: int) -> Act:
     """Return what a step does with its arguments; `attempt` counts executions from 1."""
     seed = zlib.crc32(json.dumps([spec.name, args], sort_keys=True).encode())
 
-    def item(output: str, index: int = 0) -> dict[str, int]:
-        return {"n": zlib.crc32(f"{seed}/{output}/{index}".encode()) % 1000}
+    def item(output: str, index: int = 0) -> dict[str, Any]:
+        made: dict[str, Any] = {"n": zlib.crc32(f"{seed}/{output}/{index}".encode()) % 1000}
+        return {**made, "pad": "x" * spec.pad} if spec.pad else made
 
     count = seed // 7 % 4
     emitted = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.cli.options import Subparsers, add_endpoint, add_parser, endpoint
 
 if TYPE_CHECKING:
-    from controller_ext.cli.drawing import Drawing
+    from controller_ext.workflow.definition import Definition
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _EXAMPLES: Final = """\
@@ -19,7 +20,8 @@ _EXAMPLES: Final = """\
   dataflower graph wordcount                         draw what is deployed under that name; sequences too
   dataflower graph --format svg wordcount > w.svg    or mermaid, or dot
 
-⇇ an edge with many items (each, gather)   ⇜ a stream   ⇠ an edge that may be dead (when, any, optional, $error)
+In the terminal a box names its step, the action it runs (▸) and where each input comes from (←); a double frame stands
+for a step that fires once per item (↻).
 """
 
 
@@ -47,34 +49,39 @@ def register(subparsers: Subparsers) -> None:
 
 def handle(arguments: argparse.Namespace) -> int:
     """Draw one workflow."""
+    from controller_ext.workflow import drawing
+
     path = Path(arguments.source)
     named_as_file = path.is_file() or path.suffix in _SUFFIXES
-    drawing = _from_file(path) if named_as_file else _from_server(arguments)
-    if arguments.format == "terminal":
-        from rich.console import Console
-
-        from controller_ext.cli.drawing_view import draw
-
-        Console().print(draw(drawing))
-        return 0
-    from controller_ext.cli.drawing_formats import FORMATS
-
-    sys.stdout.write(FORMATS[arguments.format](drawing))
+    workflow = _from_file(path) if named_as_file else _from_server(arguments)
+    formats = {"mermaid": drawing.mermaid, "dot": drawing.dot, "svg": drawing.svg, "terminal": drawing.terminal}
+    text = formats[arguments.format](workflow)
+    sys.stdout.write(text)
+    if arguments.format == "terminal" and sys.stdout.isatty():
+        _warn_of_width(max(map(len, text.splitlines())))
     return 0
 
 
-def _from_file(path: Path) -> Drawing:
-    from controller_ext.cli.drawing import from_definition
+def _warn_of_width(width: int) -> None:
+    columns = shutil.get_terminal_size().columns
+    if width > columns:
+        sys.stderr.write(
+            f"dataflower: the drawing has {width} columns, the terminal {columns}: make it wider, pipe the drawing to "
+            "`less -S`, or take --format svg\n"
+        )
+
+
+def _from_file(path: Path) -> Definition:
     from controller_ext.cli.validate import read
     from controller_ext.workflow.native import parse
 
-    return from_definition(path.stem, parse(read(path)))
+    return parse(read(path))
 
 
-def _from_server(arguments: argparse.Namespace) -> Drawing:
+def _from_server(arguments: argparse.Namespace) -> Definition:
     from controller_ext.cli.client import Client, RequestRefused
-    from controller_ext.cli.drawing import from_components, from_definition
     from controller_ext.workflow.native import KIND, parse
+    from controller_ext.workflow.sequence import by_name
 
     name = arguments.source
     with Client(endpoint(arguments)) as client:
@@ -85,7 +92,7 @@ def _from_server(arguments: argparse.Namespace) -> Drawing:
                 raise
             raise NothingToDraw(f"{name} is neither a file here nor an action at {client.endpoint.url}") from error
     if code["kind"] == KIND:
-        return from_definition(name, parse(code["code"]))
+        return parse(code["code"])
     if code["kind"] == "sequence":
-        return from_components(name, code["components"])
+        return by_name(code["components"])
     raise NothingToDraw(f"{name} is an action of kind {code['kind']}; workflows are of kind {KIND} or sequence")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from controller_ext.workflow.compile import Resolver, check_size
+from controller_ext.workflow.definition import Definition, StepDefinition
 from invoker_ext.contract.graph import (
     RUN,
     WHOLE,
@@ -72,6 +73,21 @@ def compile_sequence(components: Sequence[str], resolver: Resolver, limit: int =
     bounded = _bounded(graph, 0, limit)[0]
     check_size(bounded)
     return bounded
+
+
+def by_name(components: Sequence[str]) -> Definition:
+    """Return a sequence with its actions by name only, for drawings.
+
+    Args:
+        components: As `compile_sequence`.
+    """
+    steps: list[StepDefinition] = []
+    before = RUN
+    for component in components:
+        name = _name(component, {step.name for step in steps})
+        steps.append(StepDefinition(name=name, action=component, inputs=(_whole(before),)))
+        before = name
+    return Definition(steps=tuple(steps), result=(_whole(before),))
 
 
 @dataclass(slots=True, frozen=True)

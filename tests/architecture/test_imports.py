@@ -20,7 +20,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.sink\.(datum|ledger|terms|errors)"
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
     r"|controller_ext\.workflow(\..+)?"
-    r"|controller_ext\.cli\.(timeline|drawing)"
+    r"|controller_ext\.cli\.timeline"
 )
 IMPURE: Final = {
     "aiohttp", "asyncio", "http", "logging", "os", "random", "requests", "socket", "subprocess",

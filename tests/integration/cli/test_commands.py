@@ -1,4 +1,5 @@
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -55,11 +56,24 @@ def test_a_file_that_is_not_there_is_said_so(capsys):
 
 
 @pytest.mark.parametrize(
-    ("form", "beginning"), [("mermaid", "flowchart TD"), ("dot", 'digraph "workflow"'), ("svg", "<svg ")]
+    ("form", "beginning"), [("mermaid", "flowchart TD"), ("dot", "digraph workflow"), ("svg", "<svg ")]
 )
 def test_graph_prints_each_format(workflow, capsys, form, beginning):
     assert main(["graph", "--format", form, workflow()]) == 0
     assert capsys.readouterr().out.startswith(beginning)
+
+
+def test_graph_draws_boxes_in_the_terminal(workflow, capsys):
+    assert main(["graph", workflow()]) == 0
+    assert "║ file ← each start.file ║" in capsys.readouterr().out
+
+
+def test_graph_says_so_if_the_terminal_is_too_narrow_for_the_drawing(workflow, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    assert main(["graph", workflow()]) == 0
+    assert "the terminal 20" in capsys.readouterr().err
 
 
 def test_graph_draws_what_is_deployed(capsys):
@@ -70,9 +84,9 @@ def test_graph_draws_what_is_deployed(capsys):
     }
     with rest_stub(answers) as stub:
         assert main(["graph", "--apihost", stub.url, "wc"]) == 0
-        assert "gather words" in capsys.readouterr().out
+        assert "counts ← gather count.words" in capsys.readouterr().out
         assert main(["graph", "--apihost", stub.url, "seq"]) == 0
-        assert "2. b" in capsys.readouterr().out
+        assert "▸ /guest/b" in capsys.readouterr().out
         assert main(["graph", "--apihost", stub.url, "py"]) == 1
         assert "kind python:3.11" in capsys.readouterr().err
         assert main(["graph", "--apihost", stub.url, "none"]) == 1

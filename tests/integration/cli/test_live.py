@@ -70,7 +70,7 @@ def test_a_run_is_traced_with_every_firing(server, client, capsys):
 
 def test_a_deployed_workflow_is_drawn(server, capsys):
     assert main(["graph", "--apihost", server.url, "wordcount"]) == 0
-    assert "gather words" in capsys.readouterr().out
+    assert "counts ← gather count.words" in capsys.readouterr().out
 
 
 def test_a_running_run_can_be_watched_and_cancelled(server, client, capsys):

@@ -8,6 +8,7 @@ from controller_ext.workflow.sequence import (
     TOO_MANY,
     Component,
     action_graph,
+    by_name,
     check_components,
     compile_sequence,
 )
@@ -46,6 +47,14 @@ def test_a_sequence_is_a_chain_of_whole_results_run_at_most_once():
     assert [step.inputs for step in graph.steps] == [(whole(RUN),), (whole("echo"),), (whole("other"),)]
     assert all(step.at_most_once and step.attempts == 1 and not step.scope for step in graph.steps)
     assert graph.result == (whole("echo-2"),)
+
+
+def test_a_sequence_by_name_is_the_same_chain_without_looking_anything_up():
+    chain = by_name(["/ns/a", "/ns/p/b", "/ns/a"])
+
+    assert [(step.name, step.action) for step in chain.steps] == [("a", "/ns/a"), ("b", "/ns/p/b"), ("a-2", "/ns/a")]
+    sources = [one.edge.source for step in chain.steps for one in step.inputs]
+    assert [*sources, chain.result[0].edge.source] == [Source(name) for name in ("$run", "a", "b", "a-2")]
 
 
 def test_names_of_steps_stay_unique():

@@ -3,4 +3,4 @@
 cd "$(dirname "$0")" && EXAMPLE=hello && . ../common.sh
 
 deploy hello hello.py
-compare "$(invoke hello <(echo '{"name": "OpenWhisk"}'))"
+compare "$(invoke hello input.json)"

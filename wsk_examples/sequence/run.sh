@@ -3,5 +3,6 @@
 cd "$(dirname "$0")" && EXAMPLE=sequence && . ../common.sh
 
 for name in split sort join; do deploy "$name" "$name.py"; done
-chain sorted split sort join
-compare "$(invoke sorted <(echo '{"text": "the quick brown Fox jumps over the lazy Dog"}'))"
+read -ra components <sequence.txt
+chain sequence "${components[@]}"
+compare "$(invoke sequence input.json)"

@@ -4,4 +4,4 @@ cd "$(dirname "$0")" && EXAMPLE=stream && . ../common.sh
 
 for name in produce consume compare; do deploy "$name" "$name.py"; done
 deploy stream workflow.yaml dataflow:1
-compare "$(invoke stream <(echo '{"lines": 20}'))"
+compare "$(invoke stream input.json)"

@@ -3,5 +3,5 @@
 cd "$(dirname "$0")" && EXAMPLE=switch && . ../common.sh
 
 for name in check mask publish; do deploy "$name" "$name.py"; done
-deploy moderate workflow.yaml dataflow:1
-compare "$(invoke moderate <(echo '{"author": "ada", "comments": ["What a day!", "Oh heck, it rains.", "See you."]}'))"
+deploy switch workflow.yaml dataflow:1
+compare "$(invoke switch input.json)"

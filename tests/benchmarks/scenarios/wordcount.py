@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from controller_ext.cli.demo import read_texts
+from controller_ext.cli.demo_run import read_texts
 from controller_ext.cli.examples import load
 from tests.benchmarks.harness import Bench, in_turn, milliseconds
 from tests.benchmarks.samples import Row
@@ -20,7 +20,7 @@ def books(bench: Bench) -> list[Row]:
     example = load("wordcount")
     for name, code in example.actions.items():
         bench.action(name, code)
-    bench.workflow(example.name, example.workflow)
+    bench.workflow(example.name, example.workflow or "")
     body = json.dumps({"texts": texts}).encode()
     with bench.caller() as caller:
         (series,) = in_turn(bench.times(50, 8), lambda: milliseconds(lambda: caller.call(example.name, body)))

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from controller_ext.cli.demo import BadInput, DemoFailed, counted, next_steps, read_texts
-from controller_ext.cli.examples import ExampleMissing, load
+from controller_ext.cli.demo import next_steps
+from controller_ext.cli.demo_run import BadInput, DemoFailed, checked, parameters_of, read_texts
+from controller_ext.cli.examples import ExampleMissing, load, names
+from controller_ext.cli.main import main
 from controller_ext.cli.server import EmbeddedServer
 from tests.benchmarks.memory import tree
 
@@ -18,9 +20,29 @@ def test_an_example_holds_the_actions_that_its_workflow_names():
     assert set(load("wordcount").actions) == {"start", "count", "merge"}
 
 
+def test_an_example_that_is_a_sequence_names_its_components():
+    example = load("sequence")
+
+    assert example.components == ("split", "sort", "join")
+    assert set(example.actions) == set(example.components)
+
+
 def test_an_unknown_example_is_told_which_there_are():
-    with pytest.raises(ExampleMissing, match="wordcount"):
+    with pytest.raises(ExampleMissing, match="hello, sequence, stream, switch, wordcount"):
         load("nothing")
+
+
+def test_without_a_name_the_examples_are_listed_with_what_they_show(capsys):
+    assert main(["demo"]) == 0
+
+    text = capsys.readouterr().out
+    assert [line.split()[0] for line in text.splitlines() if re.match(r"[a-z]", line)] == names()
+    assert "hello      One plain action, as on any OpenWhisk." in text
+
+
+def test_files_are_for_the_one_example_that_counts_them(tmp_path):
+    with pytest.raises(BadInput, match="hello takes no files; wordcount does"):
+        parameters_of(load("hello"), [tmp_path / "a.txt"])
 
 
 def test_without_files_the_texts_are_those_of_python_itself():
@@ -47,14 +69,21 @@ def test_a_run_that_failed_is_an_error_with_its_words():
     response = {"success": False, "status": "application error", "result": {"error": "no memory"}}
 
     with pytest.raises(DemoFailed, match="no memory"):
-        counted({"activationId": "1", "response": response})
+        checked(load("hello"), {}, {"activationId": "1", "response": response})
 
 
-def test_the_next_steps_name_address_key_and_three_commands():
-    text = next_steps("wordcount")
+@pytest.mark.parametrize(("parameters", "result"), [({"name": "OpenWhisk"}, {"greeting": "Bye!"}), ({}, {"words": 1})])
+def test_a_result_that_is_not_what_it_should_be_is_an_error(parameters, result):
+    with pytest.raises(DemoFailed, match="something else"):
+        checked(load("hello"), parameters, {"activationId": "1", "response": {"success": True, "result": result}})
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_next_steps_name_address_key_and_three_commands(name):
+    text = next_steps(load(name))
 
     assert "http://127.0.0.1:3233" in text
-    assert len(re.findall(r"^  \S.*(?:standalone|run\.sh|graph).*$", text, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  (?=\S).*(?:standalone|run\.sh|graph|curl).*$", text, re.MULTILINE)) == 3
 
 
 @pytest.mark.timeout(90)

@@ -23,8 +23,9 @@ def test_the_workflow_of_an_example_compiles_with_the_actions_beside_it(path):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
-def test_an_example_says_what_it_should_result_in(path):
-    assert isinstance(json.loads((path.parent / "expected.json").read_text()), dict)
+def test_an_example_says_what_it_is_given_and_should_result_in(path):
+    for name in ("input.json", "expected.json"):
+        assert isinstance(json.loads((path.parent / name).read_text()), dict)
     assert len(path.read_text().splitlines()) <= 40
 
 
@@ -36,6 +37,7 @@ def test_counting_and_merging_give_what_the_example_expects():
     count, merge = modules["count"]["main"], modules["merge"]["main"]
     assert callable(count)
     assert callable(merge)
-    counts = [count({"file": path.read_text()})["words"] for path in sorted((folder / "texts").glob("*.txt"))]
+    texts = json.loads((folder / "input.json").read_text())["texts"]
+    counts = [count({"file": text})["words"] for text in texts.values()]
     assert merge({"counts": counts}) == json.loads((folder / "expected.json").read_text())
     assert merge({"counts": []}) == {"words": {}}

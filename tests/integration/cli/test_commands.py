@@ -65,7 +65,7 @@ def test_graph_prints_each_format(workflow, capsys, form, beginning):
 
 def test_graph_draws_boxes_in_the_terminal(workflow, capsys):
     assert main(["graph", workflow()]) == 0
-    assert "║ file ← each start.file ║" in capsys.readouterr().out
+    assert "║ file ← each start.file  ║" in capsys.readouterr().out
 
 
 def test_graph_says_so_if_the_terminal_is_too_narrow_for_the_drawing(workflow, capsys, monkeypatch):

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Final
+
+
+OUT_OF_MEMORY: Final = "The action exhausted its memory and was aborted."
+"""Stock's sentence. The interpreter's own MemoryError, at the bound of a process's memory, comes without any text."""
 
 
 class Exited(Exception):
@@ -74,7 +78,8 @@ def flush_logs() -> None:
 
 def _text(error: Exception) -> str:
     try:
-        return str(error)
+        text = str(error)
+        return OUT_OF_MEMORY if not text and isinstance(error, MemoryError) else text
     except Exception:  # noqa: BLE001 - an exception of the user's that cannot even be shown
         return f"{type(error).__name__}, which has no text"
 

@@ -81,6 +81,7 @@ class Container(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._init_began = 0.0
         self._broken = False
+        self._breach: str | None = None
 
     # -- what the pool's shell may do --------------------------------------------------------------
 
@@ -261,11 +262,16 @@ class Container(ABC):
     def _emitted(self, assignment: Assignment, output: str, index: int, how: str, value: Stored) -> None:
         assignment.job.listener.emitted(output, index, how, value)
 
-    def _lost(self) -> None:
-        """The connection broke: what runs inside is dead or of no use. Whoever is in it fails once it is gone."""
+    def _lost(self, breach: str | None = None) -> None:
+        """The connection broke: what runs inside is dead or of no use. Whoever is in it fails once it is gone.
+
+        Args:
+            breach: What it did that it must not; None: it just went.
+        """
         if self._broken or self.state in (State.REMOVING, State.GONE):
             return
         self._broken = True
+        self._breach = breach
         logger.info("container lost", extra={"container": self.name, "state": self.state.value})
         if self._handle is not None:
             self._handle.kill()
@@ -284,7 +290,7 @@ class Container(ABC):
             failure = Failure.NOT_STARTED
         elif how.out_of_memory:
             failure = Failure.OUT_OF_MEMORY
-        return failure, self._last_words.get(failure), time.monotonic()
+        return failure, self._breach or self._last_words.get(failure), time.monotonic()
 
     def _move(self, state: State) -> None:
         self.state = check(self.state, state, self.name)

@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from action_runtime.wire.errors import DataflowError
+from action_runtime.wire.errors import DataflowError, PeerLost
 from action_runtime.wire.frames import FrameKind
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.assignment import Assignment, StreamEnd, init_value, run_environment
@@ -31,6 +31,7 @@ _STOCK_WORDS: Final = {
     Failure.RUN_DIED: "command exited",
 }
 """Stock keeps the function in a child of a proxy, which answers for it; here it is the container's one process."""
+_BREACH: Final = "The container was ended because something in it broke the protocol of its session: {}."
 
 
 class RuntimeContainer(Container):
@@ -191,7 +192,7 @@ class RuntimeContainer(Container):
     def closed(self, error: DataflowError | None) -> None:
         """See Listener."""
         if error is not None:
-            self._lost()
+            self._lost(None if isinstance(error, PeerLost) else _BREACH.format(error))
 
     def _hold(self, f: int, held_bytes: int) -> None:
         """Keep a drained firing open on the session as long as user code keeps its inputs."""

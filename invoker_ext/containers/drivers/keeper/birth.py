@@ -10,6 +10,7 @@ import resource
 import runpy
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +18,12 @@ from typing import Final, NoReturn
 
 SESSION_FD: Final = 3
 RUNTIME: Final = "action_runtime"
+_THREAD_STACK_BYTES: Final = 2 * 1024 * 1024
+"""Of threads that Python starts. The kernel counts a stack whole against the bound on data: at its own 8 MiB a pool of
+32 threads would take all that a container of 256 MB has. 1 MiB is too little for 1,000 calls through `sorted`."""
 BOOT: Final = (
-    "import runpy, sys; sys.path.insert(0, sys.argv.pop()); import action_runtime; sys.path.pop(0); "
+    f"import _thread, runpy, sys; _thread.stack_size({_THREAD_STACK_BYTES}); "
+    "sys.path.insert(0, sys.argv.pop()); import action_runtime; sys.path.pop(0); "
     "runpy.run_module('action_runtime', run_name='__main__', alter_sys=True)"
 )
 """Program of an interpreter that is not the keeper's; its argument is the folder of the packages."""
@@ -102,6 +107,7 @@ def _limit(memory_mb: int) -> None:
 
 def _run() -> int:
     """Run the action runtime as an interpreter would; return its exit code."""
+    threading.stack_size(_THREAD_STACK_BYTES)
     sys.argv = [RUNTIME]
     # The keeper's own were made for its streams: buffers and the guess whether they can seek do not fit a pipe.
     standard_input = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -60,13 +62,73 @@ def test_links_in_documents_lead_somewhere():
 
 
 def test_files_that_documents_name_exist():
-    lost = []
+    lost = [f"{page}: {name}" for page, name, _ in named() if not (ROOT / name).exists()]
+
+    assert lost == []
+
+
+def test_functions_that_documents_name_exist():
+    lost = [
+        f"{page}: {name}:{inner}"
+        for page, name, inner in named()
+        if inner and (ROOT / name).exists() and not defines((ROOT / name).read_text(), inner)
+    ]
+
+    assert lost == []
+
+
+def named() -> Iterator[tuple[Path, str, str]]:
+    """Yield each `path/file` and `path/file.py:Class.function` in backticks: document, file, name in it or nothing."""
     for path, text in texts():
         if path.suffix != ".md":
             continue
-        for name in re.findall(r"`([\w./-]+\.(?:py|md|yaml|json|sh|toml))`", text):
-            if name.partition("/")[0] in TOP_FOLDERS and not (ROOT / name).exists():
-                lost.append(f"{path.relative_to(ROOT)}: {name}")
+        for name, inner in re.findall(r"`([\w./-]+\.(?:py|md|yaml|json|sh|toml|tsv))(?::([A-Za-z_][\w.]*))?`", text):
+            if name.partition("/")[0] in TOP_FOLDERS:
+                yield path.relative_to(ROOT), name, inner
+
+
+def defines(source: str, dotted: str) -> bool:
+    """Return whether a module has this class, function or variable; dots lead into classes."""
+    body: list[ast.stmt] = ast.parse(source).body
+    for part in dotted.split("."):
+        found = next((one for one in body if part in names_bound(one)), None)
+        if found is None:
+            return False
+        body = found.body if isinstance(found, ast.ClassDef) else []
+    return True
+
+
+def names_bound(statement: ast.stmt) -> set[str]:
+    match statement:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {one.id for one in targets if isinstance(one, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case _:
+            return set()
+
+
+@pytest.mark.parametrize(
+    ("dotted", "there"),
+    [("A", True), ("A.f", True), ("A.X", True), ("g", True), ("N", True), ("A.g", False), ("h", False), ("g.f", False)],
+)
+def test_a_name_is_looked_for_where_its_dots_lead(dotted, there):
+    source = "N: int = 1\nclass A:\n    X = 1\n    def f(self): ...\nasync def g(): ...\n"
+
+    assert defines(source, dotted) is there
+
+
+def test_tests_that_documents_name_exist():
+    tests = "\n".join(path.read_text() for path in tracked_files() if path.name.startswith("test_"))
+    lost = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, text in texts()
+        if path.suffix == ".md"
+        for name in re.findall(r"`(?:\w+::)?(test_\w+)`", text)
+        if f"def {name}(" not in tests
+    ]
 
     assert lost == []
 

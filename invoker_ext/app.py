@@ -191,10 +191,10 @@ class InvokerApp:
         return {}, None
 
     async def _cancel(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"outcome": self._owner.cancel(str(fields.get("id")))}, None
+        return {"outcome": self._owner.cancel(*_run_of(fields))}, None
 
     async def _trace(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"trace": self._owner.trace(str(fields.get("id")))}, None
+        return {"trace": self._owner.trace(*_run_of(fields))}, None
 
     async def _usage(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         return {"runs": self._owner.active, "sink": asdict(self._sink.usage), "pool": self._fleet.snapshot()}, None
@@ -232,6 +232,11 @@ async def serve(settings: Settings, token: str) -> None:
     finally:
         await app.stop()
         _log.info("invoker stopped", extra={"invoker": settings.id})
+
+
+def _run_of(fields: dict[str, Any]) -> tuple[str, str]:
+    """Return id and namespace of the run that a call names; one without a namespace names none."""
+    return str(fields.get("id")), str(fields.get("namespace"))
 
 
 def _sink_settings(settings: Settings) -> SinkSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -79,23 +80,24 @@ class _Activations:
         own = self._check(namespace, activation_id)
         run = self._find(own, activation_id)
         # What has a record has ended: its trace must not hang on an invoker that is away.
-        live = None if run is not None else self._door.trace(activation_id)
+        live = None if run is not None else self._door.trace(own, activation_id)
         if run is None and live is None:
             raise NotFound
         ids = (live or {}).get("ids", ()) if run is None else firing_ids(run)
-        firings = [self._records.get(own, one) for one in ids]
+        at_work = {one["activationId"] for one in (live or {}).get("live", ())}
+        firings = self._firings(own, [one for one in ids if one not in at_work])
         return replies.json_object(
             {
                 "activationId": activation_id,
                 "live": live,
                 "run": None if run is None else _traced(run),
-                "firings": [_traced(one) for one in firings if one is not None],
+                "firings": [_traced(one) for one in firings],
             }
         )
 
     def cancel(self, namespace: str, activation_id: str) -> Response:
         own = self._check(namespace, activation_id)
-        match self._door.cancel(activation_id):
+        match self._door.cancel(own, activation_id):
             case Cancelled.CANCELLED:
                 return replies.json_object({"activationId": activation_id}, 202)
             case Cancelled.ENDED:
@@ -117,6 +119,15 @@ class _Activations:
             self._door.settle()
             record = self._records.get(namespace, activation_id)
         return record
+
+    def _firings(self, namespace: str, ids: Sequence[str]) -> Sequence[Activation]:
+        """Return the records of firings that have ended, as far as they were made."""
+        found = {one: self._records.get(namespace, one) for one in ids}
+        missing = [one for one, record in found.items() if record is None]
+        if missing:
+            self._door.settle()
+            found |= {one: self._records.get(namespace, one) for one in missing}
+        return [record for record in found.values() if record is not None]
 
     def _check(self, namespace: str, activation_id: str) -> str:
         """Return the caller's namespace; raises Rejected for what is no activation id."""

@@ -115,6 +115,7 @@ class Timeline:
         status: As for a firing.
         accepted_ms: When the run was accepted, as far as it is known.
         ended_ms: When it ended; None: it has not.
+        seen_ms: When a run that goes on was looked at: so far lasts what has not ended.
         firings: By start, those that wait at the end.
         missing: How many firings have no record (yet).
     """
@@ -125,6 +126,7 @@ class Timeline:
     status: str
     accepted_ms: float
     ended_ms: float | None
+    seen_ms: float | None = None
     firings: tuple[Firing, ...]
     missing: int = 0
 
@@ -136,7 +138,7 @@ class Timeline:
     @property
     def end_ms(self) -> float:
         """The last instant of all; data may leave after the run has ended."""
-        return max([self.ended_ms or self.accepted_ms, *(span.end_ms for span in self._spans())])
+        return max([self._now_ms, *(span.end_ms for span in self._spans())])
 
     @property
     def bytes_in(self) -> dict[str, int]:
@@ -149,8 +151,11 @@ class Timeline:
         return total(firing.bytes_out for firing in self.firings)
 
     def _spans(self) -> list[Span]:
-        now_ms = self.ended_ms or self.accepted_ms
-        return [span for firing in self.firings for span in firing.spans(now_ms)]
+        return [span for firing in self.firings for span in firing.spans(self._now_ms)]
+
+    @property
+    def _now_ms(self) -> float:
+        return self.ended_ms or self.seen_ms or self.accepted_ms
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that `trace --format json` prints: instants in epoch milliseconds."""
@@ -201,8 +206,7 @@ def from_trace(document: Mapping[str, Any]) -> Timeline:
     ]
     lines.sort(key=_by_start)
     if run is None:
-        instants = [at for line in lines for at in (line.matched_ms, line.started_ms) if at is not None]
-        run = {"name": "run", "annotations": (), "start": min(instants, default=0.0)}
+        run = _under_way(live, lines)
     spans = _spans_of(run) or {}
     ended = "end" in run
     return Timeline(
@@ -212,9 +216,18 @@ def from_trace(document: Mapping[str, Any]) -> Timeline:
         status=_status(run),
         accepted_ms=float(spans.get("accepted", run["start"])),
         ended_ms=float(spans.get("ended", run["end"])) if ended else None,
+        seen_ms=live.get("now"),
         firings=tuple(lines),
         missing=max(0, spans.get("firings", 0) - len(lines)),
     )
+
+
+def _under_way(live: Mapping[str, Any], lines: Iterable[Firing]) -> dict[str, Any]:
+    """Return what stands for the record of a run that has none yet."""
+    instants = [at for line in lines for at in (line.matched_ms, line.started_ms) if at is not None]
+    start_ms = live.get("accepted") or min(instants, default=0.0)
+    kind = {"key": "kind", "value": live.get("kind", "")}
+    return {"name": live.get("name", "run"), "annotations": (kind,), "start": start_ms}
 
 
 def annotation(record: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -129,7 +129,9 @@ class Acceptor:
             graph=plan.graph,
             spool=spool,
         )
-        sequence = None if plan.components is None else SequenceRun(message=message, components=plan.components)
+        sequence = None
+        if plan.components is not None:
+            sequence = SequenceRun(message=message, components=plan.components, limits=plan.limits)
         return Prepared(message, plan.memory_mb, sequence, plan.timeout_ms / 1000)
 
 

@@ -40,19 +40,19 @@ class Doors:
             except (PeerUnreachable, CallFailed) as error:
                 logger.info("invoker did not flush", extra={"door": address, "error": str(error)})
 
-    def cancel(self, activation_id: str) -> Cancelled:
+    def cancel(self, namespace: str, activation_id: str) -> Cancelled:
         """See `ports.Door.cancel`."""
         outcome = Cancelled.UNKNOWN
         for client in self._clients.values():
-            outcome = Cancelled(self._call(client, "cancel", activation_id).get("outcome"))
+            outcome = Cancelled(self._call(client, "cancel", namespace, activation_id).get("outcome"))
             if outcome is not Cancelled.UNKNOWN:
                 break
         return outcome
 
-    def trace(self, activation_id: str) -> dict[str, Any] | None:
+    def trace(self, namespace: str, activation_id: str) -> dict[str, Any] | None:
         """See `ports.Door.trace`."""
         for client in self._clients.values():
-            found = self._call(client, "trace", activation_id).get("trace")
+            found = self._call(client, "trace", namespace, activation_id).get("trace")
             if isinstance(found, dict):
                 return found
         return None
@@ -77,8 +77,8 @@ class Doors:
     def _client(self, path: Path) -> DoorClient:
         return DoorClient(path, role=Role.WORKER, token=self._token)
 
-    def _call(self, client: DoorClient, op: str, activation_id: str) -> dict[str, Any]:
+    def _call(self, client: DoorClient, op: str, namespace: str, activation_id: str) -> dict[str, Any]:
         try:
-            return client.call(op, CALL_S, id=activation_id)
+            return client.call(op, CALL_S, id=activation_id, namespace=namespace)
         except (PeerUnreachable, CallFailed) as error:
             raise DoorUnavailable(str(error)) from error

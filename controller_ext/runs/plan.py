@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +43,7 @@ class Plan:
         graph: Digest of what to run; None: a plain action.
         native: It is a native workflow.
         components: Of a sequence that runs by stock control flow.
+        limits: `timeout` (ms) and `logs` (MB) of the entity itself, for its record.
         reads: What all this depends on.
     """
 
@@ -59,6 +61,7 @@ class Plan:
     graph: str | None
     native: bool
     components: tuple[str, ...] | None
+    limits: Mapping[str, int]
     reads: Reads
 
 
@@ -158,6 +161,7 @@ class Planner:
             graph=None if graph is None else graph.digest,
             native=kind == NATIVE,
             components=components,
+            limits={name: body["limits"][name] for name in ("timeout", "logs")},
             reads=reads,
         )
 
@@ -173,10 +177,13 @@ def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Grap
     Raises:
         DefinitionError: It cannot be compiled.
     """
-    exec_ = located.action.body["exec"]
+    body = located.action.body
+    exec_, limits = body["exec"], body["limits"]
     if exec_["kind"] == SEQUENCE:
-        return compile_sequence(exec_["components"], resolver, most)
-    return compile_workflow(native.parse(exec_["code"]), located.action.body["namespace"], resolver)
+        graph = compile_sequence(exec_["components"], resolver, most)
+    else:
+        graph = compile_workflow(native.parse(exec_["code"]), body["namespace"], resolver)
+    return graph.limited(limits["timeout"], limits["logs"])
 
 
 def runs_as_data_flow(located: Located) -> bool:

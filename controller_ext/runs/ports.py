@@ -133,11 +133,16 @@ class Door(Protocol):
     def settle(self) -> None:
         """Have every invoker write out its pending records; ≤ 1 s in any case, raises nothing."""
 
-    def cancel(self, activation_id: str) -> Cancelled:
-        """End a run; raises DoorUnavailable."""
+    def cancel(self, namespace: str, activation_id: str) -> Cancelled:
+        """End a run of this namespace, UNKNOWN if no invoker has it; raises DoorUnavailable."""
 
-    def trace(self, activation_id: str) -> dict[str, Any] | None:
-        """Return the spans of a run, None if it is not known; raises DoorUnavailable."""
+    def trace(self, namespace: str, activation_id: str) -> dict[str, Any] | None:
+        """Return what an invoker knows of a run of this namespace, None if none has it; raises DoorUnavailable.
+
+        Returns:
+            `{"name", "kind", "accepted", "now", "ended", "ids", "live"}`: `ids` are those of all firings so far, `live`
+            has the time line of each that is at work, instants are epoch milliseconds.
+        """
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
         """Yield the bytes of a large result, `size_bytes` in all.

@@ -9,7 +9,7 @@ from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
 from controller_ext.runs import contents
 from controller_ext.workflow.nesting import NestingResolver, SequenceEntity, WorkflowEntity
-from invoker_ext.contract.graph import ActionCall
+from invoker_ext.contract.graph import ActionCall, OwnLimits
 
 Reads = dict[str, str | None]
 """Document id → revision that was read; None: it was not there."""
@@ -67,11 +67,12 @@ class StoreResolver(NestingResolver):
             return None
         self.reads.update(located.reads)
         body = located.action.body
+        limits = OwnLimits(body["limits"]["timeout"], body["limits"]["logs"])
         match body["exec"]["kind"]:
             case kind if kind == SEQUENCE:
-                return SequenceEntity(located.action.id, body["version"], tuple(body["exec"]["components"]))
+                return SequenceEntity(located.action.id, body["version"], tuple(body["exec"]["components"]), limits)
             case kind if kind == NATIVE:
-                return WorkflowEntity(located.action.id, body["version"], body["exec"]["code"])
+                return WorkflowEntity(located.action.id, body["version"], body["exec"]["code"], limits)
         return action_call(located)
 
     def _note_missing(self, name: Name) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from controller_ext.workflow.compile import compile_workflow
 from controller_ext.workflow.errors import DefinitionError, Finding, WorkflowInvalid
 from controller_ext.workflow.native import parse
 from controller_ext.workflow.sequence import MAX_ACTIONS, compile_sequence
-from invoker_ext.contract.graph import ActionCall, Graph, WorkflowCall
+from invoker_ext.contract.graph import ActionCall, Graph, OwnLimits, WorkflowCall
 
 MAX_NESTING: Final = 16
 """Workflows in workflows: each level multiplies the size of the graph that travels."""
@@ -18,20 +18,22 @@ MAX_NESTING: Final = 16
 
 @dataclass(slots=True, frozen=True)
 class SequenceEntity:
-    """A stored sequence: its full name, version and components."""
+    """A stored sequence: its full name, version, components and own limits."""
 
     name: str
     version: str
     components: tuple[str, ...]
+    limits: OwnLimits = field(default=OwnLimits())
 
 
 @dataclass(slots=True, frozen=True)
 class WorkflowEntity:
-    """A stored native workflow: its full name, version and text."""
+    """A stored native workflow: its full name, version, text and own limits."""
 
     name: str
     version: str
     text: str
+    limits: OwnLimits = field(default=OwnLimits())
 
 
 Load = Callable[[str], ActionCall | SequenceEntity | WorkflowEntity | None]
@@ -83,7 +85,8 @@ class NestingResolver:
             raise WorkflowInvalid([Finding((), f"workflows nest deeper than {MAX_NESTING}: {' → '.join(self._open)}")])
         self._open.append(entity.name)
         try:
-            return WorkflowCall(entity.name, entity.version, self._graph(entity))
+            graph = self._graph(entity).limited(entity.limits.timeout_ms, entity.limits.logs_mb)
+            return WorkflowCall(entity.name, entity.version, graph)
         except DefinitionError as error:
             # One finding stands for all, or deep nesting would multiply them.
             more = f" (and {len(error.findings) - 1} more)" if len(error.findings) > 1 else ""

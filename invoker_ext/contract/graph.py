@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
 from action_runtime.wire.values import ERROR, RUN, WHOLE
 
 __all__ = [
-    "ERROR", "RUN", "WHOLE", "ActionCall", "Edge", "EdgeKind", "Fault", "Graph", "GraphKind", "Input", "Source",
-    "Step", "WorkflowCall",
+    "ERROR", "RUN", "WHOLE", "ActionCall", "Edge", "EdgeKind", "Fault", "Graph", "GraphKind", "Input", "OwnLimits",
+    "Source", "Step", "WorkflowCall",
 ]  # fmt: skip
 
 FORMAT: Final = 1
@@ -155,6 +155,14 @@ class GraphKind(Enum):
     DATAFLOW = "dataflow:1"
 
 
+@dataclass(slots=True, frozen=True)
+class OwnLimits:
+    """Limits of a workflow's own entity: the records of its runs show them, but they bound nothing (as stock)."""
+
+    timeout_ms: int = 60_000
+    logs_mb: int = 10
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Graph:
     """A whole workflow.
@@ -164,12 +172,14 @@ class Graph:
         steps: In topological order.
         result: What the run results in: one Input named WHOLE, or one a member. Edges as everywhere.
         timeout_s: Bound of the whole run; None: none.
+        limits: For the record.
     """
 
     kind: GraphKind
     steps: tuple[Step, ...]
     result: tuple[Input, ...]
     timeout_s: float | None = None
+    limits: OwnLimits = OwnLimits()
     _digest: str = field(default="", compare=False, repr=False)
 
     @property
@@ -182,13 +192,21 @@ class Graph:
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form; `from_json` is its inverse."""
-        return {
+        document: dict[str, Any] = {
             "format": FORMAT,
             "kind": self.kind.value,
             "steps": [_step_to_json(step) for step in self.steps],
             "result": [_input_to_json(one) for one in self.result],
             "timeout_s": self.timeout_s,
         }
+        if self.limits != OwnLimits():
+            document["limits"] = [self.limits.timeout_ms, self.limits.logs_mb]
+        return document
+
+    def limited(self, timeout_ms: int, logs_mb: int) -> Graph:
+        """Return this graph as that of an entity with these limits."""
+        limits = OwnLimits(timeout_ms, logs_mb)
+        return self if limits == self.limits else replace(self, limits=limits, _digest="")
 
     @staticmethod
     def from_json(document: dict[str, Any]) -> Graph:
@@ -204,6 +222,7 @@ class Graph:
             steps=tuple(_step_from_json(step) for step in document["steps"]),
             result=tuple(_input_from_json(one) for one in document["result"]),
             timeout_s=document["timeout_s"],
+            limits=OwnLimits(*document.get("limits", ())),
         )
 
 

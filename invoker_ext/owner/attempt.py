@@ -44,6 +44,11 @@ class Flow:
         else:
             self.memory += value.size_bytes
 
+    @property
+    def bytes(self) -> int:
+        """All of them."""
+        return self.inline + self.memory
+
     def to_json(self) -> dict[str, int]:
         """Return the form of the `dataflow` annotation."""
         return {"inline": self.inline, "memory": self.memory}
@@ -114,7 +119,9 @@ class Attempt:
         if judgement.outcome is Outcome.SUCCESS:
             if whole is None and report.body is not None and WHOLE in self.run.wants(self.dispatch.step.name):
                 head = Head(Media.JSON, len(report.body))
-                self._held.append((WHOLE, 0, How.WHOLE, self.run.put(head, report.body)))
+                made = self.run.put(head, report.body)
+                self.went.add(made)
+                self._held.append((WHOLE, 0, How.WHOLE, made))
             for held in self._held:
                 self._commit(*held)
         else:
@@ -156,7 +163,7 @@ class Attempt:
         if already:  # died after its function returned: what had not left by then is lost
             self._post(Lost(firing, attempt, True, at))
         elif failure in _LOST and (not began or self.run.retries_losses(self.dispatch.step)):
-            self._returned, self._judgement = at, judgement
+            self._judge(judgement, at)
             self._post(Lost(firing, attempt, began, at, judgement.outcome, _sentence(judgement)))
         else:
             self._conclude(judgement, {}, at)
@@ -191,10 +198,15 @@ class Attempt:
         """Native records show when the outputs had left, so they wait for that; stock's do not."""
         return self.run.graph.kind is GraphKind.DATAFLOW and self._drained is None
 
+    def _judge(self, judgement: Judgement, at: float) -> None:
+        """Note what it came to; before the machine hears of it, for that may end the run, whose record adds up."""
+        self._returned, self._judgement = at, judgement
+        self.run.note_duration(self._duration_ms)
+
     def _conclude(
         self, judgement: Judgement, counts: dict[str, tuple[How, int]], at: float, clashes: tuple[str, ...] = ()
     ) -> None:
-        self._returned, self._judgement = at, judgement
+        self._judge(judgement, at)
         self.run.note_size(self.dispatch.firing, judgement.size)
         error: Stored | None = None
         if judgement.error is not None:
@@ -208,21 +220,22 @@ class Attempt:
         if judgement is None or self._recorded:
             return
         self._recorded = True
-        self.run.firing_recorded(self, self._activation(judgement))
+        self.run.firing_recorded(self._activation(judgement))
 
     def _activation(self, judgement: Judgement) -> Activation:
         run, call = self.run, self.call
         epoch_ms = run.host.clock.epoch_ms
-        timing = self._timing
-        started = timing.started if timing is not None else self._returned
-        init_s = timing.init_s if timing is not None else None
-        start_ms = round(epoch_ms(started) - (init_s or 0.0) * 1000)
-        duration_ms = max(0, round((self._returned - started + (init_s or 0.0)) * 1000))
+        init_s = self._timing.init_s if self._timing is not None else None
+        start_ms = round(epoch_ms(self._begun) - (init_s or 0.0) * 1000)
+        duration_ms = self._duration_ms
         plain = run.graph.kind is GraphKind.ACTION
         annotations: list[dict[str, Any]] = []
         cause = run.spec.cause if plain else run.activation_id
         if cause is not None:
             annotations.append({"key": "causedBy", "value": "sequence"})
+        binding = run.spec.binding if plain else call.binding
+        if binding is not None:
+            annotations.append({"key": "binding", "value": binding})
         annotations += [
             {"key": "path", "value": call.name},
             {"key": "waitTime", "value": max(0, round(start_ms - self._waits_since_ms()))},
@@ -232,10 +245,7 @@ class Attempt:
         ]
         if init_s is not None:
             annotations.append({"key": "initTime", "value": round(init_s * 1000)})
-        binding = run.spec.binding if plain else call.binding
-        if binding is not None:
-            annotations.append({"key": "binding", "value": binding})
-        line = self._time_line()
+        line = self.time_line()
         native = run.graph.kind is GraphKind.DATAFLOW
         if native:
             annotations.append({"key": "dataflow", "value": line})
@@ -260,12 +270,24 @@ class Attempt:
             dataflow=None if native else line,
         )
 
+    @property
+    def _begun(self) -> float:
+        """When its function was entered, or, of one that never was, when that was known."""
+        return self._timing.started if self._timing is not None else self._returned
+
+    @property
+    def _duration_ms(self) -> int:
+        """Of initialisation and function, as its record says."""
+        init_s = self._timing.init_s if self._timing is not None else None
+        return max(0, round((self._returned - self._begun + (init_s or 0.0)) * 1000))
+
     def _waits_since_ms(self) -> float:
         """Of a plain action and of a first step: the arrival of the request; else the match."""
         run = self.run
         return run.spec.received_ms if run.graph.kind is GraphKind.ACTION else run.host.clock.epoch_ms(self.matched)
 
-    def _time_line(self) -> dict[str, Any]:
+    def time_line(self) -> dict[str, Any]:
+        """Return its instants (epoch milliseconds; None: not yet) and bytes by path: the annotation `dataflow`."""
         epoch_ms = self.run.host.clock.epoch_ms
         timing = self._timing
         return {
@@ -275,7 +297,7 @@ class Attempt:
             "matched": epoch_ms(self.matched),
             "queued": epoch_ms(timing.queued if timing is not None else self.matched),
             "started": epoch_ms(timing.started) if timing is not None else None,
-            "returned": epoch_ms(self._returned),
+            "returned": epoch_ms(self._returned) if self._judgement is not None else None,
             "drained": epoch_ms(self._drained) if self._drained is not None else None,
             "in": self.came.to_json(),
             "out": self.went.to_json(),

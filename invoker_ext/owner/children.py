@@ -39,8 +39,6 @@ def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
         controller=parent.controller,
         received_ms=now_ms,
         cause=parent.activation_id,
-        topmost=False,
-        limits=parent.limits,
     )
 
 

@@ -105,10 +105,6 @@ class Outbox:
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
 
-    def knows(self, run: str) -> bool:
-        """Return whether this run ended here, not too long ago."""
-        return run in self._recent
-
     def repeated(self, run: str) -> bool:
         """Answer again for a run that has ended; return whether it is one.
 

@@ -39,6 +39,7 @@ RESTARTED: Final = (
     "The invoker was restarted after this activation had begun; it was not started a second time. "
     "Invoke it again if that is safe."
 )
+CANCELLED: Final = "The run was cancelled by its user."
 STORE_AWAY: Final = (
     "The store of activation records has been away for too long; no more runs are taken until it is back."
 )
@@ -181,10 +182,10 @@ class Owner:
             status = Outcome(error.blame.value) if error.blame.value > 0 else Outcome.PLATFORM_ERROR
             self._refuse(message, error_of(str(error), status).result, status)
             return
-        self._start(message, program, raw)
+        if message.activation_id in self._messages:  # else it was cancelled meanwhile
+            self._start(message, program, raw)
 
     def _start(self, message: ActivationMessage, program: Program, raw: bytes = b"") -> None:
-        entity = self.actions.cached(message.action, message.revision)
         spec = RunSpec(
             activation_id=message.activation_id,
             path=message.action,
@@ -195,8 +196,6 @@ class Owner:
             controller=message.controller,
             received_ms=message.transid[1],
             cause=message.cause,
-            topmost=message.cause is None,
-            limits=entity.limits if entity is not None else {},
             init_args=message.init_args,
         )
         run = Run(self, spec, program)
@@ -219,8 +218,8 @@ class Owner:
         self.containers.prewarm([(call, doc.code, user) for call, doc in docs if doc is not None])
 
     def _refuse(self, message: ActivationMessage, result: bytes, status: Outcome = Outcome.PLATFORM_ERROR) -> None:
-        if self.halted:
-            return
+        if self.halted or message.activation_id not in self._messages:
+            return  # cancelled while it was prepared
         record = refusal_record(message, result, status, round(self.clock.epoch_ms(self.clock.now())))
         self._outbox.keep([record])
         self._messages.pop(message.activation_id, None)
@@ -285,18 +284,44 @@ class Owner:
         """Return the bytes of a large result that a completion named."""
         return await self._outbox.result(name)
 
-    def cancel(self, activation_id: str) -> str:
-        """End a run; return `cancelled`, `ended` or `unknown`."""
-        run = self._runs.get(activation_id)
-        if run is None or run.over:
-            return "ended" if run is not None or self._outbox.knows(activation_id) else "unknown"
-        run.cancel("The run was cancelled by its user.")
-        return "cancelled"
+    def cancel(self, activation_id: str, namespace: str) -> str:
+        """End a run of this namespace; return `cancelled`, `ended` or `unknown`.
 
-    def trace(self, activation_id: str) -> dict[str, Any] | None:
-        """Return `{"ids", "ended"}` of a run that is here: its firings so far."""
+        Of a run that has been let go of, only its record tells whether it ended or never was: `unknown`.
+        """
+        run = self._runs.get(activation_id)
+        if run is not None and run.spec.user.namespace == namespace:
+            if run.over:
+                return "ended"
+            run.cancel(CANCELLED)
+            return "cancelled"
+        message = self._messages.get(activation_id)
+        if run is None and message is not None and message.user.namespace == namespace:
+            # What it needs is still being fetched; `_prepare` finds that it is over.
+            self._refuse(message, error_of(CANCELLED, Outcome.APPLICATION_ERROR).result, Outcome.APPLICATION_ERROR)
+            return "cancelled"
+        return "unknown"
+
+    def trace(self, activation_id: str, namespace: str) -> dict[str, Any] | None:
+        """Return what a run of this namespace that is here has come to: its firings, and what is at work of them.
+
+        Returns:
+            `{"name", "kind", "accepted", "now", "ended", "ids", "live"}`: `ids` are those of all firings so far, `live`
+            has the time line of each that is at work, instants are epoch milliseconds.
+        """
         run = self._find(activation_id)
-        return None if run is None else {"ids": list(run.firing_ids), "live": run.live(), "ended": run.over}
+        if run is None or run.spec.user.namespace != namespace:
+            return None
+        epoch_ms = self.clock.epoch_ms
+        return {
+            "name": run.spec.path.rpartition("/")[2],
+            "kind": run.graph.kind.value,
+            "accepted": epoch_ms(run.accepted),
+            "now": epoch_ms(self.clock.now()),
+            "ended": run.over,
+            "ids": list(run.firing_ids),
+            "live": run.live(),
+        }
 
     def fail_youngest(self, owners: Sequence[str], sentence: str) -> str | None:
         """Fail the youngest of the runs (`namespace/run`) that wait for room in the sink for good; return its id."""

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final, assert_never, cast
 
@@ -114,10 +115,10 @@ class Run:
         return self._tally.ids
 
     def live(self) -> list[dict[str, object]]:
-        """Return what runs now: `{"step", "tag", "activationId"}` each."""
+        """Return what is at work now: its activation id and name, and its time line so far."""
         return [
-            {"step": firing.step, "tag": list(firing.tag), "activationId": attempt.activation_id}
-            for firing, attempt in self._live.items()
+            {"activationId": attempt.activation_id, "name": attempt.call.name, **attempt.time_line()}
+            for attempt in self._live.values()
         ]
 
     def wants(self, step: str) -> Mapping[str, str]:
@@ -253,7 +254,8 @@ class Run:
 
     def _child_ended(self, command: Dispatch, child: Run, outcome: Outcome) -> None:
         self._children.pop(command.firing, None)
-        self._tally.duration_ms += child.record.duration_ms or 0
+        self.note_duration(child.record.duration_ms or 0)
+        self._tally.add_bytes(child.tally)
         self._tally.memory_mb = max(self._tally.memory_mb, child.memory_mb)
         self.note_size(command.firing, child.record.size)
         wanted = self.wants(command.step.name)
@@ -309,7 +311,7 @@ class Run:
     def _make_record(self, end: End, judgement: Judgement) -> None:
         epoch_ms = self.host.clock.epoch_ms
         ended_ms = epoch_ms(self.host.clock.now())
-        self._record = run_record(self.spec, self.graph.kind, judgement, self._tally, epoch_ms(self.accepted), ended_ms)
+        self._record = run_record(self.spec, self.graph, judgement, self.tally, epoch_ms(self.accepted), ended_ms)
         self.host.keep([self._record])
         if self._on_end is not None:
             self._on_end(self, end.outcome)
@@ -330,15 +332,24 @@ class Run:
         """Largest memory limit among the actions executed."""
         return self._tally.memory_mb
 
-    def firing_recorded(self, attempt: Attempt, record: Activation) -> None:
+    @property
+    def tally(self) -> Tally:
+        """What its firings add up to, those included whose last outputs still leave."""
+        whole = replace(self._tally)
+        for attempt in self._live.values():
+            whole.add_flow(attempt)
+        return whole
+
+    def firing_recorded(self, record: Activation) -> None:
         """Take the record of an attempt; of a plain action it is the run's."""
-        self._tally.duration_ms += record.duration_ms or 0
-        self._tally.bytes_in += attempt.came.inline + attempt.came.memory
-        self._tally.bytes_out += attempt.went.inline + attempt.went.memory
         self.host.keep([record])
         if self.graph.kind is GraphKind.ACTION and self._record is None:
             self._record = record
             self.host.ended(self, record)
+
+    def note_duration(self, duration_ms: int) -> None:
+        """Add the time of a firing that has come to its end: a sequence's duration is the sum of its components'."""
+        self._tally.duration_ms += duration_ms
 
     def note_size(self, firing: Firing, size: int | None) -> None:
         """Keep the size of a firing's raw response: a sequence passes that of a failing one on."""
@@ -346,6 +357,7 @@ class Run:
 
     def attempt_over(self, attempt: Attempt) -> None:
         """Let go of an attempt that will say no more."""
+        self._tally.add_flow(attempt)
         if self._live.get(attempt.dispatch.firing) is attempt:
             del self._live[attempt.dispatch.firing]
         self._maybe_forget()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
-from invoker_ext.contract.graph import GraphKind
+from invoker_ext.contract.graph import Graph, GraphKind
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.owner.outcomes import Judgement
 
-_DEFAULT_LIMITS: Final = {"timeout": 60000, "logs": 10}
+if TYPE_CHECKING:
+    from invoker_ext.owner.attempt import Attempt
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +24,6 @@ class RunSpec:
         path: `namespace/[package/]name` of what was invoked.
         received_ms: Epoch milliseconds at which the controller got the request.
         cause: Activation id of the enclosing run.
-        limits: Of the invoked entity, for the record.
         init_args: Names of parameters for init (plain actions).
     """
 
@@ -37,8 +36,6 @@ class RunSpec:
     controller: str
     received_ms: float
     cause: str | None = None
-    topmost: bool = True
-    limits: Mapping[str, int] = field(default_factory=dict)
     init_args: tuple[str, ...] = ()
 
 
@@ -59,35 +56,48 @@ class Tally:
     bytes_in: int = 0
     bytes_out: int = 0
 
+    def add_flow(self, attempt: Attempt) -> None:
+        """Count the data of one firing."""
+        self.bytes_in += attempt.came.bytes
+        self.bytes_out += attempt.went.bytes
+
+    def add_bytes(self, inner: Tally) -> None:
+        """Count the data of a run inside."""
+        self.bytes_in += inner.bytes_in
+        self.bytes_out += inner.bytes_out
+
 
 def run_record(
-    spec: RunSpec, kind: GraphKind, judgement: Judgement, tally: Tally, accepted_ms: float, ended_ms: float
+    spec: RunSpec, graph: Graph, judgement: Judgement, tally: Tally, accepted_ms: float, ended_ms: float
 ) -> Activation:
     """Return the record of a run of several firings (spec/openwhisk-rest.md §5.3).
 
     Args:
         spec: What was invoked.
-        kind: Of its graph.
+        graph: What ran.
         judgement: What it came to.
         tally: What its firings add up to.
         accepted_ms: Epoch milliseconds.
         ended_ms: Epoch milliseconds.
     """
     start_ms, end_ms = round(accepted_ms), round(ended_ms)
-    native = kind is GraphKind.DATAFLOW
-    annotations: list[dict[str, Any]] = [
-        {"key": "topmost", "value": spec.topmost},
-        {"key": "path", "value": spec.path},
-        {"key": "waitTime", "value": max(0, round(start_ms - spec.received_ms))},
-        {"key": "kind", "value": "dataflow:1" if native else "sequence"},
-    ]
+    native = graph.kind is GraphKind.DATAFLOW
+    # In the recorded order: an outermost run begins with `topmost`, a nested one ends with it.
+    notes: dict[str, Any] = {} if spec.cause is not None else {"topmost": True}
+    notes["path"] = spec.path
+    notes["waitTime"] = max(0, round(start_ms - spec.received_ms))
+    notes["kind"] = "unknown" if graph.kind is GraphKind.ACTION else graph.kind.value
     if tally.ids:
-        limits = {**_DEFAULT_LIMITS, **spec.limits, "concurrency": 1, "memory": tally.memory_mb}
-        annotations.append({"key": "limits", "value": limits})
+        notes["limits"] = {
+            "timeout": graph.limits.timeout_ms,
+            "memory": tally.memory_mb,
+            "logs": graph.limits.logs_mb,
+            "concurrency": 1,
+        }
     if spec.binding is not None:
-        annotations.append({"key": "binding", "value": spec.binding})
+        notes["binding"] = spec.binding
     if spec.cause is not None:
-        annotations.append({"key": "causedBy", "value": "sequence"})
+        notes |= {"causedBy": "sequence", "topmost": False}
     line = {
         "firings": len(tally.ids),
         "accepted": accepted_ms,
@@ -96,7 +106,7 @@ def run_record(
         "out": tally.bytes_out,
     }
     if native:
-        annotations.append({"key": "dataflow", "value": line})
+        notes["dataflow"] = line
     return Activation(
         activation_id=spec.activation_id,
         namespace=spec.user.namespace,
@@ -109,7 +119,7 @@ def run_record(
         status=judgement.outcome.value,
         result=judgement.result,
         size=judgement.size,
-        annotations=tuple(annotations),
+        annotations=tuple({"key": key, "value": value} for key, value in notes.items()),
         logs=tuple(tally.ids),
         cause=spec.cause,
         dataflow=None if native else line,

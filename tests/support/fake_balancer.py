@@ -32,7 +32,9 @@ class FakeBalancer:
         respond: Makes the end of an invocation instead of running it.
         pending: Records that are written when somebody settles.
         large: Results to be pulled.
-        running: Runs that can be cancelled and traced.
+        running: Runs that can be cancelled and traced, and the namespace of each.
+        begun: Ids of the firings of each of them.
+        live: Those of their firings that are at work.
         spooled: What was put, by name.
     """
 
@@ -45,7 +47,9 @@ class FakeBalancer:
     respond: Callable[[ActivationMessage], Accepted | Ended] | None = None
     pending: list[Activation] = field(default_factory=list)
     large: dict[str, bytes] = field(default_factory=dict)
-    running: set[str] = field(default_factory=set)
+    running: dict[str, str] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
+    live: list[dict[str, Any]] = field(default_factory=list)
     spooled: dict[str, dict[str, bytes]] = field(default_factory=dict)
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -87,11 +91,13 @@ class FakeBalancer:
         pending, self.pending = self.pending, []
         self.records.put_many(pending)
 
-    def cancel(self, activation_id: str) -> Cancelled:
-        return Cancelled.CANCELLED if activation_id in self.running else Cancelled.UNKNOWN
+    def cancel(self, namespace: str, activation_id: str) -> Cancelled:
+        return Cancelled.CANCELLED if self.running.get(activation_id) == namespace else Cancelled.UNKNOWN
 
-    def trace(self, activation_id: str) -> dict[str, Any] | None:
-        return {"ended": False} if activation_id in self.running else None
+    def trace(self, namespace: str, activation_id: str) -> dict[str, Any] | None:
+        if self.running.get(activation_id) != namespace:
+            return None
+        return {"ids": self.begun, "live": self.live, "ended": False}
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
         if name not in self.large:

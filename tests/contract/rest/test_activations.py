@@ -108,7 +108,7 @@ def test_records_of_others_are_not_found(api: Api):
 
 def test_a_running_run_can_be_cancelled_once(api: Api):
     running, done, unknown = (f"{n:032x}" for n in (1, 2, 3))
-    api.balancer.running.add(running)
+    api.balancer.running[running] = "guest"
     api.activations.put_many([a_record(2)])
     assert api.call("POST", f"activations/{running}/cancel").status_code == 202
     assert error_of(api.call("POST", f"activations/{done}/cancel")) == (409, "The run has ended.")
@@ -130,6 +130,31 @@ def test_the_trace_of_a_run_shows_its_firings(api: Api):
 
 
 def test_the_trace_of_a_running_run_shows_what_its_invoker_knows(api: Api):
-    api.balancer.running.add("f" * 32)
+    ended, running = a_record(1), f"{2:032x}"
+    at_work = {"activationId": running, "started": None}
+    api.balancer.running["f" * 32] = "guest"
+    api.balancer.begun = [ended.activation_id, running]
+    api.balancer.live = [at_work]
+    api.activations.put_many([ended])
     document = api.call("GET", f"activations/{'f' * 32}/trace").get_json()
-    assert (document["live"], document["run"], document["firings"]) == ({"ended": False}, None, [])
+    assert document["live"] == {"ids": api.balancer.begun, "live": [at_work], "ended": False}
+    assert document["run"] is None
+    assert [one["activationId"] for one in document["firings"]] == [ended.activation_id]
+
+
+def test_a_trace_waits_for_records_that_are_still_to_be_written(api: Api):
+    first, second = a_record(1), a_record(2)
+    kind = {"key": "kind", "value": "sequence"}
+    run = a_record(3, annotations=(kind,), logs=(first.activation_id, second.activation_id))
+    api.activations.put_many([run, first])
+    api.balancer.pending = [second]
+    document = api.call("GET", f"activations/{run.activation_id}/trace").get_json()
+    assert [one["activationId"] for one in document["firings"]] == list(run.logs)
+
+
+def test_running_runs_of_others_are_neither_shown_nor_ended(api: Api):
+    run = "f" * 32
+    api.balancer.running[run] = "guest"
+    assert error_of(api.call("GET", f"activations/{run}/trace", auth=SYSTEM)) == NOT_FOUND
+    assert error_of(api.call("POST", f"activations/{run}/cancel", auth=SYSTEM)) == NOT_FOUND
+    assert api.call("POST", f"activations/{run}/cancel").status_code == 202

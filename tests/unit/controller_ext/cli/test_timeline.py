@@ -132,3 +132,18 @@ def test_a_run_that_has_not_ended_shows_what_runs_now_and_what_has_run():
         ("start", "success"),
         ("count[2]", "running"),
     ]
+
+
+def test_what_is_at_work_lasts_until_the_server_was_asked():
+    running = {"step": "count", "activationId": "2" * 32, "matched": 1002.0, "started": 1003.0, "returned": None}
+    live = {"name": "flow", "kind": "dataflow:1", "accepted": 1000.0, "now": 1020.0, "ids": [], "live": [running]}
+
+    timeline = from_trace({"activationId": "f" * 32, "run": None, "firings": [], "live": live})
+
+    assert (timeline.name, timeline.kind, timeline.status) == ("flow", "dataflow:1", "running")
+    assert (timeline.begin_ms, timeline.end_ms, timeline.ended_ms) == (1000.0, 1020.0, None)
+    (firing,) = timeline.firings
+    assert [(span.phase, span.begin_ms, span.end_ms) for span in firing.spans(timeline.end_ms)] == [
+        (Phase.CONTAINER, 1002.0, 1003.0),
+        (Phase.FUNCTION, 1003.0, 1020.0),
+    ]

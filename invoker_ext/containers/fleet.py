@@ -153,6 +153,8 @@ class Fleet:
     def prewarm(self, calls: Sequence[tuple[ActionCall, Mapping[str, Any], Identity]]) -> None:
         """See Containers."""
         for call, code, user in calls:
+            if call.init_names:
+                continue  # its code may read them while it loads, and they come with the first job only
             try:
                 need = self._need(call, user)
             except UnknownKind:

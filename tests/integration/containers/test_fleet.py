@@ -247,6 +247,15 @@ async def test_a_hint_has_the_code_loaded_before_the_job_comes(tmp_path):
         assert (await heard.end()).warmth is Warmth.WARM
 
 
+async def test_no_code_is_loaded_ahead_that_may_read_init_parameters(tmp_path):
+    async with a_fleet(tmp_path) as (fleet, _):
+        job, heard = a_job(PID, call=a_call(init_names=("flavour",)))
+        fleet.prewarm([(job.call, job.code, job.user)])
+        assert not any(fleet.snapshot().values())
+        fleet.submit(job)
+        assert (await heard.end()).warmth is Warmth.COLD
+
+
 async def test_a_stem_cell_is_taken_and_replaced(tmp_path):
     limits = PoolLimits(memory_mb=1024, cores=2, stem_cells=(StemCell(kind="python:3", memory_mb=256, count=1),))
     async with a_fleet(tmp_path, limits) as (fleet, _):

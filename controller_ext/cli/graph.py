@@ -42,7 +42,12 @@ def register(subparsers: Subparsers) -> None:
         examples=_EXAMPLES,
     )
     parser.add_argument("source", metavar="FILE|NAME", help="a file, or else the name of a deployed workflow")
-    parser.add_argument("--format", choices=("terminal", "mermaid", "dot", "svg"), default="terminal")
+    parser.add_argument(
+        "--format",
+        choices=("terminal", "mermaid", "dot", "svg"),
+        default="terminal",
+        help="boxes here (default), or text for Markdown, for Graphviz, or an image",
+    )
     add_endpoint(parser)
     parser.set_defaults(handler=handle)
 
@@ -79,7 +84,7 @@ def _from_file(path: Path) -> Definition:
 
 
 def _from_server(arguments: argparse.Namespace) -> Definition:
-    from controller_ext.cli.client import Client, RequestRefused
+    from controller_ext.cli.client import Client, RequestRefused, ServerUnreachable
     from controller_ext.workflow.native import KIND, parse
     from controller_ext.workflow.sequence import by_name
 
@@ -87,6 +92,8 @@ def _from_server(arguments: argparse.Namespace) -> Definition:
     with Client(endpoint(arguments)) as client:
         try:
             code = client.action(name)["exec"]
+        except ServerUnreachable as error:
+            raise NothingToDraw(f"there is no file {name}, and {error}") from error
         except RequestRefused as error:
             if error.status != 404:
                 raise

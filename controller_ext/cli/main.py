@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name in COMMANDS:
         import_module(f"controller_ext.cli.{name}").register(subparsers)
     return parser
@@ -51,7 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 good, 1 the command failed (its reason is on stderr), 2 the command line is wrong.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if "handler" not in arguments:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         return int(arguments.handler(arguments))
     except DataflowError as error:

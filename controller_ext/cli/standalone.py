@@ -15,6 +15,10 @@ Stop it with Ctrl-C or SIGTERM; accepted runs resume at the next start on the sa
 
   dataflower standalone                         on http://127.0.0.1:3233, with the stock guest key
   dataflower standalone --port 0 --data-dir d   any free port, all state below ./d
+
+Everything else is set by the environment, DATAFLOWER_CONTROLLER_… and DATAFLOWER_INVOKER_…:
+  python -m invoker_ext --print-settings
+  python -m controller_ext.balancer --print-settings
 """
 
 

@@ -41,7 +41,7 @@ def register(subparsers: Subparsers) -> None:
         examples=_EXAMPLES,
     )
     parser.add_argument("id", metavar="ID", help="activation id of the run")
-    parser.add_argument("--format", choices=("terminal", "json"), default="terminal")
+    parser.add_argument("--format", choices=("terminal", "json"), default="terminal", help="default: terminal")
     parser.add_argument("--follow", action="store_true", help="go on until the run has ended")
     parser.add_argument("--all", action="store_true", help="draw all firings, however many")
     add_endpoint(parser)

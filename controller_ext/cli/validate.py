@@ -41,7 +41,7 @@ def register(subparsers: Subparsers) -> None:
         examples=_EXAMPLES,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="workflow in YAML or JSON")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.set_defaults(handler=handle)
 
 

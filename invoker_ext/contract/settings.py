@@ -6,7 +6,8 @@ A field's variable is PREFIX + NAME in capitals; type, default and doc (its meta
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -50,11 +51,7 @@ def read_settings(kind: type[T], environ: Mapping[str, str], prefix: str) -> T:
     problems: list[str] = []
     values: dict[str, Any] = {}
     fields = {prefix + one.name.upper(): one for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    problems += [
-        f"{name} is not a setting; known are: {', '.join(sorted(fields))}"
-        for name in environ
-        if name.startswith(prefix) and name not in fields
-    ]
+    problems += [_unknown(name, fields) for name in environ if name.startswith(prefix) and name not in fields]
     for name, one in fields.items():
         text = environ.get(name)
         if text is None:
@@ -83,6 +80,11 @@ def rows(kind: type[Any], prefix: str) -> list[tuple[str, str, str]]:
         )
         for one in dataclasses.fields(kind)
     ]
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.9)
+    return f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else f"; known are: {', '.join(known)}")
 
 
 def _type_name(hint: Any) -> str:  # noqa: ANN401 - a type or a union

@@ -29,6 +29,16 @@ def workflow(tmp_path):
     return write
 
 
+def test_without_a_command_the_help_is_shown(capsys):
+    assert main([]) == 2
+    assert "dataflower demo wordcount" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_file_and_cannot_be_asked_for_says_both(capsys):
+    assert main(["graph", "--apihost", "http://127.0.0.1:1", "wrodcount"]) == 1
+    assert "there is no file wrodcount, and no OpenWhisk server answers" in capsys.readouterr().err
+
+
 def test_validate_is_content_with_a_good_workflow(workflow, capsys):
     assert main(["validate", workflow()]) == 0
     assert capsys.readouterr().out.endswith("workflow.yaml: good\n")

@@ -21,6 +21,16 @@ def test_all_that_is_wrong_is_said_at_once():
     assert all(name in text for name in ("WORKERS", "ACCEPT_WAIT ", "DATA_DIR"))
 
 
+def test_a_misspelt_setting_is_told_which_was_meant():
+    with pytest.raises(SettingsError, match=r"WORKRES is not a setting: did you mean DATAFLOWER_CONTROLLER_WORKERS\?"):
+        Settings.from_env({"DATAFLOWER_CONTROLLER_DATA_DIR": "/d", "DATAFLOWER_CONTROLLER_WORKRES": "3"})
+
+
+def test_a_setting_like_none_is_told_which_there_are():
+    with pytest.raises(SettingsError, match=r"known are: .*DATAFLOWER_CONTROLLER_SPOOL_TTL_S"):
+        Settings.from_env({"DATAFLOWER_CONTROLLER_DATA_DIR": "/d", "DATAFLOWER_CONTROLLER_COLOUR": "red"})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

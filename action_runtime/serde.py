@@ -7,6 +7,7 @@ import json
 import sys
 from importlib import import_module
 
+from action_runtime.long_text import printed
 from action_runtime.wire.values import Head, Media
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ def encode(value: Any) -> Encoded:  # noqa: ANN401
         found = _buffer(value)
         if found is not None:
             return found
-    text = _encode_json(value)
+    text = printed(value, _encode_json)
     data = text.encode()
     return Encoded(Head(Media.JSON, len(data)), data, text=text)
 
@@ -71,7 +72,7 @@ def dumps(value: Any) -> str:  # noqa: ANN401
         TypeError: Something in it has no JSON form.
         ValueError: A number in it has no JSON form, or it holds itself.
     """
-    return _encode_json(value)
+    return printed(value, _encode_json)
 
 
 def json_text(value: Encoded) -> str:

@@ -12,10 +12,14 @@ from action_runtime.wire.values import WHOLE, Head, Media
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Final
 
     from action_runtime.data_unit.firing import Holding
     from action_runtime.wire.frames import Frame
+
+
+_READ_JSON_BYTES: Final = 2 * 1024 * 1024
+"""JSON up to here is read, not mapped: nothing of it outlives the decoding, and a map costs a fault every 16 pages."""
 
 
 class Stream:
@@ -40,7 +44,7 @@ class Stream:
 def argument(run: Frame, descriptors: Sequence[int], holding: Holding) -> Any:  # noqa: ANN401
     """Return the argument of the function; the descriptors are closed.
 
-    Inline values are copied; segments are mapped, JSON in them is decoded and unmapped.
+    Inline values are copied; segments are mapped, JSON in them is decoded and unmapped, or read if it is small.
 
     Raises:
         ProtocolViolation: The frame refers to what is not there.
@@ -95,6 +99,13 @@ def _bind(inputs: Sequence[Mapping[str, Any]], source: _Source) -> Any:  # noqa:
     return bound
 
 
+def _read(descriptor: int, offset: int, size_bytes: int) -> bytes:
+    data = os.pread(descriptor, size_bytes, offset)
+    if len(data) != size_bytes:
+        raise ProtocolViolation("a segment is shorter than its value")
+    return data
+
+
 class _Source:
     """Where the bytes of values lie."""
 
@@ -121,6 +132,8 @@ class _Source:
         if not 0 <= index < len(self._descriptors):
             raise ProtocolViolation(f"a value lies in segment {index}, which did not come")
         head = Head.from_meta(meta)
+        if head.media is Media.JSON and head.size_bytes <= _READ_JSON_BYTES:
+            return decode(head, _read(self._descriptors[index], meta.get("at", 0), head.size_bytes))
         try:
             view = self._holding.lay(self._descriptors[index], meta.get("at", 0), head.size_bytes)
         except ValueError as error:

@@ -14,6 +14,7 @@ from typing import Final
 from controller_ext.settings import PREFIX, Settings, default_data_dir
 from controller_ext.standalone.children import ChildPlan
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
+from controller_ext.standalone.heap import HEAP
 from controller_ext.standalone.supervisor import Supervisor
 from invoker_ext import logs
 from invoker_ext.contract.settings import SettingsError
@@ -79,7 +80,7 @@ def _settings(given: Mapping[str, str], data_dir: Path, listen_fd: int, workers:
 
 def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
     """Return the processes in the order in which they are stopped."""
-    common = {name: value for name, value in given.items() if not name.startswith(PREFIX)}
+    common = HEAP | {name: value for name, value in given.items() if not name.startswith(PREFIX)}
     controller = {**common, **settings.to_env()}
     del controller[PREFIX + "READY_FD"]
     invoker = {

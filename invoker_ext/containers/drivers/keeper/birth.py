@@ -36,6 +36,13 @@ _MIB: Final = 1024 * 1024
 _COMM_BYTES: Final = 15
 _OUT_OF_THE_WAY: Final = 64
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+HEAP_KEPT_BYTES: Final = 16 * _MIB
+"""Freed memory that a container keeps for its next values. By default the C library gives a value of 1 MB back when it
+is freed and has each page of the next one made and cleared again: twice the time of printing it as JSON."""
+HEAP_VALUE_BYTES: Final = 4 * _MIB
+"""Larger values are mapped on their own, and unmapped when they are freed."""
 
 
 def become_subreaper() -> None:
@@ -99,10 +106,19 @@ def _arrange(descriptors: Sequence[int]) -> None:
 def _limit(memory_mb: int) -> None:
     size = memory_mb * _MIB
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    _keep_heap()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     # Should the host run out of memory, a container goes before the invoker does.
     Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _keep_heap() -> None:
+    """Keep freed memory instead of giving it back at once; where the C library is not GNU's, nothing changes."""
+    tune = getattr(_LIBC, "mallopt", None)
+    if tune is not None:
+        tune(_M_TRIM_THRESHOLD, HEAP_KEPT_BYTES)
+        tune(_M_MMAP_THRESHOLD, HEAP_VALUE_BYTES)
 
 
 def _run() -> int:

@@ -103,7 +103,7 @@ class Actions:
         """
         if digest is None:
             doc = self.cached(name, revision)
-            return None if doc is None else Program(doc.graph, {(name, revision): doc})
+            return None if doc is None else _alone(doc)
         graph = self._graphs.get(digest)
         if graph is None:
             return None
@@ -144,7 +144,7 @@ class Actions:
         """
         if digest is None:
             doc = self.fetch(name, revision)
-            return Program(doc.graph, {(name, revision): doc})
+            return _alone(doc)
         graph = self._fetch_graph(digest)
         docs: dict[tuple[str, str | None], ActionDoc] = {}
         for call in _calls(graph):
@@ -176,6 +176,11 @@ class Actions:
 
 
 _GRAPHS: Final = 4096
+
+
+def _alone(doc: ActionDoc) -> Program:
+    """Return the program of a plain invocation; the revision is that of the action found, whichever was asked for."""
+    return Program(doc.graph, {(doc.call.name, doc.call.revision): doc})
 
 
 def _calls(graph: Graph) -> Iterator[ActionCall]:

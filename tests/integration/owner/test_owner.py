@@ -1,0 +1,285 @@
+"""The owner's promises: what is written down when, who is told what, what restarts and outages change."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from invoker_ext.containers.job import Failure
+from invoker_ext.owner.journal import JournalFull
+from invoker_ext.owner.owner import RESTARTED, STORE_AWAY
+from tests.support.graphs import graph, step, value
+from tests.support.messages import a_message
+from tests.support.owning import FakeRecords, Make, begins, chain, does, fails
+from tests.support.waiting import until
+
+# -- order of safety ---------------------------------------------------------------------------
+
+
+async def test_a_run_is_in_the_journal_before_its_message_is_committed(make: Make):
+    owning, seen = make(), []
+    owning.bus.on_commit = lambda: seen.append(set(owning.journalled().runs))
+    message = a_message("guest/act")
+
+    offset = owning.bus.deliver(message)
+
+    assert seen == [{message.activation_id}]
+    assert owning.bus.committed == [offset]
+
+
+async def test_a_function_that_must_not_begin_twice_is_written_down_before_it_begins(make: Make):
+    owning = make()
+    message, job = await owning.run()
+    assert not owning.journalled().runs[message.activation_id].began
+
+    begins(job)
+
+    assert owning.journalled().runs[message.activation_id].began
+
+
+async def test_the_record_is_in_the_journal_before_the_controller_is_told(make: Make):
+    owning = make(records=FakeRecords())
+    owning.records.away = True
+    message, job = await owning.run()
+
+    does(job, {"n": 1})
+    assert owning.bus.told(message.activation_id) == []
+    await until(lambda: owning.bus.published)
+
+    found = owning.journalled()
+    assert [record.activation_id for record in found.records] == [message.activation_id]
+    assert list(found.ended) == [message.activation_id]
+
+
+# -- the store ---------------------------------------------------------------------------------
+
+
+async def test_an_outage_of_the_store_delays_records_and_no_answer(make: Make):
+    owning = make()
+    owning.records.away = True
+    message, job = await owning.run()
+    does(job, {"n": 1})
+    await until(lambda: owning.records.refused >= 2, message="a second try")
+    assert owning.bus.told(message.activation_id)[0]["response"]["result"] == {"n": 1}
+    assert len(owning.journalled().records) == 1
+
+    owning.records.away = False
+
+    await owning.stored(message.activation_id)
+    assert owning.records.written[message.activation_id].result == b'{"n": 1}'
+
+
+async def test_records_that_the_store_never_took_are_there_after_a_restart(make: Make):
+    first = make()
+    first.records.away = True
+    message, job = await first.run()
+    does(job, {"n": 1})
+    await until(lambda: first.bus.published)
+
+    second = make()
+
+    await second.stored(message.activation_id)
+
+
+async def test_no_runs_are_taken_while_the_store_is_away_for_too_long(make: Make):
+    owning = make(pending_bytes=100)
+    owning.records.away = True
+    _, job = await owning.run()
+    does(job, {"n": 1})
+    await until(lambda: owning.bus.published)
+
+    late = a_message("guest/act")
+    owning.bus.deliver(late)
+
+    await until(lambda: owning.bus.told(late.activation_id))
+    assert owning.bus.told(late.activation_id)[0]["response"]["result"] == {"error": STORE_AWAY}
+    assert len(owning.pool.jobs) == 1
+    owning.records.away = False
+
+
+async def test_a_large_result_is_held_until_the_store_has_it(make: Make):
+    owning = make()
+    owning.records.away = True
+    message, job = await owning.run()
+    begins(job)
+    digest = owning.deploy(graph(step("a"), result=value("a")))
+    run, job = await owning.run(graph=digest)
+    does(job, {"text": "x" * 1_200_000})
+    await until(lambda: owning.bus.told(run.activation_id))
+    headers = next(headers for headers, _ in owning.bus.published if headers["id"] == run.activation_id)
+    door, name, size = headers["large"]
+
+    held = await owning.owner.result(name)
+
+    assert (door, size) == ("/door", len(held or b""))
+    owning.records.away = False
+    await owning.stored(run.activation_id)
+    assert await owning.owner.result(name) == held
+    assert await owning.owner.result("guest/" + message.activation_id) is None
+
+
+# -- a full disk -------------------------------------------------------------------------------
+
+
+def no_room(*args: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_run_is_refused_when_it_cannot_be_written_down(make: Make, monkeypatch: pytest.MonkeyPatch):
+    owning = make()
+    message = a_message("guest/act")
+    with monkeypatch.context() as full:
+        full.setattr(os, "writev", no_room)
+        offset = owning.bus.deliver(message)
+        await until(lambda: owning.bus.told(message.activation_id))
+
+    response = owning.bus.told(message.activation_id)[0]["response"]
+    assert (response["statusCode"], response["result"]) == (3, {"error": str(JournalFull())})
+    assert owning.bus.committed == [offset]
+    assert owning.pool.jobs == []
+    await owning.stored(message.activation_id)
+
+
+async def test_a_function_does_not_begin_when_that_cannot_be_written_down(make: Make, monkeypatch: pytest.MonkeyPatch):
+    owning = make()
+    _, job = await owning.run()
+    monkeypatch.setattr(os, "writev", no_room)
+
+    with pytest.raises(JournalFull, match="must free space"):
+        begins(job)
+
+
+async def test_the_next_run_goes_well_once_there_is_room(make: Make, monkeypatch: pytest.MonkeyPatch):
+    owning = make()
+    with monkeypatch.context() as full:
+        full.setattr(os, "writev", no_room)
+        owning.bus.deliver(a_message("guest/act"))
+        await until(lambda: owning.bus.published)
+
+    message, job = await owning.run()
+    does(job, {"n": 2})
+
+    await owning.stored(message.activation_id)
+    assert owning.bus.told(message.activation_id)[0]["response"]["statusCode"] == 0
+
+
+# -- repeated messages -------------------------------------------------------------------------
+
+
+async def test_a_repeated_message_of_a_run_at_hand_starts_nothing(make: Make):
+    owning = make()
+    message, _ = await owning.run()
+
+    offset = owning.bus.deliver(message)
+
+    assert owning.bus.committed[-1] == offset
+    assert len(owning.pool.jobs) == 1
+
+
+async def test_a_repeated_message_of_a_run_that_ended_is_answered_again(make: Make):
+    owning = make()
+    message, job = await owning.run()
+    does(job, {"n": 1})
+    await until(lambda: owning.bus.published)
+
+    owning.bus.deliver(message)
+
+    first, again = owning.bus.told(message.activation_id)
+    assert first == again
+    assert len(owning.pool.jobs) == 1
+
+
+# -- restarts ----------------------------------------------------------------------------------
+
+
+async def test_a_plain_action_that_had_begun_is_not_begun_again(make: Make):
+    message, job = await make().run()
+    begins(job)
+
+    second = make()
+
+    await until(lambda: second.bus.told(message.activation_id))
+    assert second.bus.told(message.activation_id)[0]["response"]["result"] == {"error": RESTARTED}
+    assert second.pool.jobs == []
+    await second.stored(message.activation_id)
+
+
+async def test_a_run_that_had_not_begun_is_run(make: Make):
+    message, _ = await make().run()
+
+    second = make()
+    (job,) = await second.submitted(1)
+    does(job, {"n": 1})
+
+    await second.stored(message.activation_id)
+
+
+async def test_a_native_run_starts_over_from_its_parameters(make: Make):
+    first = make()
+    digest = first.deploy(chain())
+    message, job = await first.run(graph=digest, content=b'{"x":7}')
+    does(job, {"y": 8})
+    await first.submitted(2)
+
+    second = make()
+    (again,) = await second.submitted(1)
+
+    assert b"".join(one.value.read() for one in again.inputs) == b"7"  # type: ignore[union-attr]
+    does(again, {"y": 8})
+    does((await second.submitted(2))[1], {"z": 9})
+    await second.stored(message.activation_id)
+    assert second.records.written[message.activation_id].result == b'{"z": 9}'
+
+
+@pytest.mark.parametrize("at_most_once", [True, False])
+async def test_a_native_run_with_a_step_that_begins_at_most_once_does_not_start_over(make: Make, at_most_once: bool):
+    first = make()
+    digest = first.deploy(chain(at_most_once=at_most_once))
+    message, job = await first.run(graph=digest, content=b'{"x":7}')
+    begins(job)
+
+    second = make()
+
+    if at_most_once:
+        await until(lambda: second.bus.told(message.activation_id))
+        assert second.bus.told(message.activation_id)[0]["response"]["result"] == {"error": RESTARTED}
+    else:
+        await second.submitted(1)
+
+
+async def test_an_end_that_nobody_may_have_heard_of_is_told_again(make: Make):
+    first = make()
+    message, job = await first.run()
+    does(job, {"n": 1})
+    await until(lambda: first.bus.published)
+
+    second, third = make(), make()
+
+    for one in (second, third):
+        await until(lambda one=one: one.bus.told(message.activation_id))  # type: ignore[misc]
+        assert one.bus.told(message.activation_id) == first.bus.told(message.activation_id)
+        assert one.pool.jobs == []
+    await third.stored(message.activation_id)
+
+
+async def test_what_a_stop_does_to_containers_is_no_end_of_their_runs(make: Make):
+    first = make()
+    plain, begun = await first.run()
+    begins(begun)
+    digest = first.deploy(chain())
+    native, job = await first.run(graph=digest, content=b'{"x":7}')
+    begins(job)
+
+    await first.owner.drain(0.05)
+    first.owner.halt()
+    fails(begun, Failure.RUN_DIED)
+    fails(job, Failure.RUN_DIED)
+    await first.owner.close()
+
+    assert first.bus.published == []
+    assert first.records.written == {}
+    second = make()
+    await until(lambda: second.bus.told(plain.activation_id))
+    assert [one.run for one in await second.submitted(1)] == [native.activation_id]

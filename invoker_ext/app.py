@@ -37,6 +37,7 @@ from invoker_ext.owner.owner import Owner, Parts
 from invoker_ext.settings import MIB, Settings, machine_memory_mb
 from invoker_ext.sink.reserve import SinkSettings
 from invoker_ext.sink.sink import Sink
+from invoker_ext.sink.sweeper import Sweeper
 from invoker_ext.sink.terms import Limits, Stuck
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
 
@@ -108,6 +109,7 @@ class InvokerApp:
         }
         self._door = Door(settings.door_socket, token, handlers)
         self._enabled = True
+        self._sweeper = Sweeper(self._sink, self._owner.is_live, settings.orphan_ttl_s, loop)
         self._ping: asyncio.TimerHandle | None = None
         self._stuck_check: asyncio.TimerHandle | None = None
 
@@ -118,11 +120,13 @@ class InvokerApp:
         self._owner.recover(self._journal.recover())
         await self._door.start()
         self._owner.listen()
+        self._sweeper.start()
         self._send_ping()
 
     async def stop(self) -> None:
         """Drain, then let go of everything."""
         self._enabled = False
+        self._sweeper.stop()
         for timer in (self._ping, self._stuck_check):
             if timer is not None:
                 timer.cancel()

@@ -336,6 +336,10 @@ class Owner:
     def _find(self, run: str) -> Run | None:
         return self._runs.get(run) or self._family.get(run)
 
+    def is_live(self, run: str) -> bool:
+        """Return whether a run has been accepted and has not let go of all it held, enclosed runs included."""
+        return run in self._messages or self._find(run) is not None
+
     @property
     def active(self) -> int:
         """Runs accepted and not ended."""

@@ -8,18 +8,20 @@ Life of a datum of 16 KiB or more (smaller ones are bytes beside their head and 
     pin       a container maps it: it must stay where it is until that container lets go
     spill     near the budget the coldest unpinned data move to an unlinked file; consumers then map the file
     release   the last reference is dropped: its descriptor is closed and its bytes are free for the next in line
-    expire    nobody outside holds references on behalf of a run that has ended, so there is no clock in here
+    expire    a run lets go of its data when it ends; what is there all the same, is freed after the orphan TTL
 
 `State` in `terms.py` names these stages and `TRANSITIONS` beside it is the whole truth about their order.
 
 Who does what:
     ledger.py    pure: budget, fairness, who waits, what spills. Answers each call with commands.
+    orphans.py   pure: whose data have been without a run for too long.
+    sweeper.py   frees those, on a timer.
     segments.py  the memfd system calls.
     spares.py    allocated segments kept ready, so that allocation is off the path of a datum.
     spill.py     moving bytes from a segment to a file.
     threads.py   what happens off the loop: allocating, giving pages back, spilling.
     held.py      what the rest of the invoker holds: `Inline` and `Kept`. A descriptor of a datum is closed
-                 in `Kept.release`, and nowhere else; one that is not yet a datum in `Sink.give_back`.
+                 in `Kept.release` or `Sink.expire`, and nowhere else; one that is not yet a datum in `Sink.give_back`.
     sink.py      the shell on the invoker's one loop.
 
 Measured for 64 MiB (2 cores, kernel 6.18, milliseconds): allocate 16, then write 10.4; write without allocating 24;

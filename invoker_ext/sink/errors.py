@@ -46,5 +46,15 @@ class SegmentMismatch(ProtocolViolation):
         self.segment_bytes = segment_bytes
 
 
+class SegmentExpired(ProtocolViolation):
+    """A container commits a segment long after the run it was for has ended."""
+
+    code = "segment-expired"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"a segment of {size_bytes} bytes was committed long after its run had ended")
+        self.size_bytes = size_bytes
+
+
 class InvalidTransition(RuntimeError):
     """A datum was asked to do what its state does not allow: a bug of the sink."""

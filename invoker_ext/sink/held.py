@@ -10,17 +10,19 @@ from invoker_ext.sink.errors import InvalidTransition
 from invoker_ext.sink.segments import read_all
 
 _RELEASED: Final = "a datum was used after its last reference was released"
+_EXPIRED: Final = "a datum was used after its run had ended and its time was over"
 
 
 class Inline:
     """A small value: its bytes are in this process. Implements `Stored`."""
 
-    __slots__ = ("_free", "_references", "head", "inline", "size_bytes")
+    __slots__ = ("_free", "_owner", "_references", "head", "inline", "size_bytes")
 
-    def __init__(self, head: Head, data: bytes, free: Callable[[int], None]) -> None:
+    def __init__(self, head: Head, data: bytes, owner: str, free: Callable[[str, int], None]) -> None:
         self.head: Final = head
         self.inline: Final[bytes | None] = data
         self.size_bytes: Final = len(data)
+        self._owner = owner
         self._free = free
         self._references = 1
 
@@ -36,7 +38,7 @@ class Inline:
             raise InvalidTransition(_RELEASED)
         self._references -= 1
         if not self._references:
-            self._free(self.size_bytes)
+            self._free(self._owner, self.size_bytes)
 
     def descriptor(self) -> int:
         """Small values have none.
@@ -78,6 +80,8 @@ class Kept:
         """Add a reference."""
         if not self._references:
             raise InvalidTransition(_RELEASED)
+        if self._descriptor < 0:
+            raise InvalidTransition(_EXPIRED)
         self._references += 1
 
     def release(self) -> None:
@@ -92,6 +96,8 @@ class Kept:
         """Return a read-only descriptor of the segment or the spill file; valid until released, not to be closed."""
         if not self._references:
             raise InvalidTransition(_RELEASED)
+        if self._descriptor < 0:
+            raise InvalidTransition(_EXPIRED)
         return self._descriptor
 
     def read(self) -> bytes:

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
 
+from invoker_ext.sink.entries import PAGE_BYTES, Entry, Group, pages
 from invoker_ext.sink.errors import InvalidTransition
 from invoker_ext.sink.terms import (
     INLINE_OVERHEAD_BYTES,
@@ -30,29 +29,6 @@ from invoker_ext.sink.terms import (
     Usage,
 )
 
-PAGE_BYTES: Final = 4096
-
-
-@dataclass(slots=True)
-class _Group:
-    """What one namespace holds."""
-
-    memory_bytes: int = 0
-    waiting: int = 0
-    cold: OrderedDict[int, None] = field(default_factory=OrderedDict)
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One datum that is, or will be, a segment."""
-
-    owner: str
-    group: str
-    charge_bytes: int
-    state: State
-    pins: int = 0
-    copying: bool = False
-
 
 class Ledger:
     """The books of the sink. Not thread-safe; belongs to the loop."""
@@ -63,10 +39,11 @@ class Ledger:
         self._low_bytes = int(limits.budget_bytes * limits.low_share)
         self._inline_floor = int(limits.budget_bytes * limits.inline_share)
         self._share_bytes = int(limits.budget_bytes * limits.group_share)
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, Entry] = {}
         self._waiting: OrderedDict[int, None] = OrderedDict()
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Group] = {}
         self._inline_bytes = 0
+        self._inline: dict[str, int] = {}
         self._segment_bytes = 0
         self._reserved_bytes = 0
         self._spilling_bytes = 0
@@ -79,14 +56,21 @@ class Ledger:
 
     def hold_inline(self, owner: str, size_bytes: int) -> Sequence[Command]:
         """A small datum is here; it is never refused. May make cold data spill."""
-        self._inline_bytes += size_bytes + INLINE_OVERHEAD_BYTES
+        charge = size_bytes + INLINE_OVERHEAD_BYTES
+        self._inline_bytes += charge
+        self._inline[owner] = self._inline.get(owner, 0) + charge
         if self._inline_bytes + self._segment_bytes > self._high_bytes:
             return self._settle(newcomer=owner)
         return NOTHING
 
-    def free_inline(self, size_bytes: int) -> Sequence[Command]:
-        """A small datum is gone."""
-        self._inline_bytes -= size_bytes + INLINE_OVERHEAD_BYTES
+    def free_inline(self, owner: str, size_bytes: int) -> Sequence[Command]:
+        """A small datum is gone; nothing happens if it has expired."""
+        self._drop_inline(owner, size_bytes + INLINE_OVERHEAD_BYTES)
+        return self._settle() if self._waiting else NOTHING
+
+    def expire_inline(self, owner: str) -> Sequence[Command]:
+        """Count the small data of an owner no more, whoever still refers to them."""
+        self._drop_inline(owner, self._inline.get(owner, 0))
         return self._settle() if self._waiting else NOTHING
 
     def ask(self, key: int, owner: str, size_bytes: int) -> Sequence[Command]:
@@ -97,7 +81,7 @@ class Ledger:
             owner: `namespace/run`.
             size_bytes: Of the value; > 0.
         """
-        charge = _pages(size_bytes)
+        charge = pages(size_bytes)
         if charge > self.largest_bytes:
             return (Refuse(key, self._too_large(size_bytes)),)
         entry = self._enter(key, owner, charge, State.WAITING)
@@ -107,7 +91,7 @@ class Ledger:
 
     def hold(self, key: int, owner: str, size_bytes: int) -> Sequence[Command]:
         """A segment that the invoker itself has written is here; it is never refused."""
-        entry = self._enter(key, owner, _pages(size_bytes), State.HELD)
+        entry = self._enter(key, owner, pages(size_bytes), State.HELD)
         self._segments += 1
         self._charge(entry)
         self._groups[entry.group].cold[key] = None
@@ -232,6 +216,18 @@ class Ledger:
             by_owner=by_owner,
         )
 
+    def unmapped(self) -> dict[str, int]:
+        """Return the bytes of each owner that no container maps, in memory and spilled. Costs a walk over all."""
+        found = dict(self._inline)
+        for entry in self._entries.values():
+            if not entry.pins and entry.state is not State.WAITING:
+                found[entry.owner] = found.get(entry.owner, 0) + entry.charge_bytes
+        return found
+
+    def unmapped_of(self, owner: str) -> list[int]:
+        """Return the keys of an owner's segments that no container maps."""
+        return [key for key, one in self._entries.items() if one.owner == owner and not one.pins]
+
     def state(self, key: int) -> State:
         """Return the stage of a datum; FREED for one that is not, or no longer, known."""
         entry = self._entries.get(key)
@@ -312,11 +308,11 @@ class Ledger:
             self._told_stuck = now
             commands.append(stuck)
 
-    def _missing(self, entry: _Entry) -> int:
+    def _missing(self, entry: Entry) -> int:
         """Bytes that the budget lacks for a request."""
         return entry.charge_bytes - self.room_bytes
 
-    def _above_share(self, entry: _Entry) -> int:
+    def _above_share(self, entry: Entry) -> int:
         """Bytes by which a grant would lift a namespace above its share; ≤ 0 if it may be granted."""
         group = self._groups[entry.group]
         if len(self._groups) == 1 or not group.memory_bytes:
@@ -344,18 +340,29 @@ class Ledger:
 
     # --- books --------------------------------------------------------------------------------------------------
 
-    def _enter(self, key: int, owner: str, charge: int, state: State) -> _Entry:
+    def _enter(self, key: int, owner: str, charge: int, state: State) -> Entry:
         name = owner.partition("/")[0]
         if name not in self._groups:
-            self._groups[name] = _Group()
-        entry = self._entries[key] = _Entry(owner, name, charge, state)
+            self._groups[name] = Group()
+        entry = self._entries[key] = Entry(owner, name, charge, state)
         return entry
 
-    def _charge(self, entry: _Entry) -> None:
+    def _drop_inline(self, owner: str, charge_bytes: int) -> None:
+        have = self._inline.get(owner, 0)
+        if have > charge_bytes:
+            self._inline[owner] = have - charge_bytes
+        elif have:  # what is left after an expiry may be less than what is let go of
+            charge_bytes = have
+            del self._inline[owner]
+        else:
+            return
+        self._inline_bytes -= charge_bytes
+
+    def _charge(self, entry: Entry) -> None:
         self._segment_bytes += entry.charge_bytes
         self._groups[entry.group].memory_bytes += entry.charge_bytes
 
-    def _discharge(self, entry: _Entry) -> None:
+    def _discharge(self, entry: Entry) -> None:
         self._segment_bytes -= entry.charge_bytes
         self._groups[entry.group].memory_bytes -= entry.charge_bytes
         self._tidy(entry.group)
@@ -365,12 +372,12 @@ class Ledger:
         if not group.memory_bytes and not group.waiting:
             del self._groups[name]
 
-    def _move(self, key: int, state: State) -> _Entry:
+    def _move(self, key: int, state: State) -> Entry:
         entry = self._entries[key]
         self._transit(entry, state)
         return entry
 
-    def _leave_memory(self, entry: _Entry, state: State) -> None:
+    def _leave_memory(self, entry: Entry, state: State) -> None:
         if state is State.RESERVED:
             self._reserved_bytes -= entry.charge_bytes
         elif state is State.SPILLING:
@@ -378,11 +385,7 @@ class Ledger:
         self._discharge(entry)
 
     @staticmethod
-    def _transit(entry: _Entry, state: State) -> None:
+    def _transit(entry: Entry, state: State) -> None:
         if state not in TRANSITIONS[entry.state]:
             raise InvalidTransition(f"a datum of {entry.owner} cannot go from {entry.state.value} to {state.value}")
         entry.state = state
-
-
-def _pages(size_bytes: int) -> int:
-    return (size_bytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES

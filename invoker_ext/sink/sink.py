@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Final
@@ -16,7 +16,7 @@ from action_runtime.wire.frames import KNEE_BYTES
 from action_runtime.wire.values import Head
 from invoker_ext.sink import segments
 from invoker_ext.sink.datum import Stored
-from invoker_ext.sink.errors import SegmentBusy, SegmentMismatch, SinkFull, SpillFailed
+from invoker_ext.sink.errors import SegmentBusy, SegmentExpired, SegmentMismatch, SinkFull, SpillFailed
 from invoker_ext.sink.held import Inline, Kept
 from invoker_ext.sink.ledger import Ledger
 from invoker_ext.sink.reserve import Segment, SinkSettings, Ticket
@@ -84,7 +84,7 @@ class Sink:
         """
         if commands := self._ledger.hold_inline(owner, len(data)):
             self._carry_out(commands)
-        return Inline(head, data, self._free_inline)
+        return Inline(head, data, owner, self._free_inline)
 
     def put_bytes(self, head: Head, data: bytes | memoryview, owner: str = "") -> Stored:
         """Keep bytes that the invoker made itself: inline below the knee, else in a segment; copies once.
@@ -133,7 +133,10 @@ class Sink:
         Raises:
             SegmentBusy: The writer still maps it for writing; the segment was given back.
             SegmentMismatch: The value cannot be in it; the segment was given back.
+            SegmentExpired: The segment was given back before, for its run is no more.
         """
+        if segment.key not in self._segments:
+            raise SegmentExpired(segment.size_bytes)
         try:
             if head.size_bytes > segment.size_bytes:
                 raise SegmentMismatch(head.size_bytes, segment.size_bytes)
@@ -164,6 +167,20 @@ class Sink:
             self._turn_down(ticket.key, reason)
         return len(waiting)
 
+    def expire(self, owner: str) -> None:
+        """Free what an owner holds and no container maps; for runs that are no more (`orphans.py`).
+
+        References to it are dead from here on: releasing one does nothing, using one raises InvalidTransition.
+        """
+        for key in self._ledger.unmapped_of(owner):
+            if kept := self._kept.get(key):
+                self._let_go(kept, kept.move_to(-1))
+            elif segment := self._segments.get(key):
+                self.give_back(segment)
+            else:
+                self._turn_down(key, "the run that asked for room has ended")
+        self._carry_out(self._ledger.expire_inline(owner))
+
     # --- use ----------------------------------------------------------------------------------------------------
 
     def pin(self, stored: Stored) -> None:
@@ -187,6 +204,10 @@ class Sink:
     def usage(self) -> Usage:
         """What is held now; for metrics, not for the path of a datum."""
         return self._ledger.usage
+
+    def unmapped(self) -> Mapping[str, int]:
+        """Return the bytes of each owner that no container maps; costs a walk over all data."""
+        return self._ledger.unmapped()
 
     @property
     def spare_bytes(self) -> int:
@@ -331,8 +352,8 @@ class Sink:
             self._threads.shut(descriptor, kept.size_bytes)
             self._carry_out(self._ledger.free(kept.key))
 
-    def _free_inline(self, size_bytes: int) -> None:
-        if commands := self._ledger.free_inline(size_bytes):
+    def _free_inline(self, owner: str, size_bytes: int) -> None:
+        if commands := self._ledger.free_inline(owner, size_bytes):
             self._carry_out(commands)
 
     # --- spares and timers -------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ def test_small_data_count_with_what_python_keeps_around_them():
     books.hold_inline("a/1", 100)
     assert books.usage.inline_bytes == 100 + INLINE_OVERHEAD_BYTES
 
-    books.free_inline(100)
+    books.free_inline("a/1", 100)
 
     assert books.usage.inline_bytes == 0
 
@@ -252,6 +252,38 @@ def test_use_is_told_by_run():
     held(books, 2, 4, "a/2")
 
     assert books.usage.by_owner == {"a/1": 3 * PAGE, "a/2": 4 * PAGE}
+
+
+def test_what_a_container_maps_is_told_apart():
+    books = ledger()
+    held(books, 1, 3, "a/1")
+    held(books, 2, 4, "a/1")
+    books.hold_inline("a/2", 100)
+    books.pin(2)
+
+    assert books.unmapped() == {"a/1": 3 * PAGE, "a/2": 100 + INLINE_OVERHEAD_BYTES}
+    assert books.unmapped_of("a/1") == [1]
+
+
+def test_small_data_that_expired_are_not_counted_down_twice():
+    books = ledger()
+    for owner in ("a/1", "a/1", "a/2"):
+        books.hold_inline(owner, 100)
+
+    books.expire_inline("a/1")
+    books.free_inline("a/1", 100)
+
+    assert books.usage.inline_bytes == 100 + INLINE_OVERHEAD_BYTES
+    assert list(books.unmapped()) == ["a/2"]
+
+
+def test_room_that_an_expiry_makes_goes_to_whoever_waits():
+    books = ledger(spill_bytes=0)
+    held(books, 1, 40)
+    books.hold_inline("a/1", 20 * PAGE)
+    books.ask(2, "b/1", 20 * PAGE)
+
+    assert list(books.expire_inline("a/1")) == [Grant(2)]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.inline)
     @rule()
     def free_inline(self):
-        self.obey(self.ledger.free_inline(self.inline.pop()))
+        self.obey(self.ledger.free_inline("a/1", self.inline.pop()))
 
     @precondition(lambda self: self.some(State.RESERVED))
     @rule(data=st.data())
@@ -155,7 +155,7 @@ class Books(RuleBasedStateMachine):
             del self.state[key]
             self.obey(self.ledger.free(key))
         for size in self.inline:
-            self.ledger.free_inline(size)
+            self.ledger.free_inline("a/1", size)
         usage = self.ledger.usage
         assert (usage.segment_bytes, usage.spilled_bytes, usage.segments) == (0, 0, 0)
         assert self.ledger._groups == {}

@@ -1,0 +1,107 @@
+"""Settings of an invoker, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from invoker_ext.contract.settings import read_settings, setting
+
+PREFIX: Final = "DATAFLOWER_INVOKER_"
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
+
+    data_dir: Path = setting("Directory of all state; must exist, closed to others.")
+    id: int = setting("This invoker's number; its messages come on topic `invoker<ID>`.", 0)
+    user_memory_mb: int = setting("Memory for containers, the sum of their limits; 0: what the machine has.", 0)
+    sink_mb: int = setting("Memory for data between steps; 0: an eighth of the machine's.", 0)
+    spill_mb: int = setting("Disk for data that the sink has no room for; 0: four times the sink.", 0)
+    spare_mb: int = setting("Segments kept allocated ahead of the writers; part of the sink.", 256)
+    outbox_mb: int = setting("What a container may have emitted and not handed over yet; then `emit` waits.", 64)
+    stem_cells: int = setting("Python containers kept started before anybody asks.", 2)
+    keep_alive_s: float = setting("An idle container is removed after this time.", 600.0)
+    pressure: bool = setting("Pressure-aware scaling of containers; off for comparison.", True)
+    orphan_ttl_s: float = setting("Data whose run is no more are freed after this time, with a warning.", 600.0)
+    journal_fsync: bool = setting(
+        "Force the journal to the disk: outlives a power cut, costs a disk write a run.", False
+    )
+    pending_records_mb: int = setting("Activation records that may wait for a store that is away.", 256)
+    drain_s: float = setting("How long a stop waits for runs at hand; the rest resumes at the next start.", 5.0)
+    api_host: str = setting("URL of the API, for actions (`__OW_API_HOST`).", "http://127.0.0.1:3233")
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO")
+    ready_fd: int = setting("Descriptor to which a byte is written once the process serves; -1: none.", -1)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ValueError: Names the setting.
+        """
+        for name in ("id", "user_memory_mb", "sink_mb", "spill_mb", "spare_mb", "stem_cells"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{PREFIX}{name.upper()} must not be negative")
+        for name in ("outbox_mb", "pending_records_mb", "keep_alive_s", "orphan_ttl_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{PREFIX}{name.upper()} must be positive")
+
+    @staticmethod
+    def from_env(environ: Mapping[str, str]) -> Settings:
+        """Read the environment; raises SettingsError that lists everything that is wrong."""
+        return read_settings(Settings, environ, PREFIX)
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and the token."""
+        return self.data_dir / "run"
+
+    @property
+    def token_file(self) -> Path:
+        """The secret that all processes of the installation share."""
+        return self.run_dir / "token"
+
+    @property
+    def bus_socket(self) -> Path:
+        """Of the local bus."""
+        return self.run_dir / "bus.sock"
+
+    @property
+    def door_socket(self) -> Path:
+        """Our peer door."""
+        return self.run_dir / "invoker.sock"
+
+    @property
+    def journal_dir(self) -> Path:
+        """The owner's journal."""
+        return self.data_dir / "journal" / f"invoker{self.id}"
+
+    @property
+    def spill_dir(self) -> Path:
+        """Cold data."""
+        return self.data_dir / "spill"
+
+    @property
+    def containers_dir(self) -> Path:
+        """Working directories of containers."""
+        return self.data_dir / "containers"
+
+    @property
+    def entities_file(self) -> Path:
+        """SQLite file of entities."""
+        return self.data_dir / "entities.db"
+
+    @property
+    def activations_file(self) -> Path:
+        """SQLite file of activation records."""
+        return self.data_dir / "activations.db"
+
+
+def machine_memory_mb(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Return the memory of this machine, MB."""
+    first = meminfo.read_text().split("\n", 1)[0]
+    return int(first.split()[1]) // 1024

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from invoker_ext.contract.settings import read_settings, setting
-from invoker_ext.door.hello import MAX_SOCKET_PATH_BYTES
+from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
+from invoker_ext.door.hello import room_for_sockets
 
 PREFIX: Final = "DATAFLOWER_CONTROLLER_"
 
@@ -24,31 +24,25 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 class Settings:
     """Each field is the variable `DATAFLOWER_CONTROLLER_<FIELD>`."""
 
-    data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.")
+    data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
     id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
     listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
-    workers: int = setting("Worker processes; 0: one per two cores.", 0)
-    worker_threads: int = setting("Requests that one worker process serves at a time.", 200)
-    invocations_per_minute: int = setting("Invocations a namespace may make in a clock minute.", 1_000_000)
-    concurrent_invocations: int = setting("Activations a namespace may have in flight.", 1_000)
-    fires_per_minute: int = setting("Trigger fires of a namespace in a clock minute.", 1_000_000)
-    workflow_payload_bytes: int = setting("Bound of a native workflow's parameters and result.", 64 * 1024 * 1024)
-    control_flow_threads: int = setting("Sequences one worker runs at a time by stock control flow.", 64)
-    accept_wait_s: float = setting("How long an invocation waits for an invoker to come (back) before 503.", 10.0)
-    spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0)
-    run_ttl_s: float = setting("When the slot of a run that no invoker ends any more is given back.", 3600.0)
-    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO")
+    workers: int = setting("Worker processes; 0: one per two cores.", 0, at_least(0))
+    worker_threads: int = setting("Requests that one worker process serves at a time.", 200, above(0))
+    invocations_per_minute: int = setting("Invocations a namespace may make in a clock minute.", 1_000_000, at_least(0))
+    concurrent_invocations: int = setting("Activations a namespace may have in flight.", 1_000, at_least(0))
+    fires_per_minute: int = setting("Trigger fires of a namespace in a clock minute.", 1_000_000, at_least(0))
+    workflow_payload_bytes: int = setting(
+        "Bound of a native workflow's parameters and result.", 64 * 1024 * 1024, above(0)
+    )
+    control_flow_threads: int = setting("Sequences one worker runs at a time by stock control flow.", 64, above(0))
+    accept_wait_s: float = setting(
+        "How long an invocation waits for an invoker to come (back) before 503.", 10.0, above(0)
+    )
+    spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0, above(0))
+    run_ttl_s: float = setting("When the slot of a run that no invoker ends any more is given back.", 3600.0, above(0))
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)
     ready_fd: int = setting("Descriptor to which a byte is written once a process serves; -1: none.", -1)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            ValueError: Names every setting that is out of range.
-        """
-        problems = _ranges(self)
-        if problems:
-            raise ValueError("; ".join(problems))
 
     @property
     def worker_count(self) -> int:
@@ -108,24 +102,3 @@ class Settings:
     def to_env(self) -> dict[str, str]:
         """Return the variables that `from_env` reads as these settings."""
         return {PREFIX + one.name.upper(): str(getattr(self, one.name)) for one in fields(self)}
-
-
-def _ranges(settings: Settings) -> list[str]:
-    problems: list[str] = []
-    if not settings.data_dir.is_absolute():
-        problems.append(f"{PREFIX}DATA_DIR must be absolute, is {settings.data_dir}")
-    over = len(os.fsencode(settings.door_socket)) - MAX_SOCKET_PATH_BYTES
-    if over > 0:
-        problems.append(f"{PREFIX}DATA_DIR is {over} bytes too long for the Unix sockets in it: choose a shorter path")
-    problems += [
-        f"{PREFIX}{name.upper()} must not be negative"
-        for name in ("workers", "invocations_per_minute", "concurrent_invocations", "fires_per_minute")
-        if getattr(settings, name) < 0
-    ]
-    positive = (
-        "worker_threads", "control_flow_threads", "accept_wait_s", "spool_ttl_s", "run_ttl_s", "workflow_payload_bytes",
-    )  # fmt: skip
-    problems += [f"{PREFIX}{name.upper()} must be above 0" for name in positive if getattr(settings, name) <= 0]
-    if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        problems.append(f"{PREFIX}LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
-    return problems

@@ -22,11 +22,11 @@ from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.doors import Doors
 from controller_ext.runs.spool import Spooler
-from controller_ext.settings import Settings
+from controller_ext.settings import PREFIX, Settings
 from controller_ext.standalone.deathsig import DeathSignal
 from controller_ext.worker import LingeringWorker, SilentAccess
 from invoker_ext import logs
-from invoker_ext.contract.settings import SettingsError
+from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
 
@@ -143,6 +143,9 @@ _LOGGING: Final[dict[str, Any]] = {
 
 def main() -> int:
     """Run the master; return its exit code."""
+    if "--print-settings" in sys.argv[1:]:
+        sys.stdout.write(shown(Settings, os.environ, PREFIX))
+        return 0
     try:
         settings = Settings.from_env(os.environ)
         token = read_token(settings.token_file)

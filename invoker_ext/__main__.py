@@ -12,7 +12,7 @@ import uvloop
 
 from invoker_ext import logs
 from invoker_ext.app import serve
-from invoker_ext.contract.settings import SettingsError, rows
+from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.settings import PREFIX, Settings
 
@@ -27,8 +27,7 @@ each run in the middle of its life."""
 def main() -> int:
     """Start the invoker; return the exit status."""
     if "--print-settings" in sys.argv[1:]:
-        for name, default, doc in rows(Settings, PREFIX):
-            sys.stdout.write(f"{name}={os.environ.get(name, default)}  # {doc} (default {default})\n")
+        sys.stdout.write(shown(Settings, os.environ, PREFIX))
         return 0
     try:
         settings = Settings.from_env(os.environ)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from invoker_ext.contract.settings import read_settings, setting
+from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
+from invoker_ext.door.hello import room_for_sockets
 
 PREFIX: Final = "DATAFLOWER_INVOKER_"
 MIB: Final = 1024 * 1024
@@ -17,38 +18,33 @@ MIB: Final = 1024 * 1024
 class Settings:
     """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
 
-    data_dir: Path = setting("Directory of all state; must exist, closed to others.")
-    id: int = setting("This invoker's number; its messages come on topic `invoker<ID>`.", 0)
-    user_memory_mb: int = setting("Memory for containers, the sum of their limits; 0: what the machine has.", 0)
-    sink_mb: int = setting("Memory for data between steps; 0: an eighth of the machine's.", 0)
-    spill_mb: int = setting("Disk for data that the sink has no room for; 0: four times the sink.", 0)
-    spare_mb: int = setting("Segments kept allocated ahead of the writers; part of the sink.", 256)
-    outbox_mb: int = setting("What a container may have emitted and not handed over yet; then `emit` waits.", 64)
-    stem_cells: int = setting("Python containers kept started before anybody asks.", 2)
-    keep_alive_s: float = setting("An idle container is removed after this time.", 600.0)
+    data_dir: Path = setting("Directory of all state; must exist, closed to others.", check=room_for_sockets)
+    id: int = setting("This invoker's number; its messages come on topic `invoker<ID>`.", 0, at_least(0))
+    user_memory_mb: int = setting(
+        "Memory for containers, the sum of their limits; 0: what the machine has.", 0, at_least(0)
+    )
+    sink_mb: int = setting("Memory for data between steps; 0: an eighth of the machine's.", 0, at_least(0))
+    spill_mb: int = setting("Disk for data that the sink has no room for; 0: four times the sink.", 0, at_least(0))
+    spare_mb: int = setting("Segments kept allocated ahead of the writers; part of the sink.", 256, at_least(0))
+    outbox_mb: int = setting(
+        "What a container may have emitted and not handed over yet; then `emit` waits.", 64, above(0)
+    )
+    stem_cells: int = setting("Python containers kept started before anybody asks.", 2, at_least(0))
+    keep_alive_s: float = setting("An idle container is removed after this time.", 600.0, above(0))
     pressure: bool = setting("Pressure-aware scaling of containers; off for comparison.", True)
-    orphan_ttl_s: float = setting("Data whose run is no more are freed after this time, with a warning.", 600.0)
+    orphan_ttl_s: float = setting(
+        "Data whose run is no more are freed after this time, with a warning.", 600.0, above(0)
+    )
     journal_fsync: bool = setting(
         "Force the journal to the disk: outlives a power cut, costs a disk write a run.", False
     )
-    pending_records_mb: int = setting("Activation records that may wait for a store that is away.", 256)
-    drain_s: float = setting("How long a stop waits for runs at hand; the rest resumes at the next start.", 5.0)
+    pending_records_mb: int = setting("Activation records that may wait for a store that is away.", 256, above(0))
+    drain_s: float = setting(
+        "How long a stop waits for runs at hand; the rest resumes at the next start.", 5.0, at_least(0)
+    )
     api_host: str = setting("URL of the API, for actions (`__OW_API_HOST`).", "http://127.0.0.1:3233")
-    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO")
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)
     ready_fd: int = setting("Descriptor to which a byte is written once the process serves; -1: none.", -1)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            ValueError: Names the setting.
-        """
-        for name in ("id", "user_memory_mb", "sink_mb", "spill_mb", "spare_mb", "stem_cells"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{PREFIX}{name.upper()} must not be negative")
-        for name in ("outbox_mb", "pending_records_mb", "keep_alive_s", "orphan_ttl_s"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{PREFIX}{name.upper()} must be positive")
 
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> Settings:

@@ -14,7 +14,7 @@ from action_runtime.wire.errors import DataflowError
 from controller_ext.balancer.app import BalancerApp
 from controller_ext.settings import PREFIX, Settings
 from invoker_ext import logs
-from invoker_ext.contract.settings import SettingsError, rows
+from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import read_token
 
 logger = logging.getLogger(__name__)
@@ -47,8 +47,7 @@ async def serve(settings: Settings) -> None:
 def main() -> int:
     """Run the process; return its exit code."""
     if "--print-settings" in sys.argv[1:]:
-        for name, default, doc in rows(Settings, PREFIX):
-            sys.stdout.write(f"{name}={os.environ.get(name, default)}  # {doc} (default {default})\n")
+        sys.stdout.write(shown(Settings, os.environ, PREFIX))
         return 0
     try:
         settings = Settings.from_env(os.environ)

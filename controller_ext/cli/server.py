@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from action_runtime.wire.errors import DataflowError
+from controller_ext import launch
 
 READY: Final = "ready "
 START_S: Final = 30.0
@@ -80,17 +80,16 @@ class EmbeddedServer:
         self._stop()
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "controller_ext.cli", "standalone"]
-        command += ["--port", "0", "--data-dir", str(self.folder / "data"), *self._options]
+        options = ("--port", "0", "--data-dir", str(self.folder / "data"), *self._options)
         with (self.folder / "stderr").open("wb") as errors:
             self._process = subprocess.Popen(
-                command,
+                launch.command("controller_ext.cli", "standalone", *options),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 # A group of its own: Ctrl-C reaches us alone, and we end the server in order.
                 start_new_session=True,
-                env=_environment(),
+                env=launch.environment(os.environ),
             )
         self.url = self._await_ready(self._process)
 
@@ -136,12 +135,3 @@ class EmbeddedServer:
         folder, self._folder = self._folder, None
         if folder is not None:
             folder.cleanup()
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment for the server: ours, with this very code importable where nothing is installed."""
-    root = str(Path(__file__).resolve().parents[2])
-    rest = os.environ.get("PYTHONPATH")
-    # Safe path: `python -m` would look for modules in whatever folder the user stands in first.
-    path = root if not rest else f"{root}{os.pathsep}{rest}"
-    return os.environ | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from controller_ext import launch
 from controller_ext.settings import PREFIX, Settings, default_data_dir
 from controller_ext.standalone.children import ChildPlan
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
@@ -20,10 +22,10 @@ from invoker_ext import logs
 from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.hello import Role, read_token
+from invoker_ext.settings import PREFIX as INVOKER, Settings as InvokerSettings
 
 logger = logging.getLogger(__name__)
 
-INVOKER: Final = "DATAFLOWER_INVOKER_"
 START_S: Final = 30.0
 """Bound of the whole start; a quiet machine needs about one second."""
 _WORKERS_GRACE_S: Final = 5.0
@@ -52,12 +54,13 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
         raise CannotStart("the server runs on Linux only: it passes sealed memory by descriptor")
     given = dict(os.environ)
     directory = (data_dir or default_data_dir(given)).absolute()
+    settings = _settings(given, directory, workers)
     lock = DirectoryLock(directory)
     try:
         with listen(host, port) as bound:
             url_host = f"[{host}]" if ":" in host else host
             url = f"http://{url_host}:{bound.getsockname()[1]}"
-            settings = _settings(given, directory, bound.fileno(), workers)
+            settings = replace(settings, listen=f"fd://{bound.fileno()}")
             logs.configure("supervisor", settings.log_level)
             prepare(settings)
             plans = _plans(settings, given, url, bound.fileno())
@@ -67,20 +70,30 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
     return 0
 
 
-def _settings(given: Mapping[str, str], data_dir: Path, listen_fd: int, workers: int | None) -> Settings:
-    ours = {PREFIX + "DATA_DIR": str(data_dir), PREFIX + "LISTEN": f"fd://{listen_fd}"}
+def _settings(given: Mapping[str, str], data_dir: Path, workers: int | None) -> Settings:
+    """Return the controller's settings; those of the invoker are checked with them, so that all is said at once."""
+    environ = {**given, PREFIX + "DATA_DIR": str(data_dir), INVOKER + "DATA_DIR": str(data_dir)}
     if workers is not None:
-        ours[PREFIX + "WORKERS"] = str(workers)
+        environ[PREFIX + "WORKERS"] = str(workers)
+    problems: list[str] = []
+    settings: Settings | None = None
     try:
-        settings = Settings.from_env({**given, **ours})
+        settings = Settings.from_env(environ)
     except SettingsError as error:
-        raise CannotStart(str(error)) from error
+        problems += error.problems
+    try:
+        InvokerSettings.from_env(environ)
+    except SettingsError as error:
+        problems += error.problems
+    if settings is None or problems:
+        # Both processes work in one directory: what is wrong with it is wrong once.
+        raise CannotStart(str(SettingsError([one for one in problems if not one.startswith(INVOKER + "DATA_DIR ")])))
     return settings
 
 
 def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
     """Return the processes in the order in which they are stopped."""
-    common = HEAP | {name: value for name, value in given.items() if not name.startswith(PREFIX)}
+    common = HEAP | {name: value for name, value in launch.environment(given).items() if not name.startswith(PREFIX)}
     controller = {**common, **settings.to_env()}
     del controller[PREFIX + "READY_FD"]
     invoker = {
@@ -89,11 +102,10 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         **common,
         INVOKER + "DATA_DIR": str(settings.data_dir),
     }
-    python = [sys.executable, "-m"]
     return [
         ChildPlan(
             name="workers",
-            argv=[*python, "controller_ext.wsgi"],
+            argv=launch.command("controller_ext.wsgi"),
             environ=controller,
             ready_variable=PREFIX + "READY_FD",
             ready_bytes=settings.worker_count,
@@ -102,7 +114,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         ),
         ChildPlan(
             name="invoker",
-            argv=[*python, "invoker_ext"],
+            argv=launch.command("invoker_ext"),
             environ=invoker,
             ready_variable=INVOKER + "READY_FD",
             ready_bytes=1,
@@ -110,7 +122,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         ),
         ChildPlan(
             name="balancer",
-            argv=[*python, "controller_ext.balancer"],
+            argv=launch.command("controller_ext.balancer"),
             environ=controller,
             ready_variable=PREFIX + "READY_FD",
             ready_bytes=1,

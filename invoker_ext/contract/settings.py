@@ -1,19 +1,22 @@
 """Reads a frozen settings dataclass from the environment: all bad values are reported together, typos included.
 
-A field's variable is PREFIX + NAME in capitals; type, default and doc (its metadata) stand in the dataclass alone.
+A field's variable is PREFIX + NAME in capitals; type, default, doc and check (its metadata) stand in the dataclass
+alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 from action_runtime.wire.errors import Blame, DataflowError
 
 T = TypeVar("T")
+Check = Callable[[Any], str | None]
+"""Returns what is wrong with a value, as what follows the variable's name in a sentence; None: nothing."""
 
 
 class SettingsError(DataflowError):
@@ -31,9 +34,28 @@ class SettingsError(DataflowError):
         self.problems = problems
 
 
-def setting(doc: str, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401 - stands for a field of any type
-    """Declare a field: what it means with its unit, and its default (none: it must be given)."""
-    return dataclasses.field(default=default, metadata={"doc": doc})
+def setting(doc: str, default: Any = dataclasses.MISSING, check: Check | None = None) -> Any:  # noqa: ANN401 - stands for a field of any type
+    """Declare a field: what it means with its unit, its default (none: it must be given), which values it may have."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "check": check or _anything})
+
+
+def at_least(least: float) -> Check:
+    """Return a check of numbers."""
+    return lambda value: None if value >= least else f"must be at least {least}, is {value}"
+
+
+def above(bound: float) -> Check:
+    """Return a check of numbers."""
+    return lambda value: None if value > bound else f"must be above {bound}, is {value}"
+
+
+def one_of(*names: str) -> Check:
+    """Return a check of words."""
+    return lambda value: None if value in names else f"must be one of {', '.join(names)}, is {value}"
+
+
+LEVEL: Final = one_of("DEBUG", "INFO", "WARNING", "ERROR")
+"""Of logs."""
 
 
 def read_settings(kind: type[T], environ: Mapping[str, str], prefix: str) -> T:
@@ -62,24 +84,32 @@ def read_settings(kind: type[T], environ: Mapping[str, str], prefix: str) -> T:
             values[one.name] = _parse(hints[one.name], text)
         except ValueError:
             problems.append(f"{name} is {text!r}, which is no {_type_name(hints[one.name])}")
-    if not problems:
-        try:
-            return kind(**values)
-        except ValueError as error:
-            problems.append(str(error))
-    raise SettingsError(problems)
+            continue
+        problem = one.metadata["check"](values[one.name])
+        if problem is not None:
+            problems.append(f"{name} {problem}")
+    if problems:
+        raise SettingsError(problems)
+    return kind(**values)
 
 
-def rows(kind: type[Any], prefix: str) -> list[tuple[str, str, str]]:
-    """Return (variable, default, meaning) for each setting, for documents."""
-    return [
-        (
-            prefix + one.name.upper(),
-            "required" if one.default is dataclasses.MISSING else str(one.default),
-            one.metadata["doc"],
-        )
-        for one in dataclasses.fields(kind)
-    ]
+def shown(kind: type[Any], environ: Mapping[str, str], prefix: str) -> str:
+    """Return a line for each setting: variable and value, where that comes from, the default and the meaning."""
+    lines = []
+    for one in dataclasses.fields(kind):
+        name = prefix + one.name.upper()
+        given = environ.get(name)
+        if one.default is dataclasses.MISSING:
+            value, source = given or "", "environment" if given is not None else "must be set"
+        else:
+            value = str(one.default) if given is None else given
+            source = "default" if given is None else f"environment, default {one.default}"
+        lines.append(f"{name}={value}  # {source}: {one.metadata['doc']}\n")
+    return "".join(lines)
+
+
+def _anything(value: object) -> None:
+    """Check nothing."""
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

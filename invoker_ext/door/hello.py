@@ -21,6 +21,18 @@ MAX_SOCKET_PATH_BYTES: Final = 107
 """What fits into `sockaddr_un` with its closing zero."""
 
 
+_LONGEST_SOCKET: Final = "run/controller.sock"
+"""Of those in a data directory."""
+
+
+def room_for_sockets(data_dir: Path) -> str | None:
+    """Return what is wrong with a data directory for the Unix sockets in it, as a check of a setting."""
+    if not data_dir.is_absolute():
+        return f"must be an absolute path, is {data_dir}"
+    over = len(os.fsencode(data_dir / _LONGEST_SOCKET)) - MAX_SOCKET_PATH_BYTES
+    return f"is {over} bytes too long for the Unix sockets in it: choose a shorter path" if over > 0 else None
+
+
 class Role(Enum):
     """What the caller is."""
 

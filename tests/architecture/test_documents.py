@@ -2,8 +2,11 @@
 
 import re
 
+import pytest
+
 from controller_ext.workflow.native import parse
 from tests.support.settings_table import README, renewed
+from tests.support.sources import ROOT
 
 
 def test_the_tables_of_settings_match_the_code():
@@ -28,6 +31,25 @@ def test_the_workflows_in_the_readme_are_valid():
 
 def test_the_python_in_the_readme_compiles():
     assert [compile(text, "README.md", "exec") for text in blocks("python")] != []
+
+
+@pytest.mark.parametrize("name", ["allowed.tsv", "allowed_standalone.tsv"])
+def test_what_may_differ_from_the_recordings_is_in_the_readme_with_its_reason(name):
+    text = README.read_text()
+    lines = (ROOT / "tests" / "contract" / "rest" / name).read_text().splitlines()
+    reasons = [line.partition("\t")[2] for line in lines if line and not line.startswith("#")]
+
+    assert reasons
+    assert [reason for reason in reasons if f"| {reason} |" not in text] == []
+
+
+def test_the_index_of_decisions_counts_as_the_decisions_do():
+    text = README.read_text()
+    for page, form in (("invoker_ext", r"^\*\*I(\d+)\."), ("controller_ext", r"^\*\*C(\d+)\.")):
+        numbers = [int(one) for one in re.findall(form, (ROOT / page / "DESIGN.md").read_text(), re.MULTILINE)]
+
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert f"{form[5]}1–{form[5]}{numbers[-1]}" in text
 
 
 def test_the_commands_in_the_readme_are_those_of_the_console_script():

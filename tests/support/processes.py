@@ -30,6 +30,11 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def children(pid: int) -> set[int]:
+    """Return the pids of all live processes that this one has started itself."""
+    return {child for child, parent in _parents().items() if parent == pid}
+
+
 def alive(pids: set[int]) -> set[int]:
     """Return those that are still there."""
     return pids & _parents().keys()

@@ -14,7 +14,7 @@ from typing import Any, Final
 from invoker_ext.door.client import DoorClient
 from invoker_ext.door.hello import Role
 from tests.support.deploying import Deployer
-from tests.support.processes import alive, child_running, command, descendants
+from tests.support.processes import alive, child_running, children, command, descendants
 from tests.support.waiting import wait_until
 
 STOP_S: Final = 25.0
@@ -68,6 +68,11 @@ class Server:
         if role != "worker":
             return child_running(self.pid, ROLES[role])
         return min(descendants(self.process("workers")))
+
+    def containers(self) -> set[int]:
+        """Return the pids of all containers: what the invoker's one child, the keeper, has started."""
+        keepers = children(self.process("invoker"))
+        return descendants(self.process("invoker")) - keepers
 
     def kill(self, role: str) -> int:
         """End a process at once; return its pid."""

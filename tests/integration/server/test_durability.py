@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,27 @@ def test_every_accepted_run_ends_in_a_record_through_the_death_of(load: Load, ro
     assert outcomes["success"] >= RUNS - 40, outcomes
     if role != "invoker":
         assert outcomes["success"] == len(load.accepted), outcomes
+
+
+@pytest.mark.timeout(90)
+def test_containers_that_are_killed_cost_only_what_ran_in_them(load: Load):
+    def killer() -> None:
+        wait_until(lambda: load.executions().total() >= 150, within_s=20, message="150 executions")
+        for container in load.server.containers():
+            os.kill(container, signal.SIGKILL)
+
+    thread = threading.Thread(target=killer, name="killer of containers")
+    thread.start()
+    load.run(RUNS, 6)
+    thread.join()
+
+    outcomes = check(load, records := load.records(within_s=30), losses=1)
+
+    assert load.refused == []
+    assert outcomes.keys() <= {"success", "command exited"}
+    assert outcomes["success"] >= RUNS - 40, outcomes
+    # A step of a native workflow is executed once more.
+    assert all(record["response"]["success"] for tag, record in records.items() if tag.startswith("mark-flow"))
 
 
 @pytest.mark.timeout(90)

@@ -126,6 +126,7 @@ def test_wordcount_of_the_eight_texts_is_that_of_a_plain_loop(shared_server: Ser
         expected.update(re.findall(r"[a-z]+", text.lower()))
     client = shared_server.client()
     example = load("wordcount")
+    assert example.workflow is not None
     client.workflow(example.workflow, "wordcount", **example.actions)
     result, lines = invoked(client, "wordcount", texts=texts)
     client.close()

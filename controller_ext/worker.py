@@ -1,23 +1,39 @@
-"""The gunicorn worker class: threads, with a moment of patience for the next request of a connection.
+"""The gunicorn worker class: threads, with a moment of patience for the next request of a connection, and no more.
 
 Stock `gthread` hands a kept-alive connection back to its main thread after every request, which polls it and hands it
 to a thread again: two changes of thread a request, each a wait for the interpreter. A client that invokes in a loop
 sends its next request within a fraction of a millisecond; here its thread takes that one itself.
+
+Nobody holds a thread by being slow: stock gives one to each new connection, even if nothing comes, and reads without
+any bound. Here a connection waits in the poller for its first byte, and then has a bounded time to say what it wants.
 """
 
 from __future__ import annotations
 
+import errno
 import select
+import selectors
+import socket
+import struct
 import threading
+import time
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 LINGER_MS: Final = 5
 """How long a thread waits for the next request; longer than a client in a loop needs, too short to be missed."""
 _LINGERING_SHARE: Final = 4
 """At most one thread in so many waits like this, so that new connections always find one."""
+HEAD_S: Final = 10.0
+"""From a connection to its first byte, and from that to the end of the request's headers."""
+STALL_S: Final = 20
+"""Without one byte of a body, or with no room for one of the response: the other end is gone, or wishes us ill."""
+_TIMEVAL: Final = struct.pack("@ll", STALL_S, 0)
+_NOT_THERE: Final = (errno.EAGAIN, errno.ECONNABORTED)
 
 
 class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -26,13 +42,52 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's
         super().__init__(*args, **kwargs)
         self._places = threading.BoundedSemaphore(max(1, self.cfg.threads // _LINGERING_SHARE))
+        self._heads: dict[Any, float] = {}  # connection whose request is being read → by when
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection, which gets a thread once it has sent something."""
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+            return
+        self.nr_conns += 1
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
+        conn = TConn(self.cfg, sock, address, listener.getsockname())
+        sock.setblocking(False)
+        conn.timeout = time.monotonic() + HEAD_S
+        self.pending_conns.append(conn)
+        self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's connection
         """Serve a request, and those that follow at once."""
-        kept = super().handle(conn)
+        kept = self._one(conn)
         while kept is True and self.alive and self._more(conn):
-            kept = super().handle(conn)
+            kept = self._one(conn)
         return kept
+
+    def _one(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's connection
+        self._heads[conn] = time.monotonic() + HEAD_S
+        try:
+            return super().handle(conn)
+        finally:
+            self._heads.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's
+        """Serve a request whose headers are there."""
+        self._heads.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:
+        """Gunicorn's call, at least once a second: let go of those that are slow to say what they want."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, due in tuple(self._heads.items()):
+            if now > due:
+                with suppress(OSError):  # it has gone by itself
+                    conn.sock.shutdown(socket.SHUT_RD)  # its thread wakes up and finds the end
 
     def _more(self, conn: Any) -> bool:  # noqa: ANN401 - gunicorn's connection
         if not self._places.acquire(blocking=False):

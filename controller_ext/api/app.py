@@ -12,6 +12,7 @@ from flask.sessions import SecureCookieSession, SessionInterface
 from controller_ext.api import (
     actions,
     activations,
+    bodies,
     errors,
     info,
     invocations,
@@ -93,6 +94,8 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
 
     @app.after_request
     def _end(response: Response) -> Response:
+        if response.status_code >= 400 and response.status_code != 408:  # what stalled is not waited for again
+            bodies.discard()
         response.headers.extend((("X-Request-ID", g.transid), *replies.CORS))
         return response
 

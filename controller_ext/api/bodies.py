@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from flask import request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
-from controller_ext.api.errors import UnsupportedMedia
+from controller_ext.api.errors import Stalled, UnsupportedMedia
 from controller_ext.api.replies import JSON_TYPE
-from controller_ext.entities.errors import TooLarge
+from controller_ext.entities.errors import Malformed, TooLarge
 from controller_ext.runs import contents
+
+_DISCARDED_BYTES: Final = 16 << 20
+"""Of a body that nobody wanted; a larger one costs its sender the connection."""
+_STRIDE_BYTES: Final = 64 << 10
 
 
 def check_announced(allowed_bytes: int) -> None:
@@ -23,10 +30,17 @@ def read(allowed_bytes: int) -> bytes:
     """Return the body, empty if there is none.
 
     Raises:
+        Malformed: Its chunks are none.
+        Stalled: It broke off.
         TooLarge: It turned out larger than announced.
         UnsupportedMedia: It is not said to be JSON.
     """
-    raw = request.get_data(cache=False)
+    try:
+        raw = request.get_data(cache=False)
+    except ParseException as error:
+        raise Malformed(str(error)) from error
+    except (OSError, ClientDisconnected) as error:
+        raise Stalled from error
     if not raw:
         return raw
     if len(raw) > allowed_bytes:
@@ -34,6 +48,16 @@ def read(allowed_bytes: int) -> bytes:
     if request.mimetype != JSON_TYPE:
         raise UnsupportedMedia(request.content_type)
     return raw
+
+
+def discard() -> None:
+    """Read what is left of the body of a request that was refused, so that its connection serves the next one."""
+    size = request.content_length
+    if not size or size > _DISCARDED_BYTES:
+        return
+    with suppress(OSError, HTTPException):  # it breaks off: there is no next one
+        while request.stream.read(_STRIDE_BYTES):
+            pass
 
 
 def check_object(raw: bytes) -> None:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_TEXTS: Final[Mapping[int, str]] = {
     400: "The request contains bad syntax or cannot be fulfilled.",
     404: "The requested resource could not be found.",
+    408: "The request did not arrive in time.",
     413: "The request entity is larger than the server is willing or able to process.",
     414: "The requested URI is too long for the server to process.",
     500: "There was an internal server error.",
@@ -58,6 +59,16 @@ class NotServedHere(DataflowError):
         super().__init__("HTTP method not allowed, supported methods: OPTIONS")
 
 
+class Stalled(DataflowError):
+    """The body broke off, or no more of it came for too long."""
+
+    code = "stalled"
+    blame = Blame.CALLER
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULT_TEXTS[408])
+
+
 class UnsupportedMedia(DataflowError):
     """The body is of a type that the route does not read."""
 
@@ -82,6 +93,7 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
     Unauthenticated: (401, _OWN),
     NoRoute: (404, _OWN),
     NotServedHere: (405, _OWN),
+    Stalled: (408, _OWN),
     UnsupportedMedia: (415, _OWN),
     RevisionConflict: (409, "Concurrent modification to resource detected."),
     StoreUnavailable: (503, _OWN),

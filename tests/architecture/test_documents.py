@@ -1,9 +1,12 @@
 """Generated parts of documents are what would be generated now, and examples in them work."""
 
 import re
+from typing import Any
 
 import pytest
 
+from action_runtime import api
+from action_runtime.proxy.merger import Merger
 from controller_ext.workflow.native import parse
 from tests.support.settings_table import README, renewed
 from tests.support.sources import ROOT
@@ -29,8 +32,18 @@ def test_the_workflows_in_the_readme_are_valid():
     assert [step.name for step in found[0].steps] == ["start", "count", "merge"]
 
 
-def test_the_python_in_the_readme_compiles():
-    assert [compile(text, "README.md", "exec") for text in blocks("python")] != []
+def test_the_action_in_the_readme_runs():
+    (text,) = blocks("python")
+    found: dict[str, Any] = {}
+    exec(compile(text, "README.md", "exec"), found)
+    argument = {"texts": {"a": "one", "b": "two"}}
+    outlet = Merger(argument)
+    api.install(outlet)
+    try:
+        assert found["main"](argument) == {"files": 2}
+    finally:
+        api.install(None)
+    assert outlet.texts().keys() == {"file", "log"}
 
 
 @pytest.mark.parametrize("name", ["allowed.tsv", "allowed_standalone.tsv"])
@@ -45,11 +58,12 @@ def test_what_may_differ_from_the_recordings_is_in_the_readme_with_its_reason(na
 
 def test_the_index_of_decisions_counts_as_the_decisions_do():
     text = README.read_text()
-    for page, form in (("invoker_ext", r"^\*\*I(\d+)\."), ("controller_ext", r"^\*\*C(\d+)\.")):
-        numbers = [int(one) for one in re.findall(form, (ROOT / page / "DESIGN.md").read_text(), re.MULTILINE)]
+    for letter, page in (("A", "action_runtime"), ("C", "controller_ext"), ("I", "invoker_ext")):
+        found = re.findall(rf"^\*\*{letter}(\d+)\.", (ROOT / page / "DESIGN.md").read_text(), re.MULTILINE)
+        numbers = [int(one) for one in found]
 
         assert numbers == list(range(1, len(numbers) + 1))
-        assert f"{form[5]}1–{form[5]}{numbers[-1]}" in text
+        assert f"`{page}/DESIGN.md` {letter}1–{letter}{numbers[-1]}" in text
 
 
 def test_the_commands_in_the_readme_are_those_of_the_console_script():

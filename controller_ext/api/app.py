@@ -96,7 +96,7 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
     def _end(response: Response) -> Response:
         if response.status_code >= 400 and response.status_code != 408:  # what stalled is not waited for again
             bodies.discard()
-        response.headers.extend((("X-Request-ID", g.transid), *replies.CORS))
+        response.headers.extend((("X-Request-ID", g.transid), *(replies.CORS if g.in_api else replies.OPERATOR_CORS)))
         return response
 
 

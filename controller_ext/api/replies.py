@@ -8,15 +8,17 @@ from typing import Any, Final
 from flask import Response
 
 JSON_TYPE: Final = "application/json"
-CORS: Final = (
+_CORS: Final = (
     ("Access-Control-Allow-Origin", "*"),
     (
         "Access-Control-Allow-Headers",
         "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
     ),
-    ("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD"),
 )
-"""Source: openwhisk-rest.md §0.6."""
+CORS: Final = (*_CORS, ("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD"))
+"""Of the API. Source: openwhisk-rest.md §0.6."""
+OPERATOR_CORS: Final = (*_CORS, ("Access-Control-Allow-Methods", "OPTIONS, GET, POST"))
+"""Of what an operator asks outside of it: invokers, counts."""
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 

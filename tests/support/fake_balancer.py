@@ -35,6 +35,8 @@ class FakeBalancer:
         running: Runs that can be cancelled and traced, and the namespace of each.
         begun: Ids of the firings of each of them.
         live: Those of their firings that are at work.
+        states: Of invokers.
+        under_way: How many activations it says are.
         spooled: What was put, by name.
     """
 
@@ -50,6 +52,8 @@ class FakeBalancer:
     running: dict[str, str] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
     live: list[dict[str, Any]] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+    under_way: int = 0
     spooled: dict[str, dict[str, bytes]] = field(default_factory=dict)
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -75,10 +79,10 @@ class FakeBalancer:
             raise self.refuse
 
     def invokers(self) -> Mapping[str, str]:
-        return {}
+        return self.states
 
     def in_flight(self) -> int:
-        return 0
+        return self.under_way
 
     def finish(self) -> None:
         """Wait for everything that runs."""

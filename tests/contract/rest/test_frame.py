@@ -97,7 +97,38 @@ def test_options_needs_no_key(api: Api, path: str):
     assert CORS.items() <= dict(reply.headers).items()
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/", "/ping", "/nope", "actions", "actions/nosuch"])
+@pytest.mark.parametrize("path", ["/", "/ping", "/nope", "/invokers", "/invokers/ready", "/activation/count"])
+def test_answers_to_operators_allow_their_methods(api: Api, path: str):
+    reply = api.call("GET", path, auth=None)
+    assert re.fullmatch(r"[0-9a-zA-Z]{32}", reply.headers["X-Request-ID"])
+    assert reply.headers["Access-Control-Allow-Methods"] == "OPTIONS, GET, POST"
+
+
+def test_the_states_of_invokers_are_shown_and_counted(api: Api):
+    def answers() -> list[tuple[int, object]]:
+        replies = [api.call("GET", f"/invokers{one}", auth=None) for one in ("", "/healthy/count", "/ready")]
+        assert {one.headers["Content-Type"] for one in replies} == {"application/json"}
+        return [(one.status_code, one.get_json()) for one in replies]
+
+    assert answers() == [(200, {}), (200, 0), (500, {"unhealthy": "0/0"})]
+    api.balancer.states = {"invoker0/a": "up", "invoker1/b": "up"}
+    assert answers() == [(200, api.balancer.states), (200, 2), (200, {"healthy": "2/2"})]
+    api.balancer.states = {"invoker0/a": "up", "invoker1/b": "unhealthy", "invoker2/c": "down"}
+    assert answers() == [(200, api.balancer.states), (200, 1), (500, {"unhealthy": "2/3"})]
+
+
+def test_what_is_under_way_is_counted(api: Api):
+    api.balancer.under_way = 3
+    reply = api.call("GET", "/activation/count", auth=None)
+    assert (reply.status_code, reply.data, reply.headers["Content-Type"]) == (200, b"3", "application/json")
+
+
+def test_a_ping_is_answered_in_plain_text(api: Api):
+    reply = api.call("GET", "/ping", auth=None)
+    assert (reply.data, reply.headers["Content-Type"]) == (b"pong", "text/plain; charset=UTF-8")
+
+
+@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/", "actions", "actions/nosuch"])
 def test_every_answer_has_a_transaction_id_and_cors(api: Api, path: str):
     reply = api.call("GET", path)
     assert re.fullmatch(r"[0-9a-zA-Z]{32}", reply.headers["X-Request-ID"])

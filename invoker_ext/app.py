@@ -78,7 +78,7 @@ class InvokerApp:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._entities = SqliteEntities(settings.entities_file)
-        self._activations = SqliteActivations(settings.activations_file)
+        self._activations = SqliteActivations(settings.activations_file, fsync=settings.journal_fsync)
         self._journal = Journal(settings.journal_dir, fsync=settings.journal_fsync)
         self._sink = Sink(_sink_settings(settings), loop, self._stuck)
         self._bus: Bus = LocalBus(settings.bus_socket, token=token, role=Role.INVOKER)

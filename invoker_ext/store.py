@@ -139,6 +139,28 @@ class ActivationStore(ABC):
             StoreUnavailable: None of them was written.
         """
 
+    def keep_result(self, activation_id: str, result: bytes, like: str | None = None) -> bool:
+        """Make a large result safe ahead of its record, in the place where it stays; copies it once.
+
+        Returns whether this store does so, with results of this size: it then survives the death of any process, and
+        `put_many` of its record does not write it again. By default no store does.
+
+        Args:
+            activation_id: Of the record that will come.
+            result: Its result.
+            like: An activation whose result was kept by this call and is the same.
+
+        Raises:
+            StoreUnavailable: It should have been kept and could not.
+        """
+        del activation_id, result, like
+        return False
+
+    def kept_result(self, activation_id: str) -> bytes | None:
+        """Return what `keep_result` kept, whether the record has come or not; None: it keeps none."""
+        del activation_id
+        return None
+
     @abstractmethod
     def get(self, namespace: str, activation_id: str) -> Activation | None:
         """Return one record."""

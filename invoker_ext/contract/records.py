@@ -102,7 +102,17 @@ class Activation:
         return orjson.dumps(self.head())[:-1] + b',"response":' + self.response_json() + b"}"
 
     def document_json(self) -> tuple[bytes, int, int]:
-        """Return the form of Kafka and CouchDB, and where in it the result stands (offset, length; 0, 0: none)."""
+        """Return the form of Kafka and CouchDB, and where in it the result stands (offset, length; 0, 0: none).
+
+        Copies the result once.
+        """
+        front, result, back = self.document_parts()
+        if result is None:
+            return front + back, 0, 0
+        return b"".join((front, result, back)), len(front), len(result)
+
+    def document_parts(self) -> tuple[bytes, bytes | None, bytes]:
+        """Return the form of Kafka and CouchDB as what stands before the result, the result, and what follows."""
         rest: dict[str, Any] = {"statusCode": self.status}
         if self.size is not None:
             rest["size"] = self.size
@@ -112,9 +122,8 @@ class Activation:
         front = orjson.dumps(head)[:-1] + b',"response":'
         text = orjson.dumps(rest)
         if self.result is None:
-            return front + text + b"}", 0, 0
-        front += b'{"result":'
-        return front + self.result + b"," + text[1:] + b"}", len(front), len(self.result)
+            return front + text, None, b"}"
+        return front + b'{"result":', self.result, b"," + text[1:] + b"}"
 
     @staticmethod
     def from_document(document: bytes, at: int = 0, length: int = 0) -> Activation:

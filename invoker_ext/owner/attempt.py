@@ -114,7 +114,7 @@ class Attempt:
         body = report.body
         whole = next((value for name, _, _, value in self._held if name == WHOLE), None)
         if body is None and whole is not None and (report.status == "error" or self._bounded):
-            body = whole.read()
+            body = self.run.reads.read(whole)
         judgement = outcomes.judge(report, body, bounded=self._bounded)
         if judgement.outcome is Outcome.SUCCESS:
             if whole is None and report.body is not None and WHOLE in self.run.wants(self.dispatch.step.name):

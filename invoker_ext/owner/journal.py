@@ -17,7 +17,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,8 @@ class Entry(IntEnum):
     """The run is over; its record stands before this."""
     RECORD = 4
     """Body: an activation record (document form)."""
+    RECORD_HEAD = 5
+    """Body: an activation record (document form) without its result, which the store keeps already."""
 
 
 @dataclass(slots=True)
@@ -71,11 +73,13 @@ class Recovered:
     Attributes:
         runs: Activation id → what is left to do, in order of acceptance.
         records: Records that may not be in the store yet.
+        heads: The same without their results, which the store keeps.
         ended: Activation id → message, of runs that are over; their controllers may not have heard.
     """
 
     runs: dict[str, Unfinished] = field(default_factory=dict)
     records: list[Activation] = field(default_factory=list)
+    heads: list[Activation] = field(default_factory=list)
     ended: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -116,6 +120,8 @@ class Journal:
                             found.ended[run] = found.runs.pop(run).message
                     case Entry.RECORD:
                         found.records.append(Activation.from_document(body))
+                    case Entry.RECORD_HEAD:
+                        found.heads.append(Activation.from_document(body))
         return found
 
     def settle(self) -> None:
@@ -131,17 +137,26 @@ class Journal:
 
     def began(self, run: str) -> None:
         """Note that a function of the run began that must not begin twice."""
-        self._append(Entry.BEGAN, run, b"")
+        self._append(Entry.BEGAN, run)
 
     def ended(self, run: str) -> None:
         """Note that the run is over."""
-        self._append(Entry.ENDED, run, b"")
+        self._append(Entry.ENDED, run)
         self._drop(("run", run))
 
-    def record(self, activation_id: str, document: bytes) -> None:
-        """Hold a record until `stored`."""
-        self._append(Entry.RECORD, activation_id, document)
-        self._keep(("record", activation_id))
+    def record(self, record: Activation, *, result_kept: bool = False) -> None:
+        """Hold a record until `stored`. Copies nothing before `flush`.
+
+        Args:
+            record: Its result must not change.
+            result_kept: The store keeps the result already; it is left out here.
+        """
+        kind = Entry.RECORD
+        if result_kept:
+            kind, record = Entry.RECORD_HEAD, replace(record, result=None)
+        front, result, back = record.document_parts()
+        self._append(kind, record.activation_id, front, result or b"", back)
+        self._keep(("record", record.activation_id))
 
     def stored(self, activation_id: str) -> None:
         """Note that the store has the record. Writes nothing: after a kill it is simply stored once more."""
@@ -183,12 +198,14 @@ class Journal:
             if not self._needed.get(self._number):
                 self._path(self._number).unlink(missing_ok=True)
 
-    def _append(self, kind: Entry, run: str, body: bytes) -> None:
+    def _append(self, kind: Entry, run: str, *body: bytes) -> None:
         tail = bytes((kind,)) + bytes.fromhex(run)
-        crc = zlib.crc32(body, zlib.crc32(tail))
-        self._buffer.append(struct.pack(">II", len(tail) + len(body) + _SKIP, crc) + tail)
-        if body:
-            self._buffer.append(body)
+        crc = zlib.crc32(tail)
+        for part in body:
+            crc = zlib.crc32(part, crc)
+        size = len(tail) + sum(map(len, body))
+        self._buffer.append(struct.pack(">II", size + _SKIP, crc) + tail)
+        self._buffer.extend(body)
 
     def _keep(self, what: tuple[str, str]) -> None:
         self._needed.setdefault(self._number, set()).add(what)

@@ -18,7 +18,7 @@ from invoker_ext.contract.records import Activation
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
 from invoker_ext.owner.recorder import Recorder
-from invoker_ext.store import ActivationStore
+from invoker_ext.store import ActivationStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ class Outbox:
         self._recent: OrderedDict[str, Completion | None] = OrderedDict()
         self._held: dict[str, bytes] = {}
         self._fresh: list[Activation] = []
+        self._kept_results: list[tuple[str, bytes]] = []
+        """Activation id and result, of this tick."""
         self._ended: list[Completion] = []
         self._flushing = False
 
@@ -77,11 +79,15 @@ class Outbox:
         return not self._ended
 
     def keep(self, records: Sequence[Activation]) -> None:
-        """Journal records now, write them to the store behind the response."""
+        """Journal records now, write them to the store behind the response; large results go to the store at once."""
         for record in records:
-            self._journal.record(record.activation_id, record.document_json()[0])
+            self._journal.record(record, result_kept=self._keep_result(record))
         self._fresh.extend(records)
         self._flush_soon()
+
+    def restore(self, heads: Sequence[Activation]) -> list[Activation]:
+        """Return recovered records with the results that the store has kept of them."""
+        return [replace(head, result=self._records.kept_result(head.activation_id)) for head in heads]
 
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""
@@ -136,6 +142,21 @@ class Outbox:
         self.flush()
         await self._recorder.close(within_s)
 
+    def _keep_result(self, record: Activation) -> bool:
+        """Have the store keep a large result; one of a sequence and of its last step, which come in one tick, once."""
+        result = record.result
+        if result is None:
+            return False
+        like = next((name for name, other in self._kept_results if other is result), None)
+        try:
+            kept = self._records.keep_result(record.activation_id, result, like)
+        except StoreUnavailable as error:
+            _log.warning("a result goes to the journal, not to the store", extra={"error": str(error)})
+            return False
+        if kept and like is None:
+            self._kept_results.append((record.activation_id, result))
+        return kept
+
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
@@ -148,6 +169,7 @@ class Outbox:
             self._journal.flush()
         except OSError:
             _log.exception("journal cannot be written; records go to the store without it")
+        self._kept_results.clear()
         fresh, self._fresh = self._fresh, []
         for record in fresh:
             self._recorder.add(record)

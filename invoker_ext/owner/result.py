@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from invoker_ext.dataflow.commands import End
+from action_runtime.wire.values import WHOLE
+from invoker_ext.dataflow.commands import Bound, End
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.owner.outcomes import Judgement, error_of
@@ -13,16 +14,38 @@ from invoker_ext.relay.json_form import object_json
 from invoker_ext.sink.datum import Stored
 
 
-def result_of(end: End, sizes: Mapping[Firing, int | None]) -> Judgement:
+class LastRead:
+    """The whole result of a function that was read last, for its record: often the result of the run, too."""
+
+    __slots__ = ("_datum", "_text")
+
+    def __init__(self) -> None:
+        self._datum: Stored | None = None
+        self._text = b""
+
+    def read(self, datum: Stored) -> bytes:
+        """Return the bytes of a JSON datum and keep them; copies once."""
+        self._datum, self._text = datum, datum.read()
+        return self._text
+
+    def object_json(self, inputs: Sequence[Bound]) -> bytes:
+        """Return what is bound as JSON text; copies nothing if it is what was read last."""
+        if len(inputs) == 1 and inputs[0].name == WHOLE and inputs[0].value is self._datum:
+            return self._text
+        return object_json(inputs)
+
+
+def result_of(end: End, sizes: Mapping[Firing, int | None], reads: LastRead) -> Judgement:
     """Put the result of a run together; copies, so a large one is better put together in a thread.
 
     Args:
         end: What the machine said.
         sizes: Of the raw response of each firing that failed; a sequence passes that of its failing one on.
+        reads: Of the run.
     """
     try:
         if end.outcome is Outcome.SUCCESS:
-            result = object_json(end.result)
+            result = reads.object_json(end.result)
             characters = len(result) if result.isascii() else len(result.decode(errors="replace"))
             return Judgement(end.outcome, result, None, characters + 1)
         if isinstance(end.error, str):

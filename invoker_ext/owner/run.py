@@ -48,7 +48,7 @@ from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_json, parameters_of_spool
-from invoker_ext.owner.result import result_of
+from invoker_ext.owner.result import LastRead, result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
@@ -87,6 +87,7 @@ class Run:
         self._children: dict[Firing, Run] = {}
         self._tally = Tally()
         self._sizes: dict[Firing, int | None] = {}
+        self.reads = LastRead()
         self._record: Activation | None = None
         self._began = False
         self._deadline: Callable[[], None] | None = None
@@ -295,10 +296,10 @@ class Run:
         if size > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
             self.host.spawn(self._end_large(end), f"result of {self.activation_id}")
         else:
-            self._conclude(end, result_of(end, self._sizes))
+            self._conclude(end, result_of(end, self._sizes, self.reads))
 
     async def _end_large(self, end: End) -> None:
-        self._conclude(end, await asyncio.to_thread(result_of, end, self._sizes))
+        self._conclude(end, await asyncio.to_thread(result_of, end, self._sizes, self.reads))
         self._maybe_forget()
 
     def _conclude(self, end: End, judgement: Judgement) -> None:

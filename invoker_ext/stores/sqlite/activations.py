@@ -1,4 +1,4 @@
-"""Activation records in one SQLite file."""
+"""Activation records in one SQLite file; large results are files beside it, and the column then holds their size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from invoker_ext.contract.graph import GraphKind
 from invoker_ext.contract.records import Activation
 from invoker_ext.store import ActivationQuery, ActivationStore
 from invoker_ext.stores.sqlite.connections import Connections
+from invoker_ext.stores.sqlite.results import ASIDE_BYTES, ResultFiles
 
 # `position` is 2 · start, plus 1 for what is no workflow: the parts of a run list before the run where both
 # started in the same millisecond. `name_key` and `bound_key` are what the filter `name` compares with.
@@ -34,20 +35,35 @@ class SqliteActivations(ActivationStore):
     """Records of one host.
 
     Args:
-        path: The file; made if it is missing.
+        path: The file; made if it is missing. Large results lie in the folder `results` beside it.
+        fsync: What `keep_result` keeps survives the loss of power, not only the death of the process.
 
     Raises:
         StoreUnavailable: The file cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fsync: bool = False) -> None:
         self._connections = Connections(path, _SCHEMA)
+        self._results = ResultFiles(path.with_name("results"), fsync=fsync)
 
     def put_many(self, records: Sequence[Activation]) -> None:
         """Write records in one transaction; those that are there already stay as they are."""
+        for record in records:
+            self._put_aside(record)
         rows = [_row(record) for record in records]
         with self._connections.writing() as connection:
             connection.executemany(_INSERT, rows)
+
+    def keep_result(self, activation_id: str, result: bytes, like: str | None = None) -> bool:
+        """See `ActivationStore`; results from ASIDE_BYTES on."""
+        if len(result) < ASIDE_BYTES:
+            return False
+        self._results.put(activation_id, result, like)
+        return True
+
+    def kept_result(self, activation_id: str) -> bytes | None:
+        """See `ActivationStore`."""
+        return self._results.get(activation_id)
 
     def get(self, namespace: str, activation_id: str) -> Activation | None:
         """Return one record."""
@@ -56,7 +72,7 @@ class SqliteActivations(ActivationStore):
                 "SELECT head, result, logs FROM activation WHERE id = ? AND namespace = ?",
                 (activation_id, namespace),
             ).fetchone()
-        return None if row is None else _activation(*row)
+        return None if row is None else self._activation(*row)
 
     def list(self, query: ActivationQuery) -> Sequence[Activation]:
         """Return records, newest start first."""
@@ -74,7 +90,7 @@ class SqliteActivations(ActivationStore):
         )
         with self._connections.reading() as connection:
             rows = connection.execute(text, (*values, limit, query.skip)).fetchall()
-        return [_activation(*row) for row in rows]
+        return [self._activation(*row) for row in rows]
 
     def count(self, query: ActivationQuery) -> int:
         """Return max(0, number of matching records − skip)."""
@@ -86,14 +102,34 @@ class SqliteActivations(ActivationStore):
         return max(0, total - query.skip)
 
     def expire(self, before_ms: int) -> int:
-        """Delete records that started before."""
+        """Delete records that started before; results last, so that no record is without its own."""
         with self._connections.writing() as connection:
-            text = "DELETE FROM activation WHERE position < ?"
-            return connection.execute(text, (2 * before_ms,)).rowcount
+            old = "FROM activation WHERE position < ?"
+            bound = (2 * before_ms,)
+            aside = connection.execute(f"SELECT id {old} AND typeof(result) = 'integer'", bound).fetchall()
+            count = connection.execute(f"DELETE {old}", bound).rowcount
+        self._results.delete(one for (one,) in aside)
+        return count
 
     def close(self) -> None:
         """Close all connections; idempotent."""
         self._connections.close()
+
+    def _put_aside(self, record: Activation) -> None:
+        """Write a large result, if neither `keep_result` nor an earlier `put_many` has."""
+        result, name = record.result, record.activation_id
+        if result is None or len(result) < ASIDE_BYTES or self._results.has(name, len(result)):
+            return
+        with self._connections.reading() as connection:
+            known = connection.execute("SELECT 1 FROM activation WHERE id = ?", (name,)).fetchone()
+        if known is None:
+            self._results.put(name, result)
+
+    def _activation(self, head: str, result: bytes | int | None, logs: str | None) -> Activation:
+        fields = orjson.loads(head)
+        if isinstance(result, int):
+            result = self._results.get(fields["activationId"])
+        return _record(fields, result, logs)
 
 
 def _conditions(query: ActivationQuery) -> Iterable[tuple[str, list[Any]]]:
@@ -147,6 +183,9 @@ def _row(record: Activation) -> tuple[Any, ...]:
     key, bound = _name_keys(record)
     position = 2 * record.start_ms + (record.annotation("kind") not in _WORKFLOWS)
     logs = orjson.dumps(record.logs).decode() if record.logs else None
+    result: bytes | int | None = record.result
+    if record.result is not None and len(record.result) >= ASIDE_BYTES:
+        result = len(record.result)
     return (
         record.activation_id,
         record.namespace,
@@ -154,13 +193,12 @@ def _row(record: Activation) -> tuple[Any, ...]:
         key,
         bound,
         orjson.dumps(head).decode(),
-        record.result,
+        result,
         logs,
     )
 
 
-def _activation(head: str, result: bytes | None, logs: str | None) -> Activation:
-    fields = orjson.loads(head)
+def _record(fields: dict[str, Any], result: bytes | None, logs: str | None) -> Activation:
     return Activation(
         activation_id=fields["activationId"],
         namespace=fields["namespace"],

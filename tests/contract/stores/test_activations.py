@@ -49,6 +49,38 @@ def test_a_record_is_read_back_as_it_was(activations: ActivationStore, record: A
     assert list(activations.list(ActivationQuery(namespace="guest"))) == [record]
 
 
+LARGE = b'"' + b"x" * 200_000 + b'"'
+
+
+def test_a_large_result_is_read_back_alone_and_in_lists(open_activations: Callable[[], ActivationStore]):
+    here, there = open_activations(), open_activations()
+    here.put_many([a_record(1, result=LARGE), a_record(2, 2000)])
+    assert there.get("guest", f"{1:032x}") == a_record(1, result=LARGE)
+    assert list(there.list(ActivationQuery(namespace="guest"))) == [a_record(2, 2000), a_record(1, result=LARGE)]
+
+
+def test_a_large_result_written_twice_stays_as_it_was(activations: ActivationStore):
+    activations.put_many([a_record(1, result=LARGE)])
+    activations.put_many([a_record(1, result=LARGE + b" ")])
+    assert activations.get("guest", f"{1:032x}") == a_record(1, result=LARGE)
+
+
+def test_a_result_kept_ahead_of_its_record_is_there_before_and_after_it(activations: ActivationStore):
+    record = a_record(1, result=LARGE)
+    if activations.keep_result(record.activation_id, LARGE):
+        assert activations.kept_result(record.activation_id) == LARGE
+    activations.put_many([record])
+    assert activations.get("guest", record.activation_id) == record
+
+
+def test_of_two_executions_the_result_of_the_later_is_kept(activations: ActivationStore):
+    record = a_record(1, result=LARGE)
+    activations.keep_result(record.activation_id, b"0" * len(LARGE))
+    activations.keep_result(record.activation_id, LARGE)
+    activations.put_many([record])
+    assert activations.get("guest", record.activation_id) == record
+
+
 def test_a_record_belongs_to_one_namespace(activations: ActivationStore):
     activations.put_many([a_record(1)])
     assert activations.get("other", f"{1:032x}") is None
@@ -164,6 +196,6 @@ def test_a_full_disk_writes_none_of_the_records(tmp_path: Path):
     store = SqliteActivations(tmp_path / "activations.db")
     store._connections._writer.execute("PRAGMA max_page_count = 12")
     with pytest.raises(StoreUnavailable, match=r"is full: free space"):
-        store.put_many([a_record(1), a_record(2, result=b'"' + b"x" * 200_000 + b'"')])
+        store.put_many([a_record(1), a_record(2, result=b'"' + b"x" * 60_000 + b'"')])
     assert store.count(ActivationQuery(namespace="guest")) == 0
     store.close()

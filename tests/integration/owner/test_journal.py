@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,26 @@ def test_a_run_that_ended_is_not_and_its_record_is(tmp_path: Path):
     journal = Journal(tmp_path)
     journal.accepted(A, b"message")
     record = a_record(A)
-    journal.record(A, record.document_json()[0])
+    journal.record(record)
     journal.ended(A)
     journal.flush()
     found = Journal(tmp_path).recover()
     assert found.runs == {}
     assert found.ended == {A: b"message"}
     assert found.records == [record]
+
+
+def test_a_result_that_the_store_keeps_is_left_out(tmp_path: Path):
+    journal = Journal(tmp_path)
+    record = replace(a_record(A), result=b'{"a":"' + b"x" * 1000 + b'"}')
+    journal.record(record, result_kept=True)
+    journal.record(a_record(B))
+    journal.flush()
+    (path,) = tmp_path.glob("*.journal")
+    assert b"xxx" not in path.read_bytes()
+    found = Journal(tmp_path).recover()
+    assert found.heads == [replace(record, result=None)]
+    assert found.records == [a_record(B)]
 
 
 def test_what_was_not_flushed_is_not_there(tmp_path: Path):
@@ -87,7 +101,7 @@ def test_a_full_file_goes_when_nothing_in_it_is_needed(tmp_path: Path, monkeypat
     journal = Journal(tmp_path)
     journal.accepted(A, b"x" * 200)
     journal.flush()
-    journal.record(A, b"y" * 200)
+    journal.record(a_record(A))
     journal.ended(A)
     journal.flush()
     assert len(list(tmp_path.glob("*.journal"))) == 2

@@ -2,7 +2,6 @@
 
     text ──native.parse──► Definition ──compile.compile_workflow──► Graph
     components ──────────sequence.compile_sequence────────────────► Graph
-    one action ──────────sequence.action_graph────────────────────► Graph
 
 `text.py` reads YAML and JSON, `reading.py` collects findings, `edges.py` reads edges, `scopes.py` orders steps and
 gives them their scopes, `nesting.py` resolves names to actions and nested workflows, `drawing/` draws. Nothing here

@@ -1,4 +1,4 @@
-"""Stock's two shapes as graphs: one action, and the sequence, with its checks and texts (openwhisk-rest.md §5)."""
+"""Stock's sequence as a graph, with its checks and texts (openwhisk-rest.md §5)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from controller_ext.workflow.compile import Resolver, check_size
 from controller_ext.workflow.definition import Definition, StepDefinition
 from invoker_ext.contract.graph import (
     RUN,
-    WHOLE,
-    ActionCall,
-    Edge,
-    EdgeKind,
     Fault,
     Graph,
     GraphKind,
-    Input,
-    Source,
     Step,
     WorkflowCall,
+    whole_of,
 )
 
 MAX_ACTIONS: Final = 50
@@ -30,12 +25,6 @@ NO_COMPONENT: Final = "No component specified for the sequence."
 TOO_MANY: Final = "Too many actions in the sequence."
 MISSING: Final = "Sequence component does not exist."
 CYCLE: Final = "Sequence may not refer to itself."
-
-
-def action_graph(call: ActionCall) -> Graph:
-    """Return the graph of a plain action: one step, all parameters in, the whole result out."""
-    step = Step(name="action", call=call, inputs=(_whole(RUN),), at_most_once=True)
-    return Graph(kind=GraphKind.ACTION, steps=(step,), result=(_whole("action"),))
 
 
 def compile_sequence(components: Sequence[str], resolver: Resolver, limit: int = MAX_ACTIONS) -> Graph:
@@ -64,12 +53,12 @@ def compile_sequence(components: Sequence[str], resolver: Resolver, limit: int =
             Step(
                 name=name,
                 call=Fault(MISSING) if call is None else call,
-                inputs=(_whole(before),),
+                inputs=(whole_of(before),),
                 at_most_once=True,
             )
         )
         before = name
-    graph = Graph(kind=GraphKind.SEQUENCE, steps=tuple(steps), result=(_whole(before),))
+    graph = Graph(kind=GraphKind.SEQUENCE, steps=tuple(steps), result=(whole_of(before),))
     bounded = _bounded(graph, 0, limit)[0]
     check_size(bounded)
     return bounded
@@ -85,9 +74,9 @@ def by_name(components: Sequence[str]) -> Definition:
     before = RUN
     for component in components:
         name = _name(component, {step.name for step in steps})
-        steps.append(StepDefinition(name=name, action=component, inputs=(_whole(before),)))
+        steps.append(StepDefinition(name=name, action=component, inputs=(whole_of(before),)))
         before = name
-    return Definition(steps=tuple(steps), result=(_whole(before),))
+    return Definition(steps=tuple(steps), result=(whole_of(before),))
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,10 +160,6 @@ def _bounded(graph: Graph, used: int, limit: int) -> tuple[Graph, int]:
         steps.append(step if call is step.call else replace(step, call=call))
     bounded = tuple(steps)
     return (graph if bounded == graph.steps else replace(graph, steps=bounded, _digest="")), used
-
-
-def _whole(step: str) -> Input:
-    return Input(WHOLE, Edge(kind=EdgeKind.VALUE, source=Source(step)))
 
 
 def _name(component: str, taken: set[str]) -> str:

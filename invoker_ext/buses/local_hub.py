@@ -108,10 +108,6 @@ class LocalHub:
         """Take an undelivered message back; False if a consumer may have seen it."""
         return self._topic(topic).withdraw(entry)
 
-    def consumed(self, topic: str) -> bool:
-        """True if the topic has a consumer now."""
-        return topic in self._consumers
-
     def pump(self, topic: str) -> None:
         """Deliver what waits, as far as the consumer reads."""
         consumer = self._consumers.get(topic)

@@ -15,7 +15,6 @@ from invoker_ext.containers.driver import Exit, Handle
 from invoker_ext.containers.job import Failure, Job, Report, Timing
 from invoker_ext.containers.logs import Pipes
 from invoker_ext.containers.states import State, check
-from invoker_ext.sink.datum import Stored
 
 logger = logging.getLogger(__name__)
 
@@ -258,9 +257,6 @@ class Container(ABC):
         if self.state is State.DRAINING and not self.firings:
             self._disarm()
             self._move(State.READY)
-
-    def _emitted(self, assignment: Assignment, output: str, index: int, how: str, value: Stored) -> None:
-        assignment.job.listener.emitted(output, index, how, value)
 
     def _lost(self, breach: str | None = None) -> None:
         """The connection broke: what runs inside is dead or of no use. Whoever is in it fails once it is gone.

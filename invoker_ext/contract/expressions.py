@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,7 +16,6 @@ from typing import Any, Final
 import cel
 
 from action_runtime.wire.errors import Blame, DataflowError
-from action_runtime.wire.values import Head, Media
 
 MAX_CONDITION_CHARS: Final = 4096
 """Far below the length at which the parser's own recursion becomes a danger (40,000 characters in a probe)."""
@@ -107,22 +105,6 @@ def evaluate(text: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
     if outcome is not True and outcome is not False:
         raise ConditionFailed(f"condition `{text}`: the outcome is {_kind(outcome)}, not true or false")
     return bool(outcome)
-
-
-def evaluate_datum(text: str, head: Head, payload: bytes) -> bool:
-    """Return whether a condition holds for a datum; parses the payload.
-
-    Raises:
-        ConditionFailed: As `evaluate`; also if the datum is bytes or an array, or is not valid JSON.
-    """
-    if head.media is not Media.JSON:
-        what = "an array" if head.media is Media.ARRAY else "bytes"
-        raise ConditionFailed(f"condition `{text}`: the value is {what}; only JSON values can be decided on")
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise ConditionFailed(f"condition `{text}`: the value is not JSON that can be read") from error
-    return evaluate(text, value)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from action_runtime.wire.values import ERROR, RUN, WHOLE
 
 __all__ = [
     "ERROR", "RUN", "WHOLE", "ActionCall", "Edge", "EdgeKind", "Fault", "Graph", "GraphKind", "Input", "OwnLimits",
-    "Source", "Step", "WorkflowCall",
+    "Source", "Step", "WorkflowCall", "action_graph", "whole_of",
 ]  # fmt: skip
 
 FORMAT: Final = 1
@@ -224,6 +224,17 @@ class Graph:
             timeout_s=document["timeout_s"],
             limits=OwnLimits(*document.get("limits", ())),
         )
+
+
+def whole_of(step: str) -> Input:
+    """Return what passes the whole result of a step on: as all parameters of the next one, or as the run's result."""
+    return Input(WHOLE, Edge(kind=EdgeKind.VALUE, source=Source(step)))
+
+
+def action_graph(call: ActionCall) -> Graph:
+    """Return the graph of a plain action: one step, all parameters in, the whole result out."""
+    step = Step(name="action", call=call, inputs=(whole_of(RUN),), at_most_once=True)
+    return Graph(kind=GraphKind.ACTION, steps=(step,), result=(whole_of("action"),))
 
 
 def _edge_to_json(edge: Edge) -> dict[str, Any]:

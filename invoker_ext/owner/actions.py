@@ -11,17 +11,10 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import Blame, DataflowError
 from invoker_ext.contract.graph import (
-    RUN,
-    WHOLE,
     ActionCall,
-    Edge,
-    EdgeKind,
     Graph,
-    GraphKind,
-    Input,
-    Source,
-    Step,
     WorkflowCall,
+    action_graph,
 )
 from invoker_ext.store import EntityStore
 
@@ -209,13 +202,7 @@ def _read(name: str, revision: str, body: Mapping[str, Any]) -> ActionDoc:
         logs_mb=limits["logs"],
         concurrency=limits.get("concurrency", 1),
     )
-    step = Step(name="action", call=call, inputs=(_whole(RUN),), at_most_once=True)
-    graph = Graph(kind=GraphKind.ACTION, steps=(step,), result=(_whole("action"),))
-    return ActionDoc(call, body["exec"], _truthy(keyed.get("provide-api-key", True)), limits, graph)
-
-
-def _whole(step: str) -> Input:
-    return Input(WHOLE, Edge(kind=EdgeKind.VALUE, source=Source(step)))
+    return ActionDoc(call, body["exec"], _truthy(keyed.get("provide-api-key", True)), limits, action_graph(call))
 
 
 def _truthy(value: Any) -> bool:  # noqa: ANN401 - any JSON value; an empty list or object counts as true (stock)

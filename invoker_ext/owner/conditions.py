@@ -20,6 +20,6 @@ def answer(command: Evaluate, at: float) -> Evaluated:
     """
     try:
         holds = expressions.evaluate(command.condition, json.loads(value_json(command.value)))
-    except (DataflowError, ValueError, OSError) as error:
+    except (DataflowError, ValueError, OSError, RecursionError) as error:
         return Evaluated(command.ticket, False, str(error), at)
     return Evaluated(command.ticket, holds, None, at)

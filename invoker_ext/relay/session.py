@@ -11,7 +11,6 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final, Protocol
 
-from action_runtime.wire.codec import encode_head
 from action_runtime.wire.errors import DataflowError, ProtocolViolation, VersionMismatch
 from action_runtime.wire.frames import KNEE_BYTES, PROTOCOL_VERSION, Frame, FrameKind
 from action_runtime.wire.values import Head
@@ -125,17 +124,6 @@ class Session:
     ) -> None:
         """Send a frame; see `Channel.send`."""
         self._channel.send(kind, meta, payload, descriptors)
-
-    def send_parts(
-        self, kind: FrameKind, meta: dict[str, Any], parts: Buffers, descriptors: Sequence[int] = ()
-    ) -> None:
-        """Send a frame whose payload is scattered over many buffers, without joining them.
-
-        Raises:
-            FrameTooLarge: It is above MAX_FRAME_BYTES; nothing was sent.
-        """
-        size = sum(map(len, parts))
-        self._channel.send_head(encode_head(kind, meta, size, len(descriptors)), parts, descriptors)
 
     def send_head(self, head: bytes, parts: Buffers) -> None:
         """Send a frame whose head is encoded already; see `Channel.send_head`."""

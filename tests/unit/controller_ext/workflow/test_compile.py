@@ -3,8 +3,7 @@ import pytest
 from controller_ext.workflow.compile import candidates, check_size, compile_workflow
 from controller_ext.workflow.errors import WorkflowInvalid
 from controller_ext.workflow.native import parse
-from controller_ext.workflow.sequence import action_graph
-from invoker_ext.contract.graph import Graph, GraphKind, Step, WorkflowCall
+from invoker_ext.contract.graph import Graph, GraphKind, Step, WorkflowCall, action_graph
 from tests.support.actions import Shelf, an_action
 
 CHAIN = """\

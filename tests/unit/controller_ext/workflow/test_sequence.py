@@ -7,12 +7,23 @@ from controller_ext.workflow.sequence import (
     NO_COMPONENT,
     TOO_MANY,
     Component,
-    action_graph,
     by_name,
     check_components,
     compile_sequence,
 )
-from invoker_ext.contract.graph import RUN, WHOLE, Edge, EdgeKind, Fault, Graph, GraphKind, Input, Source, WorkflowCall
+from invoker_ext.contract.graph import (
+    RUN,
+    WHOLE,
+    Edge,
+    EdgeKind,
+    Fault,
+    Graph,
+    GraphKind,
+    Input,
+    Source,
+    WorkflowCall,
+    action_graph,
+)
 from tests.support.actions import Shelf, an_action, loading
 
 ECHO = an_action("ns/echo")

@@ -4,8 +4,7 @@ import pickle
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from action_runtime.wire.values import Head, Media
-from invoker_ext.contract.expressions import ConditionFailed, check, evaluate, evaluate_datum
+from invoker_ext.contract.expressions import ConditionFailed, check, evaluate
 
 
 @pytest.mark.parametrize(
@@ -79,24 +78,6 @@ def test_a_condition_that_cannot_be_decided_says_why(text, value, sentence):
     with pytest.raises(ConditionFailed, match="condition `") as caught:
         evaluate(text, value)
     assert sentence in str(caught.value)
-
-
-def test_a_datum_is_parsed_before_it_is_decided():
-    payload = b'{"n": 3}'
-    assert evaluate_datum("value.n == 3", Head(Media.JSON, len(payload)), payload)
-
-
-@pytest.mark.parametrize(
-    ("head", "payload", "sentence"),
-    [
-        (Head(Media.BYTES, 1), b"x", "the value is bytes"),
-        (Head(Media.ARRAY, 8, (1,), "<f8"), b"12345678", "the value is an array"),
-        (Head(Media.JSON, 1), b"{", "not JSON"),
-    ],
-)
-def test_a_datum_that_is_not_json_cannot_be_decided(head, payload, sentence):
-    with pytest.raises(ConditionFailed, match=sentence):
-        evaluate_datum("value == 1", head, payload)
 
 
 def test_the_error_survives_pickling():

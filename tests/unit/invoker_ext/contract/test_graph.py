@@ -3,7 +3,6 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from controller_ext.workflow.sequence import action_graph
 from invoker_ext.contract.graph import (
     ActionCall,
     Edge,
@@ -15,6 +14,7 @@ from invoker_ext.contract.graph import (
     Source,
     Step,
     WorkflowCall,
+    action_graph,
 )
 from tests.support.actions import an_action
 

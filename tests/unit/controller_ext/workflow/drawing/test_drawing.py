@@ -11,8 +11,8 @@ from controller_ext.workflow.drawing import dot, mermaid, svg, terminal
 from controller_ext.workflow.drawing.layout import lay_out
 from controller_ext.workflow.drawing.picture import LinkKind, NodeKind, Picture
 from controller_ext.workflow.native import parse
-from controller_ext.workflow.sequence import action_graph, compile_sequence
-from invoker_ext.contract.graph import WorkflowCall
+from controller_ext.workflow.sequence import compile_sequence
+from invoker_ext.contract.graph import WorkflowCall, action_graph
 from tests.support.actions import Shelf, an_action
 from tests.support.sources import ROOT
 

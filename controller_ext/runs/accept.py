@@ -38,6 +38,7 @@ class Acceptor:
     ) -> None:
         self._planner = Planner(catalog, manifest, limits)
         self._spooler = spooler
+        self._result_bytes = limits.workflow_bytes
         self._controller = controller
 
     def plan(self, user: Identity, name: Name) -> Plan:
@@ -128,6 +129,7 @@ class Acceptor:
             binding=plan.binding,
             graph=plan.graph,
             spool=spool,
+            result_bytes=self._result_bytes if plan.native else None,
         )
         sequence = None
         if plan.components is not None:

@@ -102,6 +102,7 @@ class ActivationMessage:
         cause: Enclosing sequence's activation.
         graph: Digest of the graph to run; None: a plain action (stock message).
         spool: Where the parameters are if they are too large for a message.
+        result_bytes: Bound of the result of the graph; None: stock's own.
         epoch: Grows with every owner this run is given to.
     """
 
@@ -120,6 +121,7 @@ class ActivationMessage:
     cause: str | None = None
     graph: str | None = None
     spool: Spool | None = None
+    result_bytes: int | None = None
     epoch: int = 0
 
     def encode(self) -> bytes:
@@ -146,6 +148,8 @@ class ActivationMessage:
             if self.spool is not None:
                 spool = self.spool
                 run["spool"] = [spool.door, spool.name, spool.size_bytes, spool.digest, spool.members]
+            if self.result_bytes is not None:
+                run["resultBytes"] = self.result_bytes
             document["run"] = run
         text = orjson.dumps(document)
         if self.content is None:
@@ -198,6 +202,7 @@ class ActivationMessage:
                 cause=document.get("cause"),
                 graph=run.get("graph"),
                 spool=spool,
+                result_bytes=run.get("resultBytes"),
                 epoch=run.get("epoch", 0),
             )
         except (KeyError, TypeError, AttributeError) as error:

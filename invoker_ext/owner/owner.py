@@ -198,6 +198,7 @@ class Owner:
             received_ms=message.transid[1],
             cause=message.cause,
             init_args=message.init_args,
+            result_bytes=message.result_bytes,
         )
         run = Run(self, spec, program)
         self._runs[message.activation_id] = run

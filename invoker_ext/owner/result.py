@@ -10,7 +10,7 @@ from invoker_ext.dataflow.commands import Bound, End
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.owner.outcomes import Judgement, error_of
-from invoker_ext.relay.json_form import object_json
+from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
 
 
@@ -35,14 +35,35 @@ class LastRead:
         return object_json(inputs)
 
 
-def result_of(end: End, sizes: Mapping[Firing, int | None], reads: LastRead) -> Judgement:
+def result_of(
+    end: End, sizes: Mapping[Firing, int | None], reads: LastRead, bound_bytes: int | None = None
+) -> Judgement:
     """Put the result of a run together; copies, so a large one is better put together in a thread.
 
     Args:
         end: What the machine said.
         sizes: Of the raw response of each firing that failed; a sequence passes that of its failing one on.
         reads: Of the run.
+        bound_bytes: What a result may have; None: anything.
     """
+    size_bytes = sum(value.size_bytes for bound in end.result for value in data_of(bound.value))
+    if bound_bytes is not None and size_bytes > bound_bytes:
+        return _too_large(size_bytes, bound_bytes)  # not even put together
+    judgement = _result_of(end, sizes, reads)
+    if bound_bytes is not None and len(judgement.result) > bound_bytes:
+        return _too_large(len(judgement.result), bound_bytes)
+    return judgement
+
+
+def _too_large(size_bytes: int, bound_bytes: int) -> Judgement:
+    text = (
+        f"The workflow produced a result that exceeded the allowed length: {size_bytes} > {bound_bytes} bytes. "
+        "Return less of it, or keep it elsewhere and return where."
+    )
+    return error_of(text, Outcome.APPLICATION_ERROR)
+
+
+def _result_of(end: End, sizes: Mapping[Firing, int | None], reads: LastRead) -> Judgement:
     try:
         if end.outcome is Outcome.SUCCESS:
             result = reads.object_json(end.result)

@@ -296,10 +296,11 @@ class Run:
         if size > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
             self.host.spawn(self._end_large(end), f"result of {self.activation_id}")
         else:
-            self._conclude(end, result_of(end, self._sizes, self.reads))
+            self._conclude(end, result_of(end, self._sizes, self.reads, self.spec.result_bytes))
 
     async def _end_large(self, end: End) -> None:
-        self._conclude(end, await asyncio.to_thread(result_of, end, self._sizes, self.reads))
+        bound = self.spec.result_bytes
+        self._conclude(end, await asyncio.to_thread(result_of, end, self._sizes, self.reads, bound))
         self._maybe_forget()
 
     def _conclude(self, end: End, judgement: Judgement) -> None:

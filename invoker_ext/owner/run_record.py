@@ -25,6 +25,7 @@ class RunSpec:
         received_ms: Epoch milliseconds at which the controller got the request.
         cause: Activation id of the enclosing run.
         init_args: Names of parameters for init (plain actions).
+        result_bytes: Bound of the result; None: it goes to another run, or stock's bound has held for each firing.
     """
 
     activation_id: str
@@ -37,6 +38,7 @@ class RunSpec:
     received_ms: float
     cause: str | None = None
     init_args: tuple[str, ...] = ()
+    result_bytes: int | None = None
 
 
 @dataclass(slots=True)

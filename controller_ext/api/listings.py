@@ -11,6 +11,7 @@ from controller_ext.api import queries, replies
 from controller_ext.api.context import own_namespace
 from controller_ext.api.services import Services
 from controller_ext.entities.documents import shown
+from controller_ext.entities.errors import NotFound
 from invoker_ext.store import Document
 
 
@@ -33,7 +34,10 @@ def reply(
 
 
 def make(services: Services) -> Blueprint:
-    """Return the lists of triggers and rules, which clients ask for whenever they show a namespace."""
+    """Return the lists of triggers and rules, which clients ask for whenever they show a namespace.
+
+    None can be made yet, so each that is asked for by its name is one that does not exist.
+    """
     blueprint = Blueprint("listings", __name__)
 
     def add(collection: str) -> None:
@@ -43,7 +47,14 @@ def make(services: Services) -> Blueprint:
 
         for path in (f"/<namespace>/{collection}", f"/<namespace>/{collection}/"):
             blueprint.add_url_rule(path, collection, listing, methods=["GET"])
+        path = f"/<namespace>/{collection}/<name>"
+        blueprint.add_url_rule(path, f"{collection}-missing", _missing, methods=["GET", "POST", "DELETE"])
 
     add("triggers")
     add("rules")
     return blueprint
+
+
+def _missing(namespace: str, name: str) -> Response:
+    own_namespace(namespace, name)
+    raise NotFound

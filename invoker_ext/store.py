@@ -139,26 +139,21 @@ class ActivationStore(ABC):
             StoreUnavailable: None of them was written.
         """
 
-    def keep_result(self, activation_id: str, result: bytes, like: str | None = None) -> bool:
-        """Make a large result safe ahead of its record, in the place where it stays; copies it once.
+    def keep_result(self, result: bytes) -> str | None:
+        """Make a large result safe ahead of its record and return its place, for `Activation.place`; copies it once.
 
-        Returns whether this store does so, with results of this size: it then survives the death of any process, and
-        `put_many` of its record does not write it again. By default no store does.
-
-        Args:
-            activation_id: Of the record that will come.
-            result: Its result.
-            like: An activation whose result was kept by this call and is the same.
+        It survives the death of any process from here on, and `put_many` of any record with this place does not write
+        it again. None: this store keeps results of this size with their records only, as any does by default.
 
         Raises:
             StoreUnavailable: It should have been kept and could not.
         """
-        del activation_id, result, like
-        return False
+        del result
+        return None
 
-    def kept_result(self, activation_id: str) -> bytes | None:
-        """Return what `keep_result` kept, whether the record has come or not; None: it keeps none."""
-        del activation_id
+    def kept_result(self, place: str) -> bytes | None:
+        """Return what `keep_result` kept, whether a record of it has come or not; None: this store keeps none."""
+        del place
         return None
 
     @abstractmethod

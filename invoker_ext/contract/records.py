@@ -28,6 +28,7 @@ class Activation:
         result: JSON text as UTF-8; None: no result member.
         size: Characters of the container's raw response; None for platform-made results.
         annotations: In stock order, as `{"key", "value"}`.
+        place: Where the store keeps the result ahead of the record (`ActivationStore.keep_result`).
         dataflow: Time line of a firing or a run, where the API's document must stay as stock (plain actions,
             sequences):
             stored beside the record, shown by `trace` alone. Native runs carry it as an annotation instead.
@@ -49,6 +50,7 @@ class Activation:
     cause: str | None = None
     publish: bool = False
     dataflow: dict[str, Any] | None = None
+    place: str | None = None
 
     def annotation(self, key: str) -> Any:  # noqa: ANN401 - any JSON value
         """Return the value of an annotation, or None."""
@@ -112,13 +114,18 @@ class Activation:
         return b"".join((front, result, back)), len(front), len(result)
 
     def document_parts(self) -> tuple[bytes, bytes | None, bytes]:
-        """Return the form of Kafka and CouchDB as what stands before the result, the result, and what follows."""
+        """Return the form of Kafka and CouchDB as what stands before the result, the result, and what follows.
+
+        The place stands in it instead of the result (for the owner's journal), never beside it.
+        """
         rest: dict[str, Any] = {"statusCode": self.status}
         if self.size is not None:
             rest["size"] = self.size
         head = self.head()
         if self.dataflow is not None:
             head["dataflow"] = self.dataflow
+        if self.place is not None and self.result is None:
+            head["place"] = self.place
         front = orjson.dumps(head)[:-1] + b',"response":'
         text = orjson.dumps(rest)
         if self.result is None:
@@ -177,6 +184,7 @@ class Activation:
                 cause=fields.get("cause"),
                 publish=fields.get("publish", False),
                 dataflow=fields.get("dataflow"),
+                place=fields.get("place"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an activation record: {error!r}") from error

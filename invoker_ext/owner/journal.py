@@ -54,8 +54,6 @@ class Entry(IntEnum):
     """The run is over; its record stands before this."""
     RECORD = 4
     """Body: an activation record (document form)."""
-    RECORD_HEAD = 5
-    """Body: an activation record (document form) without its result, which the store keeps already."""
 
 
 @dataclass(slots=True)
@@ -72,14 +70,12 @@ class Recovered:
 
     Attributes:
         runs: Activation id → what is left to do, in order of acceptance.
-        records: Records that may not be in the store yet.
-        heads: The same without their results, which the store keeps.
+        records: Records that may not be in the store yet; with a place instead of a result that the store keeps.
         ended: Activation id → message, of runs that are over; their controllers may not have heard.
     """
 
     runs: dict[str, Unfinished] = field(default_factory=dict)
     records: list[Activation] = field(default_factory=list)
-    heads: list[Activation] = field(default_factory=list)
     ended: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -120,8 +116,6 @@ class Journal:
                             found.ended[run] = found.runs.pop(run).message
                     case Entry.RECORD:
                         found.records.append(Activation.from_document(body))
-                    case Entry.RECORD_HEAD:
-                        found.heads.append(Activation.from_document(body))
         return found
 
     def settle(self) -> None:
@@ -144,18 +138,11 @@ class Journal:
         self._append(Entry.ENDED, run)
         self._drop(("run", run))
 
-    def record(self, record: Activation, *, result_kept: bool = False) -> None:
-        """Hold a record until `stored`. Copies nothing before `flush`.
-
-        Args:
-            record: Its result must not change.
-            result_kept: The store keeps the result already; it is left out here.
-        """
-        kind = Entry.RECORD
-        if result_kept:
-            kind, record = Entry.RECORD_HEAD, replace(record, result=None)
-        front, result, back = record.document_parts()
-        self._append(kind, record.activation_id, front, result or b"", back)
+    def record(self, record: Activation) -> None:
+        """Hold a record until `stored`; without its result if that has a place in the store. Copies nothing."""
+        shown = record if record.place is None else replace(record, result=None)
+        front, result, back = shown.document_parts()
+        self._append(Entry.RECORD, record.activation_id, front, result or b"", back)
         self._keep(("record", record.activation_id))
 
     def stored(self, activation_id: str) -> None:

@@ -63,8 +63,8 @@ class Outbox:
         self._recent: OrderedDict[str, Completion | None] = OrderedDict()
         self._held: dict[str, bytes] = {}
         self._fresh: list[Activation] = []
-        self._kept_results: list[tuple[str, bytes]] = []
-        """Activation id and result, of this tick."""
+        self._places: list[tuple[bytes, str]] = []
+        """Results that the store has kept in this tick, and where."""
         self._ended: list[Completion] = []
         self._flushing = False
 
@@ -80,14 +80,15 @@ class Outbox:
 
     def keep(self, records: Sequence[Activation]) -> None:
         """Journal records now, write them to the store behind the response; large results go to the store at once."""
-        for record in records:
-            self._journal.record(record, result_kept=self._keep_result(record))
-        self._fresh.extend(records)
+        for record in map(self._placed, records):
+            self._journal.record(record)
+            self._fresh.append(record)
         self._flush_soon()
 
-    def restore(self, heads: Sequence[Activation]) -> list[Activation]:
+    def restored(self, records: Sequence[Activation]) -> list[Activation]:
         """Return recovered records with the results that the store has kept of them."""
-        return [replace(head, result=self._records.kept_result(head.activation_id)) for head in heads]
+        kept = self._records.kept_result
+        return [record if record.place is None else replace(record, result=kept(record.place)) for record in records]
 
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""
@@ -142,20 +143,21 @@ class Outbox:
         self.flush()
         await self._recorder.close(within_s)
 
-    def _keep_result(self, record: Activation) -> bool:
+    def _placed(self, record: Activation) -> Activation:
         """Have the store keep a large result; one of a sequence and of its last step, which come in one tick, once."""
         result = record.result
-        if result is None:
-            return False
-        like = next((name for name, other in self._kept_results if other is result), None)
-        try:
-            kept = self._records.keep_result(record.activation_id, result, like)
-        except StoreUnavailable as error:
-            _log.warning("a result goes to the journal, not to the store", extra={"error": str(error)})
-            return False
-        if kept and like is None:
-            self._kept_results.append((record.activation_id, result))
-        return kept
+        if result is None or record.place is not None:
+            return record
+        place = next((place for other, place in self._places if other is result), None)
+        if place is None:
+            try:
+                place = self._records.keep_result(result)
+            except StoreUnavailable as error:
+                _log.warning("a result goes to the journal, not to the store", extra={"error": str(error)})
+            if place is None:
+                return record
+            self._places.append((result, place))
+        return replace(record, place=place)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -169,7 +171,7 @@ class Outbox:
             self._journal.flush()
         except OSError:
             _log.exception("journal cannot be written; records go to the store without it")
-        self._kept_results.clear()
+        self._places.clear()
         fresh, self._fresh = self._fresh, []
         for record in fresh:
             self._recorder.add(record)

@@ -91,7 +91,7 @@ class Owner:
 
     def recover(self, found: Recovered) -> None:
         """Take up what an earlier process left; call before `listen`."""
-        kept = [*found.records, *self._outbox.restore(found.heads)]
+        kept = self._outbox.restored(found.records)
         records = {record.activation_id: record for record in kept}
         self._outbox.keep(kept)
         for run, payload in found.ended.items():

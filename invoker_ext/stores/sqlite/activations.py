@@ -1,4 +1,4 @@
-"""Activation records in one SQLite file; large results are files beside it, and the column then holds their size."""
+"""Activation records in one SQLite file; large results lie in packs beside it, and the column names the place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from invoker_ext.contract.graph import GraphKind
 from invoker_ext.contract.records import Activation
 from invoker_ext.store import ActivationQuery, ActivationStore
 from invoker_ext.stores.sqlite.connections import Connections
-from invoker_ext.stores.sqlite.results import ASIDE_BYTES, ResultFiles
+from invoker_ext.stores.sqlite.packs import PACKED_BYTES, Packs
 
 # `position` is 2 · start, plus 1 for what is no workflow: the parts of a run list before the run where both
 # started in the same millisecond. `name_key` and `bound_key` are what the filter `name` compares with.
@@ -26,7 +26,12 @@ CREATE INDEX IF NOT EXISTS activation_by_time ON activation (namespace, position
 CREATE INDEX IF NOT EXISTS activation_by_name ON activation (namespace, name_key, position);
 CREATE INDEX IF NOT EXISTS activation_by_bound_name ON activation (namespace, bound_key, position)
   WHERE bound_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS activation_by_place ON activation (result) WHERE typeof(result) = 'text';
 """
+_USED: Final = (
+    "SELECT 1 FROM activation WHERE typeof(result) = 'text' AND result >= ? || ':' AND result < ? || ';' LIMIT 1"
+)
+"""Whether a record lies in a pack."""
 _INSERT: Final = "INSERT OR IGNORE INTO activation VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _WORKFLOWS: Final = frozenset({GraphKind.SEQUENCE.value, GraphKind.DATAFLOW.value})
 
@@ -44,26 +49,21 @@ class SqliteActivations(ActivationStore):
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
         self._connections = Connections(path, _SCHEMA)
-        self._results = ResultFiles(path.with_name("results"), fsync=fsync)
+        self._packs = Packs(path.with_name("results"), fsync=fsync)
 
     def put_many(self, records: Sequence[Activation]) -> None:
         """Write records in one transaction; those that are there already stay as they are."""
-        for record in records:
-            self._put_aside(record)
-        rows = [_row(record) for record in records]
+        rows = [_row(record, self._packs) for record in records]
         with self._connections.writing() as connection:
             connection.executemany(_INSERT, rows)
 
-    def keep_result(self, activation_id: str, result: bytes, like: str | None = None) -> bool:
-        """See `ActivationStore`; results from ASIDE_BYTES on."""
-        if len(result) < ASIDE_BYTES:
-            return False
-        self._results.put(activation_id, result, like)
-        return True
+    def keep_result(self, result: bytes) -> str | None:
+        """See `ActivationStore`; results from PACKED_BYTES on."""
+        return self._packs.put(result) if len(result) >= PACKED_BYTES else None
 
-    def kept_result(self, activation_id: str) -> bytes | None:
+    def kept_result(self, place: str) -> bytes:
         """See `ActivationStore`."""
-        return self._results.get(activation_id)
+        return self._packs.get(place)
 
     def get(self, namespace: str, activation_id: str) -> Activation | None:
         """Return one record."""
@@ -102,34 +102,22 @@ class SqliteActivations(ActivationStore):
         return max(0, total - query.skip)
 
     def expire(self, before_ms: int) -> int:
-        """Delete records that started before; results last, so that no record is without its own."""
+        """Delete records that started before, and packs that no record is left of."""
         with self._connections.writing() as connection:
-            old = "FROM activation WHERE position < ?"
-            bound = (2 * before_ms,)
-            aside = connection.execute(f"SELECT id {old} AND typeof(result) = 'integer'", bound).fetchall()
-            count = connection.execute(f"DELETE {old}", bound).rowcount
-        self._results.delete(one for (one,) in aside)
+            count = connection.execute("DELETE FROM activation WHERE position < ?", (2 * before_ms,)).rowcount
+        with self._connections.reading() as connection:
+            self._packs.expire(before_ms, lambda pack: connection.execute(_USED, (pack, pack)).fetchone() is not None)
         return count
 
     def close(self) -> None:
         """Close all connections; idempotent."""
         self._connections.close()
+        self._packs.close()
 
-    def _put_aside(self, record: Activation) -> None:
-        """Write a large result, if neither `keep_result` nor an earlier `put_many` has."""
-        result, name = record.result, record.activation_id
-        if result is None or len(result) < ASIDE_BYTES or self._results.has(name, len(result)):
-            return
-        with self._connections.reading() as connection:
-            known = connection.execute("SELECT 1 FROM activation WHERE id = ?", (name,)).fetchone()
-        if known is None:
-            self._results.put(name, result)
-
-    def _activation(self, head: str, result: bytes | int | None, logs: str | None) -> Activation:
-        fields = orjson.loads(head)
-        if isinstance(result, int):
-            result = self._results.get(fields["activationId"])
-        return _record(fields, result, logs)
+    def _activation(self, head: str, result: bytes | str | None, logs: str | None) -> Activation:
+        if isinstance(result, str):
+            result = self._packs.get(result)
+        return _activation(head, result, logs)
 
 
 def _conditions(query: ActivationQuery) -> Iterable[tuple[str, list[Any]]]:
@@ -172,7 +160,7 @@ def _name_keys(record: Activation) -> tuple[str, str | None]:
     return key, bound if bound != key else None
 
 
-def _row(record: Activation) -> tuple[Any, ...]:
+def _row(record: Activation, packs: Packs) -> tuple[Any, ...]:
     head = record.head()
     del head["logs"]
     head["statusCode"] = record.status
@@ -183,9 +171,9 @@ def _row(record: Activation) -> tuple[Any, ...]:
     key, bound = _name_keys(record)
     position = 2 * record.start_ms + (record.annotation("kind") not in _WORKFLOWS)
     logs = orjson.dumps(record.logs).decode() if record.logs else None
-    result: bytes | int | None = record.result
-    if record.result is not None and len(record.result) >= ASIDE_BYTES:
-        result = len(record.result)
+    result: bytes | str | None = record.place or record.result
+    if isinstance(result, bytes) and len(result) >= PACKED_BYTES:
+        result = packs.put(result)
     return (
         record.activation_id,
         record.namespace,
@@ -198,7 +186,8 @@ def _row(record: Activation) -> tuple[Any, ...]:
     )
 
 
-def _record(fields: dict[str, Any], result: bytes | None, logs: str | None) -> Activation:
+def _activation(head: str, result: bytes | None, logs: str | None) -> Activation:
+    fields = orjson.loads(head)
     return Activation(
         activation_id=fields["activationId"],
         namespace=fields["namespace"],

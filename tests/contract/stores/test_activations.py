@@ -67,17 +67,10 @@ def test_a_large_result_written_twice_stays_as_it_was(activations: ActivationSto
 
 def test_a_result_kept_ahead_of_its_record_is_there_before_and_after_it(activations: ActivationStore):
     record = a_record(1, result=LARGE)
-    if activations.keep_result(record.activation_id, LARGE):
-        assert activations.kept_result(record.activation_id) == LARGE
-    activations.put_many([record])
-    assert activations.get("guest", record.activation_id) == record
-
-
-def test_of_two_executions_the_result_of_the_later_is_kept(activations: ActivationStore):
-    record = a_record(1, result=LARGE)
-    activations.keep_result(record.activation_id, b"0" * len(LARGE))
-    activations.keep_result(record.activation_id, LARGE)
-    activations.put_many([record])
+    place = activations.keep_result(LARGE)
+    if place is not None:
+        assert activations.kept_result(place) == LARGE
+    activations.put_many([replace(record, place=place)])
     assert activations.get("guest", record.activation_id) == record
 
 

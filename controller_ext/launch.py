@@ -1,4 +1,4 @@
-"""How one process of ours starts another by Python: with this very code, and never with what lies in the user's folder.
+"""How our processes start, by Python: with this very code, and never with what lies in the user's folder.
 
 `python -m` looks for modules in the folder it is started in first: a `json.py` of the user's would take the place of
 Python's own.
@@ -7,6 +7,7 @@ Python's own.
 from __future__ import annotations
 
 import os
+import resource
 import site
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,12 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = str(Path(__file__).resolve().parents[1])
+
+
+def lift_open_files() -> None:
+    """Let this process, and those it starts, open as many files as the system lets it: connections are files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def command(module: str, *arguments: str) -> list[str]:

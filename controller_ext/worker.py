@@ -36,6 +36,18 @@ _TIMEVAL: Final = struct.pack("@ll", STALL_S, 0)
 _NOT_THERE: Final = (errno.EAGAIN, errno.ECONNABORTED)
 
 
+class _Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
+    """A connection that may be closed where it was served; closed again by gunicorn's main thread, it stays so."""
+
+    closed = False
+
+    def close(self, graceful: bool = False) -> None:
+        """Let go of it; gracefully means: wait a while for the other end to close first."""
+        if not self.closed:
+            self.closed = True
+            super().close(graceful)
+
+
 class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Serves requests of one connection on one thread while they come in quick succession."""
 
@@ -55,7 +67,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.nr_conns += 1
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
-        conn = TConn(self.cfg, sock, address, listener.getsockname())
+        conn = _Connection(self.cfg, sock, address, listener.getsockname())
         sock.setblocking(False)
         conn.timeout = time.monotonic() + HEAD_S
         self.pending_conns.append(conn)
@@ -66,6 +78,9 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         kept = self._one(conn)
         while kept is True and self.alive and self._more(conn):
             kept = self._one(conn)
+        if kept is False:
+            # Here: gunicorn would wait for the other end in the thread that accepts.
+            conn.close(graceful=True)
         return kept
 
     def _one(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's connection
@@ -90,6 +105,8 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                     conn.sock.shutdown(socket.SHUT_RD)  # its thread wakes up and finds the end
 
     def _more(self, conn: Any) -> bool:  # noqa: ANN401 - gunicorn's connection
+        if conn.parser.unreader.buf.getvalue():
+            return True  # sent ahead, together with the one before
         if not self._places.acquire(blocking=False):
             return False
         try:

@@ -55,6 +55,7 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
     given = dict(os.environ)
     directory = (data_dir or default_data_dir(given)).absolute()
     settings = _settings(given, directory, workers)
+    launch.lift_open_files()
     lock = DirectoryLock(directory)
     try:
         with listen(host, port) as bound:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from action_runtime.wire.errors import DataflowError
 from tests.benchmarks.harness import BenchmarkFailed, running
-from tests.benchmarks.report import document, markdown, show
+from tests.benchmarks.report import document, into, markdown, show
 from tests.benchmarks.samples import Row
 from tests.benchmarks.scenarios import SCENARIOS
 
@@ -23,7 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(SCENARIOS)}; default all")
     parser.add_argument("--short", action="store_true", help="fewer measurements: all in under three minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as Markdown")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="write the table there as Markdown; in the README: between its markers",
+    )
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.names if name not in SCENARIOS]
     if unknown:
@@ -44,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(document(rows, failures), indent=2) + "\n")
     if chosen.markdown is not None:
-        chosen.markdown.write_text(markdown(rows))
+        command = " ".join(["python -m tests.benchmarks", *(["--short"] if chosen.short else []), *chosen.names])
+        old = chosen.markdown.read_text() if chosen.markdown.exists() else ""
+        chosen.markdown.write_text(into(old, markdown(rows, command)))
     return 1 if failures else 0
 
 

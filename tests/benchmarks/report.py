@@ -33,10 +33,24 @@ def table(rows: Sequence[Row]) -> Table:
     return found
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return the table as Markdown, for documents."""
+def markdown(rows: Sequence[Row], command: str) -> str:
+    """Return where and how it was measured, and the table, as Markdown for documents.
+
+    Args:
+        rows: The table.
+        command: That measured them.
+    """
     lines = [TITLES, ("---",) * 3 + ("---:",) * (len(TITLES) - 3), *map(cells, rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    machine = f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.release()}"
+    return f"{machine}, Python {platform.python_version()}, commit {_commit()}, `{command}`:\n\n{table}"
+
+
+def into(document: str, text: str) -> str:
+    """Return a document with what stands between the markers of figures replaced; one without markers, wholly."""
+    before, begin, rest = document.partition("<!-- figures -->\n")
+    _, end, after = rest.partition("<!-- end of figures -->")
+    return f"{before}{begin}{text}{end}{after}" if begin and end else text
 
 
 def show(rows: Sequence[Row], failures: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from tests.benchmarks.actions import hand_over
 from tests.benchmarks.harness import in_turn
-from tests.benchmarks.report import markdown
+from tests.benchmarks.report import into, markdown
 from tests.benchmarks.samples import Row, Series
 
 
@@ -64,4 +64,14 @@ def test_the_workflow_of_a_hand_over_is_valid():
 def test_the_markdown_table_has_a_line_a_row():
     rows = [Row(scenario="s", case="c", unit="ms", dataflow=Series.of([1]), baseline=Series.of([2]))]
 
-    assert markdown(rows).splitlines()[2] == "| s | c | ms | 1 | 1 | 2 | 2 | 2.0× |"
+    text = markdown(rows, "python -m x").splitlines()
+
+    assert text[0].endswith("`python -m x`:")
+    assert text[4] == "| s | c | ms | 1 | 1 | 2 | 2 | 2.0× |"
+
+
+def test_figures_replace_what_stands_between_their_markers_and_nothing_else():
+    document = "a\n<!-- figures -->\nold\n<!-- end of figures -->\nb\n"
+
+    assert into(document, "new\n") == "a\n<!-- figures -->\nnew\n<!-- end of figures -->\nb\n"
+    assert into("something else", "new\n") == "new\n"

@@ -33,7 +33,7 @@ class Status(Enum):
     """The process would be gone: `sys.exit`, or a result that no JSON can hold. HTTP 400."""
 
 
-def judge(result: Any, emitted: bool) -> Status:  # noqa: ANN401
+def judge(result: Any, emitted: bool) -> Status:
     """Return how a returned value counts.
 
     Args:
@@ -59,7 +59,7 @@ def refusal(error: Exception) -> Status:
     return Status.EXITED
 
 
-def body(status: Status, result: Any, emitted: Mapping[str, Sequence[str]]) -> str:  # noqa: ANN401
+def body(status: Status, result: Any, emitted: Mapping[str, Sequence[str]]) -> str:
     """Return the body without its closing newline.
 
     Args:

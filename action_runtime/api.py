@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     class Outlet(Protocol):
         """Where the calls of user code go while an activation runs."""
 
-        def emit(self, name: str, value: Any) -> None:  # noqa: ANN401
+        def emit(self, name: str, value: Any) -> None:
             """See `emit`."""
 
         def open_output(self, name: str, chunk_bytes: int) -> OutputFile:
@@ -41,7 +41,7 @@ def install(outlet: Outlet | None) -> None:
     _outlet = outlet
 
 
-def emit(name: str, value: Any) -> None:  # noqa: ANN401
+def emit(name: str, value: Any) -> None:
     """Send `value` on its way as the next item of output `name`; consumers may start before this function returns.
 
     The value is a snapshot: changing it afterwards changes nothing. May be called from any thread and inside

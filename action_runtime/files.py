@@ -47,7 +47,7 @@ class InputFile(io.RawIOBase):
     def __iter__(self) -> InputFile:
         return self
 
-    def __next__(self) -> Any:  # noqa: ANN401
+    def __next__(self) -> Any:
         if self._rest:
             rest, self._rest = self._rest, memoryview(b"")
             return rest

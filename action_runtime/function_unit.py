@@ -28,7 +28,7 @@ class FunctionUnit:
         self._entry = entry
         self._runner: asyncio.Runner | None = None
 
-    def call(self, argument: Any) -> Any:  # noqa: ANN401
+    def call(self, argument: Any) -> Any:
         """Return what the function returned.
 
         An exception becomes `{"error": text}`, its traceback goes to stderr.
@@ -48,7 +48,7 @@ class FunctionUnit:
             raise Exited from None
         return result
 
-    def _drive(self, awaitable: Any) -> Any:  # noqa: ANN401
+    def _drive(self, awaitable: Any) -> Any:
         """Run an `async def` on this container's one event loop, so that what it opened may live on in it."""
         import asyncio
 
@@ -57,7 +57,7 @@ class FunctionUnit:
         return self._runner.run(_whole(awaitable, asyncio))
 
 
-async def _whole(awaitable: Any, asyncio: Any) -> Any:  # noqa: ANN401
+async def _whole(awaitable: Any, asyncio: Any) -> Any:
     """Await the function, then end the tasks it left: they must not compute on another activation's account."""
     try:
         return await awaitable

@@ -4,9 +4,6 @@ Source: ActionLoop's proxy and the Python runtime's compile script and launcher,
 Deviates: code runs in this one process; PATH, HOME and the like of the container stay in the environment.
 """
 
-# Importing pathlib would cost 8 ms of each cold start.
-# ruff: noqa: PTH105, PTH112, PTH113, PTH118, PTH123
-
 from __future__ import annotations
 
 import binascii
@@ -146,7 +143,7 @@ class Loader:
             raise _unstartable(f"The archive has no {MODULE}.py: this runtime starts Python only.\n{_ABRUPT}")
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:
     import json
 
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -19,7 +19,7 @@ _FEW_MEMBERS: Final = 64
 _ESCAPED: Final = ('"', "\n", "\\", *(chr(code) for code in range(0x20) if chr(code) != "\n"))
 
 
-def printed(value: Any, encode: Callable[[Any], str]) -> str:  # noqa: ANN401
+def printed(value: Any, encode: Callable[[Any], str]) -> str:
     """Return the JSON text that `encode` would return, faster if `value` is a long string or has some as members.
 
     Args:

@@ -46,7 +46,7 @@ class Encoded:
         self.text = text
 
 
-def encode(value: Any) -> Encoded:  # noqa: ANN401
+def encode(value: Any) -> Encoded:
     """Describe a value and its bytes. Copies only what is not contiguous.
 
     Raises:
@@ -65,7 +65,7 @@ def encode(value: Any) -> Encoded:  # noqa: ANN401
     return Encoded(Head(Media.JSON, len(data)), data, text=text)
 
 
-def dumps(value: Any) -> str:  # noqa: ANN401
+def dumps(value: Any) -> str:
     """Return the JSON text as the stock runtime writes it; bytes and arrays inside become `{"$data": …}`.
 
     Raises:
@@ -90,7 +90,7 @@ def json_length(value: Encoded) -> int:
     return len(_encode_json(_as_data(empty))) + (value.head.size_bytes + 2) // 3 * 4
 
 
-def decode(head: Head, data: ReadableBuffer) -> Any:  # noqa: ANN401
+def decode(head: Head, data: ReadableBuffer) -> Any:
     """Return the value. Bytes and arrays lie over `data`, read-only and uncopied.
 
     Raises:
@@ -105,7 +105,7 @@ def decode(head: Head, data: ReadableBuffer) -> Any:  # noqa: ANN401
     return _array(view, head.shape or (), head.dtype or "")
 
 
-def revive(value: Any) -> Any:  # noqa: ANN401
+def revive(value: Any) -> Any:
     """Turn a JSON value that is exactly `{"$data": …}` into bytes or an array; give back anything else as it is."""
     if type(value) is not dict or len(value) != 1 or "$data" not in value:
         return value
@@ -122,14 +122,14 @@ def revive(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def as_bytes(value: Any) -> memoryview:  # noqa: ANN401
+def as_bytes(value: Any) -> memoryview:
     """Return the bytes that a file over the value holds: its own, text as UTF-8, anything else as JSON."""
     if isinstance(value, str):
         return memoryview(value.encode())
     return memoryview(encode(value).data)
 
 
-def _default(value: Any) -> Any:  # noqa: ANN401
+def _default(value: Any) -> Any:
     found = _buffer(value)
     if found is not None:
         return _as_data(found)
@@ -150,7 +150,7 @@ def _as_data(value: Encoded) -> dict[str, Any]:
     return {"$data": described}
 
 
-def _buffer(value: Any) -> Encoded | None:  # noqa: ANN401
+def _buffer(value: Any) -> Encoded | None:
     """Return bytes-like values and arrays encoded, None for anything else."""
     shape = getattr(value, "shape", None)
     dtype = getattr(value, "dtype", None)
@@ -167,7 +167,7 @@ def _buffer(value: Any) -> Encoded | None:  # noqa: ANN401
     return Encoded(Head(Media.ARRAY, view.nbytes, tuple(view.shape or ()), _dtype_of(view)), data, mutable)
 
 
-def _described_array(value: Any, shape: tuple[int, ...], dtype: Any) -> Encoded:  # noqa: ANN401
+def _described_array(value: Any, shape: tuple[int, ...], dtype: Any) -> Encoded:
     name = getattr(dtype, "str", None)
     if not isinstance(name, str) or getattr(dtype, "hasobject", False) or getattr(dtype, "names", None):
         raise TypeError(
@@ -201,7 +201,7 @@ def _dtype_of(view: memoryview) -> str:
     return f"{ {'@': _NATIVE, '=': _NATIVE, '!': '>'}.get(order, order) }{kind}{view.itemsize}"
 
 
-def _array(view: memoryview, shape: tuple[int, ...], dtype: str) -> Any:  # noqa: ANN401
+def _array(view: memoryview, shape: tuple[int, ...], dtype: str) -> Any:
     numpy = _numpy()
     if numpy is not None:
         if not view.nbytes:
@@ -215,7 +215,7 @@ def _array(view: memoryview, shape: tuple[int, ...], dtype: str) -> Any:  # noqa
     return view.cast(code, list(shape))
 
 
-def _numpy() -> Any:  # noqa: ANN401
+def _numpy() -> Any:
     """Return NumPy if the container has it. Only an array that arrives makes us look."""
     try:
         return import_module("numpy")

@@ -1,8 +1,5 @@
 """The directory of this process: one folder per attempt to initialise, all removed at the end."""
 
-# Importing pathlib would cost 8 ms of each cold start.
-# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH114, PTH118
-
 from __future__ import annotations
 
 import contextlib

@@ -51,7 +51,7 @@ class _Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Serves requests of one connection on one thread while they come in quick succession."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._places = threading.BoundedSemaphore(max(1, self.cfg.threads // _LINGERING_SHARE))
         self._heads: dict[Any, float] = {}  # connection whose request is being read → by when
@@ -73,7 +73,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.pending_conns.append(conn)
         self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
-    def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's connection
+    def handle(self, conn: Any) -> Any:
         """Serve a request, and those that follow at once."""
         kept = self._one(conn)
         while kept is True and self.alive and self._more(conn):
@@ -83,14 +83,14 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             conn.close(graceful=True)
         return kept
 
-    def _one(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's connection
+    def _one(self, conn: Any) -> Any:
         self._heads[conn] = time.monotonic() + HEAD_S
         try:
             return super().handle(conn)
         finally:
             self._heads.pop(conn, None)
 
-    def handle_request(self, req: Any, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's
+    def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request whose headers are there."""
         self._heads.pop(conn, None)
         return super().handle_request(req, conn)
@@ -104,7 +104,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 with suppress(OSError):  # it has gone by itself
                     conn.sock.shutdown(socket.SHUT_RD)  # its thread wakes up and finds the end
 
-    def _more(self, conn: Any) -> bool:  # noqa: ANN401 - gunicorn's connection
+    def _more(self, conn: Any) -> bool:
         if conn.parser.unreader.buf.getvalue():
             return True  # sent ahead, together with the one before
         if not self._places.acquire(blocking=False):
@@ -120,5 +120,5 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 class SilentAccess(Logger):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's logger without access lines, which cost a tenth of a request even where they go nowhere."""
 
-    def access(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's
+    def access(self, *args: Any, **kwargs: Any) -> None:
         """Log nothing."""

@@ -90,7 +90,7 @@ def failed(error: Exception) -> Return:
     return Return(Status.ERROR, dumps({"error": str(error)}))
 
 
-def _prepare(firing: Firing, status: Status, result: Any) -> Return:  # noqa: ANN401
+def _prepare(firing: Firing, status: Status, result: Any) -> Return:
     given = Return(status)
     if status is Status.OK and isinstance(result, dict):
         _fields(firing, result, given)
@@ -150,7 +150,7 @@ def _digest(given: Return, result: dict[str, Any]) -> None:
     given.digest = f"sha256-{digest.hexdigest()}"
 
 
-def _hash(data: bytes = b"") -> Any:  # noqa: ANN401
+def _hash(data: bytes = b"") -> Any:
     import hashlib  # 3 ms that few need
 
     return hashlib.sha256(data)

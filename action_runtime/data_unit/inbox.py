@@ -41,7 +41,7 @@ class Stream:
             close_all(self.parts.popleft().descriptors)
 
 
-def argument(run: Frame, descriptors: Sequence[int], holding: Holding) -> Any:  # noqa: ANN401
+def argument(run: Frame, descriptors: Sequence[int], holding: Holding) -> Any:
     """Return the argument of the function; the descriptors are closed.
 
     Inline values are copied; segments are mapped, JSON in them is decoded and unmapped, or read if it is small.
@@ -60,7 +60,7 @@ def argument(run: Frame, descriptors: Sequence[int], holding: Holding) -> Any:  
         close_all(descriptors)
 
 
-def part(chunk: Frame, holding: Holding) -> Any:  # noqa: ANN401
+def part(chunk: Frame, holding: Holding) -> Any:
     """Return the value of a CHUNK; its descriptor is closed.
 
     Raises:
@@ -81,7 +81,7 @@ def close_all(descriptors: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-def _bind(inputs: Sequence[Mapping[str, Any]], source: _Source) -> Any:  # noqa: ANN401
+def _bind(inputs: Sequence[Mapping[str, Any]], source: _Source) -> Any:
     bound: Any = {}
     for entry in inputs:
         if entry.get("stream"):
@@ -116,12 +116,12 @@ class _Source:
         self._descriptors = descriptors
         self._holding = holding
 
-    def tree(self, node: Any) -> Any:  # noqa: ANN401
+    def tree(self, node: Any) -> Any:
         if isinstance(node, list):
             return [self.tree(child) for child in node]
         return self.value(node)
 
-    def value(self, meta: dict[str, Any]) -> Any:  # noqa: ANN401
+    def value(self, meta: dict[str, Any]) -> Any:
         chunks = meta.get("chunks")
         if chunks is not None:
             parts = [self.value(chunk) for chunk in chunks]
@@ -140,7 +140,7 @@ class _Source:
             raise ProtocolViolation(f"a segment is shorter than its value: {error}") from error
         return decode(head, view[: head.size_bytes])
 
-    def _inline(self, meta: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _inline(self, meta: dict[str, Any]) -> Any:
         at, size = meta["at"], meta["n"]
         data = self._payload[at : at + size]
         if len(data) != size:

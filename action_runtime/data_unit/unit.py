@@ -151,7 +151,7 @@ class DataUnit:
         self._connection.listen(False)
         self._outbox.finish(firing, encode_frame(FrameKind.RETURNED, given.meta(firing), given.body or b""))
 
-    def emit(self, name: str, value: Any) -> None:  # noqa: ANN401
+    def emit(self, name: str, value: Any) -> None:
         """See `action_runtime.api.emit`."""
         firing = self._running("emit")
         self._put(firing, name, "emit", encode(value))

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class Merger:
     """Collects the outputs of one activation. See `action_runtime.api` for the calls."""
 
-    def __init__(self, argument: Any) -> None:  # noqa: ANN401
+    def __init__(self, argument: Any) -> None:
         self._argument = argument
         self._texts: dict[str, list[str]] = {}
         self._written: dict[str, bytearray] = {}
         self._open: list[OutputFile] = []
 
-    def emit(self, name: str, value: Any) -> None:  # noqa: ANN401
+    def emit(self, name: str, value: Any) -> None:
         """Keep the JSON form of a value, which is its snapshot."""
         if name in self._written:
             raise OutputMisused(name, "was opened as a file before: use one way only")

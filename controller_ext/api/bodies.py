@@ -65,6 +65,6 @@ def check_object(raw: bytes) -> None:
     contents.parse_object(raw)
 
 
-def read_json(allowed_bytes: int) -> Any:  # noqa: ANN401 - any JSON value
+def read_json(allowed_bytes: int) -> Any:
     """Return the JSON value of a body that must be there; raises also Malformed."""
     return contents.parse(read(allowed_bytes))

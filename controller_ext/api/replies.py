@@ -27,7 +27,7 @@ def json_bytes(body: bytes, status: int = 200) -> Response:
     return Response(body, status, content_type=JSON_TYPE)
 
 
-def json_object(value: Any, status: int = 200) -> Response:  # noqa: ANN401 - any JSON value
+def json_object(value: Any, status: int = 200) -> Response:
     """Return an answer of a JSON value."""
     return Response(_dumps(value).encode(), status, content_type=JSON_TYPE)
 

@@ -65,10 +65,10 @@ class Waiter(Protocol):
 class Publisher(Protocol):
     """The bus as the dispatcher sees it: `HubEndpoint`."""
 
-    def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> Any:  # noqa: ANN401 - opaque
+    def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> Any:
         """Publish; returns what `withdraw` takes."""
 
-    def withdraw(self, topic: str, entry: Any) -> bool:  # noqa: ANN401 - opaque
+    def withdraw(self, topic: str, entry: Any) -> bool:
         """Take back what nobody has seen."""
 
 

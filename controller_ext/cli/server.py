@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -39,13 +40,15 @@ class EmbeddedServer:
         pid: Of its first process; set while entered.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, environ: Mapping[str, str] | None = None) -> None:
         """Prepare.
 
         Args:
             *options: Further options of `standalone`.
+            environ: Variables beside those of this process.
         """
         self._options = options
+        self._environ = {**os.environ, **(environ or {})}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -89,7 +92,7 @@ class EmbeddedServer:
                 stderr=errors,
                 # A group of its own: Ctrl-C reaches us alone, and we end the server in order.
                 start_new_session=True,
-                env=launch.environment(os.environ),
+                env=launch.environment(self._environ),
             )
         self.url = self._await_ready(self._process)
 

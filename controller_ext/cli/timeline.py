@@ -230,7 +230,7 @@ def _under_way(live: Mapping[str, Any], lines: Iterable[Firing]) -> dict[str, An
     return {"name": live.get("name", "run"), "annotations": (kind,), "start": start_ms}
 
 
-def annotation(record: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any JSON value
+def annotation(record: Mapping[str, Any], key: str) -> Any:
     """Return the value of a record's annotation, or None."""
     return next((one["value"] for one in record["annotations"] if one["key"] == key), None)
 

@@ -54,7 +54,7 @@ def without(parameters: Parameters, keys: Iterable[str]) -> Parameters:
     return [one for one in parameters if one["key"] not in dropped]
 
 
-def value_of(parameters: Parameters, key: str) -> Any:  # noqa: ANN401 - any JSON value
+def value_of(parameters: Parameters, key: str) -> Any:
     """Return the value under a key, or None."""
     return next((one["value"] for one in parameters if one["key"] == key), None)
 

@@ -31,7 +31,7 @@ def _refuse_constant(word: str) -> NoReturn:
 _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def parse(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def parse(raw: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:

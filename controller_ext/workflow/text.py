@@ -140,7 +140,7 @@ class _Builder:
         if self.values > MAX_VALUES:
             raise _refuse(f"more than {MAX_VALUES} values, aliases expanded", _line(event))
 
-    def _open(self, event: yaml.CollectionStartEvent, value: Any) -> None:  # noqa: ANN401
+    def _open(self, event: yaml.CollectionStartEvent, value: Any) -> None:
         if len(self.opened) >= MAX_DEPTH:
             raise _refuse(f"nested deeper than {MAX_DEPTH}", _line(event))
         path = self._place(event, value)
@@ -191,7 +191,7 @@ class _Builder:
         inner.key = key
         self._mark((*inner.path, key), line)
 
-    def _place(self, event: yaml.Event, value: Any) -> Path:  # noqa: ANN401
+    def _place(self, event: yaml.Event, value: Any) -> Path:
         """Put a value where it belongs and return its path."""
         line = _line(event)
         if not self.opened:
@@ -215,12 +215,12 @@ class _Builder:
         if line is not None:
             self.lines[path] = line
 
-    def _tag(self, event: Any, path: Path) -> None:  # noqa: ANN401 - scalar and collection starts
+    def _tag(self, event: Any, path: Path) -> None:
         if event.tag not in (None, "!", _STR_TAG):
             self.findings.append(Finding(path, f"the tag {event.tag} is not allowed", _line(event)))
 
 
-def _resolve(word: str) -> Any:  # noqa: ANN401 - any JSON scalar
+def _resolve(word: str) -> Any:
     if word in _WORDS:
         return _WORDS[word]
     if _INT.fullmatch(word):
@@ -257,7 +257,7 @@ def _from_json(text: str) -> Document | None:
     return Document(value, {}, tuple(findings))
 
 
-def _bound(value: Any) -> None:  # noqa: ANN401 - any JSON value
+def _bound(value: Any) -> None:
     level, seen = [value], 0
     for _ in range(MAX_DEPTH + 1):
         seen += len(level)

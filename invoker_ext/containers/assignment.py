@@ -62,7 +62,7 @@ class Assignment:
                 if not isinstance(part, StreamEnd):
                     part.release()
 
-    def fail(self, failure: Failure, detail: Any, at: float, lines: list[str], *, truncated: bool) -> None:  # noqa: ANN401
+    def fail(self, failure: Failure, detail: Any, at: float, lines: list[str], *, truncated: bool) -> None:
         """Tell the listener that this attempt is over without a result."""
         self.drop_streams()
         listener = self.job.listener

@@ -128,7 +128,7 @@ class Container(ABC):
         del busy_s
         return 0.0
 
-    def end(self, failure: Failure = Failure.RUN_DIED, detail: Any = None) -> None:  # noqa: ANN401
+    def end(self, failure: Failure = Failure.RUN_DIED, detail: Any = None) -> None:
         """End it; whatever runs on it fails with this once nothing of it is left. Idempotent."""
         if self.state in (State.REMOVING, State.GONE):
             return
@@ -184,7 +184,7 @@ class Container(ABC):
         self._move(State.STARTED)
         self._host.is_up(self)
 
-    def _inited(self, error: Any, *, ok: bool) -> None:  # noqa: ANN401
+    def _inited(self, error: Any, *, ok: bool) -> None:
         self._disarm()
         if not ok:
             self.end(Failure.INIT_FAILED, error)

@@ -33,7 +33,7 @@ class _Nobody:
     def drained(self, at: float, refusal: str | None = None) -> None:
         """See Listener."""
 
-    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401
+    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:
         """See Listener."""
 
 

@@ -98,7 +98,7 @@ class Listener(Protocol):
             refusal: Why the sink refused an output that was still leaving when the function returned.
         """
 
-    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401
+    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:
         """The attempt is over without a result; logs follow, then nothing."""
 
 

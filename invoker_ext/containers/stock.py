@@ -195,7 +195,7 @@ class StockContainer(Container):
             return  # the runtime writes none; what has come is the log
 
 
-def _init_error(reply: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _init_error(reply: bytes) -> Any:
     """Return the `error` value of a failed init; the text of the reply if it has none."""
     try:
         document = json.loads(reply)

@@ -74,7 +74,7 @@ def check(text: str) -> str | None:
     return None
 
 
-def evaluate(text: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def evaluate(text: str, value: Any) -> bool:
     """Return whether a condition holds.
 
     Args:

@@ -52,7 +52,7 @@ class Activation:
     dataflow: dict[str, Any] | None = None
     place: str | None = None
 
-    def annotation(self, key: str) -> Any:  # noqa: ANN401 - any JSON value
+    def annotation(self, key: str) -> Any:
         """Return the value of an annotation, or None."""
         return next((one["value"] for one in self.annotations if one["key"] == key), None)
 

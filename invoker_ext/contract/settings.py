@@ -34,7 +34,7 @@ class SettingsError(DataflowError):
         self.problems = problems
 
 
-def setting(doc: str, default: Any = dataclasses.MISSING, check: Check | None = None) -> Any:  # noqa: ANN401 - stands for a field of any type
+def setting(doc: str, default: Any = dataclasses.MISSING, check: Check | None = None) -> Any:
     """Declare a field: what it means with its unit, its default (none: it must be given), which values it may have."""
     return dataclasses.field(default=default, metadata={"doc": doc, "check": check or _anything})
 
@@ -117,11 +117,11 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else f"; known are: {', '.join(known)}")
 
 
-def _type_name(hint: Any) -> str:  # noqa: ANN401 - a type or a union
+def _type_name(hint: Any) -> str:
     return str(getattr(hint, "__name__", hint))
 
 
-def _parse(hint: Any, text: str) -> Any:  # noqa: ANN401 - by type
+def _parse(hint: Any, text: str) -> Any:
     kinds = [one for one in getattr(hint, "__args__", (hint,)) if one is not type(None)]
     kind = kinds[0]
     if kind is bool:

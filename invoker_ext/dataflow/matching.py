@@ -86,7 +86,7 @@ class Memory:
 
     # -- arrivals ------------------------------------------------------------------------------
 
-    def arrive(self, holder: Holder, leaf: LeafPlan, value: Any, data: Iterable[Held] = ()) -> None:  # noqa: ANN401
+    def arrive(self, holder: Holder, leaf: LeafPlan, value: Any, data: Iterable[Held] = ()) -> None:
         """Resolve a leaf: to a Value, to DEAD, or to the Output that is streamed.
 
         Args:
@@ -102,7 +102,7 @@ class Memory:
         else:
             self._place(holder, leaf, value)
 
-    def _place(self, holder: Holder, leaf: LeafPlan, value: Any) -> None:  # noqa: ANN401
+    def _place(self, holder: Holder, leaf: LeafPlan, value: Any) -> None:
         if isinstance(holder, Entry):
             self._fill(holder, leaf, value)
             return
@@ -110,7 +110,7 @@ class Memory:
         for entry in holder.below:
             self._fill(entry, leaf, value)
 
-    def _fill(self, entry: Entry, leaf: LeafPlan, value: Any) -> None:  # noqa: ANN401
+    def _fill(self, entry: Entry, leaf: LeafPlan, value: Any) -> None:
         if not entry.takes:
             return
         entry.leaves[leaf.index] = value
@@ -190,7 +190,7 @@ class Memory:
 
     # -- gather --------------------------------------------------------------------------------
 
-    def collect(self, leaf: LeafPlan, tag: Tag, value: Any, data: Iterable[Held] = ()) -> None:  # noqa: ANN401
+    def collect(self, leaf: LeafPlan, tag: Tag, value: Any, data: Iterable[Held] = ()) -> None:
         """Add the value of one item, or DEAD, to the list that a gathering leaf waits for.
 
         Args:

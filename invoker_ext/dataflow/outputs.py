@@ -352,7 +352,7 @@ class Outputs:
         for held in output.items.values():
             self._ledger.let_go(held)
 
-    def _value(self, entry: Entry, plan: OutputPlan, value: Any, data: Iterable[Held] = ()) -> None:  # noqa: ANN401
+    def _value(self, entry: Entry, plan: OutputPlan, value: Any, data: Iterable[Held] = ()) -> None:
         """Resolve all who read the output as one value."""
         memory, tag = self._memory, entry.firing.tag
         for leaf in plan.values:

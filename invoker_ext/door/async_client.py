@@ -29,7 +29,7 @@ class AsyncDoorClient:
         self._opening = hello.call_hello(role, token)
         self._numbers = itertools.count(1)
 
-    async def call(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
+    async def call(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
         """Make a call whose answer has no body; return the answer's fields.
 
         Waits for a door that is not open yet.

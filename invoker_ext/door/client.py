@@ -26,7 +26,7 @@ class DoorClient:
         self._pool = ConnectionPool(path, role=role, token=token)
         self._numbers = itertools.count(1)
 
-    def call(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
+    def call(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
         """Make a call whose answer has no body; return the answer's fields.
 
         Made again once if an idle connection turns out to be dead: calls are idempotent.

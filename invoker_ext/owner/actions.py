@@ -205,7 +205,8 @@ def _read(name: str, revision: str, body: Mapping[str, Any]) -> ActionDoc:
     return ActionDoc(call, body["exec"], _truthy(keyed.get("provide-api-key", True)), limits, action_graph(call))
 
 
-def _truthy(value: Any) -> bool:  # noqa: ANN401 - any JSON value; an empty list or object counts as true (stock)
+def _truthy(value: Any) -> bool:
+    """Return whether stock takes a JSON value for true: an empty list or object counts as true."""
     return (value is not None and value is not False and value != 0 and value != "") or isinstance(value, list | dict)
 
 
@@ -223,7 +224,7 @@ def split_init(parameters: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[s
     return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode(), env
 
 
-def _env_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _env_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

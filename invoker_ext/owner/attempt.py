@@ -152,7 +152,7 @@ class Attempt:
         self._post(Drained(self.dispatch.firing, self.dispatch.attempt, at, refusal))
         self.run.attempt_over(self)
 
-    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:  # noqa: ANN401
+    def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:
         """See Listener."""
         for _, _, _, value in self._held:
             value.release()

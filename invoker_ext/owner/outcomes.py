@@ -33,7 +33,7 @@ class Judgement:
     timed_out: bool = False
 
 
-def error_of(value: Any, outcome: Outcome, size: int | None = None, *, timed_out: bool = False) -> Judgement:  # noqa: ANN401
+def error_of(value: Any, outcome: Outcome, size: int | None = None, *, timed_out: bool = False) -> Judgement:
     """Return the judgement whose result is `{"error": value}`."""
     text = _dumps(value).encode()
     return Judgement(outcome, b'{"error":' + text + b"}", text, size, timed_out)
@@ -88,7 +88,7 @@ def _too_long(body: bytes, size: int) -> Judgement:
     return error_of(text, Outcome.APPLICATION_ERROR, size)
 
 
-def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:  # noqa: ANN401
+def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
     """Judge an attempt that ended without a result.
 
     Args:
@@ -119,7 +119,7 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:  # noqa
             return error_of(detail or "Failed to provision resources to run the action.", Outcome.PLATFORM_ERROR)
 
 
-def _said(detail: Any, otherwise: str) -> Judgement:  # noqa: ANN401
+def _said(detail: Any, otherwise: str) -> Judgement:
     """Judge by the response of a proxy, whose size counts, or without one."""
     if detail is None:
         return error_of(otherwise, Outcome.DEVELOPER_ERROR)

@@ -83,7 +83,7 @@ class _Writer:
         layout.segments = [stored for stored in self._seats if stored is not None]
         return layout
 
-    def _tree(self, value: Value) -> Any:  # noqa: ANN401 - a TREE is JSON
+    def _tree(self, value: Value) -> Any:
         if isinstance(value, tuple):
             text = _joined(value)
             if text is not None:

@@ -90,7 +90,7 @@ def _value(value: object) -> tuple[Head, bytes]:
     return Head(Media.JSON, len(text)), text
 
 
-def _from_data(content: Any) -> tuple[Head, bytes] | None:  # noqa: ANN401 - JSON of anybody
+def _from_data(content: Any) -> tuple[Head, bytes] | None:
     """Read `{"type", "shape"?, "dtype"?, "base64"}` (DESIGN §5); None if it is not that."""
     try:
         data = base64.b64decode(content["base64"], validate=True)

@@ -101,6 +101,29 @@ def main(args):
     return {"entered": entered, "n": sum(len(one) for one in args["parts"])}
 """
 
+SLOW_OUTPUT: Final = """\
+import os
+import time
+from action_runtime import emit
+
+write = os.pwrite
+
+def slow(descriptor, data, at):
+    time.sleep(len(data) / 20_000_000)
+    return write(descriptor, data, at)
+
+os.pwrite = slow
+
+def main(args):
+    emit("data", bytes(4 << 20))
+    return {}
+"""
+"""Its function is short and its data unit writes 20 MB a second: it stands for a host whose memory is busy."""
+SIZE: Final = """\
+def main(args):
+    return {"size": len(args["data"])}
+"""
+
 FAN_OUT: Final = """\
 dataflow: 1
 steps:
@@ -116,6 +139,17 @@ steps:
   part: {action: bench-mebibyte, inputs: {item: {each: items.item}}}
   merge: {action: bench-merge, inputs: {parts: {gather: part.data}}}
 result: {ats: {gather: part.at}, entered: merge.entered}
+"""
+
+
+def slow_outputs(action: str) -> str:
+    """Return the workflow that runs an action once an item and reads what each emits."""
+    return f"""\
+dataflow: 1
+steps:
+  emit: {{action: {action}, inputs: {{item: {{each: $run.items}}}}}}
+  size: {{action: bench-size, inputs: {{data: emit.data}}}}
+result: {{sizes: {{gather: size.size}}}}
 """
 
 

@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -103,10 +103,15 @@ class Bench:
 
 
 @contextmanager
-def running(short: bool) -> Iterator[Bench]:
-    """Start a server, and stop it when left."""
+def running(short: bool, environ: Mapping[str, str] | None = None) -> Iterator[Bench]:
+    """Start a server, and stop it when left.
+
+    Args:
+        short: Take fewer measurements.
+        environ: Settings of the server that differ from the defaults.
+    """
     begin_s = time.monotonic()
-    with EmbeddedServer() as server:
+    with EmbeddedServer(environ=environ) as server:
         start_s = time.monotonic() - begin_s
         with Client(Endpoint(server.url, GUEST_AUTH)) as client:
             yield Bench(server, client, short, start_s)

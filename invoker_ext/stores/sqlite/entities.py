@@ -160,7 +160,7 @@ class SqliteEntities(EntityStore):
             self._cached_bytes = 0
         return version
 
-    def _cached(self, table: str, key: str) -> Any:  # noqa: ANN401 - a Document or a dict
+    def _cached(self, table: str, key: str) -> Any:
         with self._watching:
             version = self._look()
             found = self._cache.get((table, key))

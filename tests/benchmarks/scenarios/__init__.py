@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.benchmarks.harness import Bench
 from tests.benchmarks.samples import Row
-from tests.benchmarks.scenarios import fans, handover, hop, invoke, server, throughput, wordcount
+from tests.benchmarks.scenarios import fans, handover, hop, invoke, pressure, server, throughput, wordcount
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "start": server.start,
@@ -19,6 +19,7 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "consumers": handover.consumers,
     "fan-in": fans.fan_in,
     "fan-out": fans.fan_out,
+    "pressure": pressure.on_and_off,
     "wordcount": wordcount.books,
     "throughput": throughput.sequences,
     "memory-busy": server.busy,

@@ -212,12 +212,25 @@ class TestMessages:
         assert graph is not None
         assert graph["steps"][0]["call"]["fault"] == "Sequence component does not exist."
 
+    def test_the_graph_of_a_sequence_has_the_limits_of_the_sequence_and_of_those_inside(self, answered: Api):
+        inner = {"kind": "sequence", "components": ["/_/a"]}
+        answered.put("actions/inner", {"exec": inner, "limits": {"logs": 5}})
+        outer = {"kind": "sequence", "components": ["/_/inner"]}
+        answered.put("actions/outer", {"exec": outer, "limits": {"timeout": 1000}})
+        answered.call("POST", "actions/outer", {})
+        document = answered.entities.graph(sent(answered).graph or "")
+        assert document is not None
+        assert document["limits"] == [1000, 10]
+        assert document["steps"][0]["call"]["graph"]["limits"] == [60_000, 5]
+
     def test_a_sequence_may_run_by_control_flow(self, answered: Api):
         answered.put("actions/s2", {"exec": {"kind": "sequence", "components": ["/_/a"]}})
         exec_ = {"kind": "sequence", "components": ["/_/a", "/_/s2"]}
-        answered.put("actions/s", {"exec": exec_, "annotations": [{"key": "dataflow", "value": False}]})
+        body = {"exec": exec_, "annotations": [{"key": "dataflow", "value": False}], "limits": {"timeout": 1000}}
+        answered.put("actions/s", body)
         assert answered.call("POST", "actions/s", {"x": 1}).status_code == 202
         (sequence,) = answered.control_flow.sequences
+        assert sequence.limits == {"timeout": 1000, "logs": 10}
         assert sequence.components == ("guest/a", "guest/s2")
         assert sequence.message.content == b'{"x": 1}'
         assert answered.balancer.messages == []

@@ -11,6 +11,7 @@ from invoker_ext.contract.graph import (
     Graph,
     GraphKind,
     Input,
+    OwnLimits,
     Source,
     Step,
     WorkflowCall,
@@ -67,6 +68,7 @@ def _graphs(calls: st.SearchStrategy[ActionCall | WorkflowCall | Fault]) -> st.S
         steps=st.lists(steps, max_size=3).map(tuple),
         result=_INPUTS,
         timeout_s=_SECONDS,
+        limits=st.builds(OwnLimits, st.integers(100, 300_000), st.integers(0, 10)),
     )
 
 
@@ -91,6 +93,15 @@ def test_a_graph_of_another_format_is_refused():
 def test_different_graphs_have_different_digests():
     one, other = action_graph(an_action("ns/a")), action_graph(an_action("ns/a", 5))
     assert one.digest != other.digest
+
+
+def test_limits_of_an_entity_make_another_graph_unless_they_are_the_usual_ones():
+    graph = action_graph(an_action("ns/a"))
+    assert graph.limited(60_000, 10) is graph
+    assert "limits" not in graph.to_json()
+    limited = graph.limited(1000, 5)
+    assert limited.limits == OwnLimits(1000, 5)
+    assert limited.digest != graph.digest
 
 
 def test_the_digest_names_what_stores_hold_and_must_not_drift():

@@ -109,7 +109,7 @@ from action_runtime import emit
 write = os.pwrite
 
 def slow(descriptor, data, at):
-    time.sleep(len(data) / 20_000_000)
+    time.sleep(len(data) / 8_000_000)
     return write(descriptor, data, at)
 
 os.pwrite = slow
@@ -118,7 +118,7 @@ def main(args):
     emit("data", bytes(4 << 20))
     return {}
 """
-"""Its function is short and its data unit writes 20 MB a second: it stands for a host whose memory is busy."""
+"""Its function is short and its data unit writes 8 MB a second: it stands for a busy host."""
 SIZE: Final = """\
 def main(args):
     return {"size": len(args["data"])}

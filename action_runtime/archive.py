@@ -25,10 +25,12 @@ class ArchiveRefused(Exception):
 class _Member:
     """One entry: a directory, a file (`source` reads it), or a symbolic link (`target`)."""
 
-    __slots__ = ("directory", "mode", "name", "size_bytes", "source", "target")
+    __slots__ = ("broken", "directory", "mode", "name", "size_bytes", "source", "target")
 
-    def __init__(self, name: str, mode: int) -> None:
+    def __init__(self, name: str, mode: int, broken: tuple[type[Exception], ...]) -> None:
         self.name = name
+        self.broken = broken
+        """What reading raises if the archive is not what it says."""
         self.mode = mode & 0o777
         self.size_bytes = 0
         self.directory = False
@@ -95,7 +97,7 @@ def _write(path: str, member: _Member) -> None:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
-            while member.source is not None and (part := member.source.read(_COPY_BYTES)):
+            for part in _parts(member):
                 file.write(part)
         if member.mode:
             os.chmod(path, member.mode | 0o600)
@@ -103,14 +105,25 @@ def _write(path: str, member: _Member) -> None:
         raise ArchiveRefused(f"a member of the archive cannot be written: {error}") from error
 
 
+def _parts(member: _Member) -> Iterator[bytes]:
+    if member.source is None:
+        return
+    try:
+        while part := member.source.read(_COPY_BYTES):
+            yield part
+    except member.broken as error:
+        raise ArchiveRefused(f"the archive is broken: {error}") from error
+
+
 def _zip_members(content: bytes) -> Iterator[_Member]:
     import zipfile  # 13 ms: only actions that are zips pay them
     import zlib
 
+    broken = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for info in archive.infolist():
-                member = _Member(info.filename, info.external_attr >> 16)
+                member = _Member(info.filename, info.external_attr >> 16, broken)
                 kind = (info.external_attr >> 16) & 0o170000
                 member.directory = info.is_dir()
                 member.size_bytes = info.file_size
@@ -122,7 +135,7 @@ def _zip_members(content: bytes) -> Iterator[_Member]:
                     with archive.open(info) as source:
                         member.source = source
                         yield member
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except broken as error:
         raise ArchiveRefused(f"the zip archive is broken: {error}") from error
 
 
@@ -130,10 +143,11 @@ def _tar_members(content: bytes) -> Iterator[_Member]:
     import tarfile
     import zlib
 
+    broken = (tarfile.TarError, zlib.error, EOFError, OSError, KeyError)
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             for info in archive:
-                member = _Member(info.name, info.mode)
+                member = _Member(info.name, info.mode, broken)
                 member.directory = info.isdir()
                 if info.issym():
                     member.target = info.linkname
@@ -143,5 +157,5 @@ def _tar_members(content: bytes) -> Iterator[_Member]:
                 elif not info.isdir():
                     raise ArchiveRefused(f"the archive holds a device or a pipe: {info.name!r}")
                 yield member
-    except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError) as error:
+    except broken as error:
         raise ArchiveRefused(f"the tar archive is broken: {error}") from error

@@ -139,6 +139,8 @@ class DataUnit:
             self._send_outputs(firing, given)
         except (OutputRefused, OutputMisused) as error:
             given = giving_back.failed(error)
+            with self._outbox.changed:
+                self._connection.flush()
         given.let_go()
         firing.arguments = firing.result = None
         with self._outbox.changed:

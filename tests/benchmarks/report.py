@@ -42,7 +42,7 @@ def markdown(rows: Sequence[Row], command: str) -> str:
     """
     lines = [TITLES, ("---",) * 3 + ("---:",) * (len(TITLES) - 3), *map(cells, rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    machine = f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.release()}"
+    machine = f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.release().partition('-')[0]}"
     return f"{machine}, Python {platform.python_version()}, commit {_commit()}, `{command}`:\n\n{table}"
 
 

@@ -36,6 +36,7 @@ class Assignment:
         began: Monotonic seconds at which RUN was sent; None: not yet.
         returned: The function has returned.
         streams: Parts of streamed inputs that the container cannot take yet, with one reference each.
+        ended: Streamed inputs whose end the container knows of.
     """
 
     ticket: int
@@ -47,6 +48,7 @@ class Assignment:
     began: float | None = None
     returned: bool = False
     streams: dict[str, deque[Stored | StreamEnd]] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
 
     def queue_part(self, name: str, part: Stored | StreamEnd) -> None:
         """Keep a part until the container can take it."""

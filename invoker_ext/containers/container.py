@@ -119,14 +119,18 @@ class Container(ABC):
         """Let `emit` wait for an empty outbox, or no longer."""
 
     @property
+    def waits_for_parts(self) -> bool:
+        """Its function has taken all that came of a streamed input that is not at its end: it probably wants more."""
+        return False
+
+    @property
     def waits_for_room(self) -> bool:
         """Some output of it waits for room in the sink; a container without a data unit never does."""
         return False
 
-    def reuse_delay_s(self, busy_s: float) -> float:
-        """Return how far the data unit stays behind (`pressure`); a container without one never does."""
-        del busy_s
-        return 0.0
+    def outflow(self) -> tuple[int, float | None]:
+        """Return bytes that are still to leave, and how many left a second of late; None: nothing was measured."""
+        return 0, None
 
     def end(self, failure: Failure = Failure.RUN_DIED, detail: Any = None) -> None:
         """End it; whatever runs on it fails with this once nothing of it is left. Idempotent."""

@@ -43,8 +43,9 @@ from invoker_ext.containers.hint import hint_job
 from invoker_ext.containers.job import Failure, Job
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
+from invoker_ext.containers.pressure import reuse_delay_s
 from invoker_ext.containers.runtime import RuntimeContainer
-from invoker_ext.containers.states import State
+from invoker_ext.containers.states import Progress, State
 from invoker_ext.containers.stock import StockContainer
 from invoker_ext.contract.graph import ActionCall
 from invoker_ext.contract.messages import Identity
@@ -172,12 +173,18 @@ class Fleet:
         """Say which runs have producers that are blocked in `emit`; none: no longer any."""
         self._tell(SinkBlocked(frozenset(runs), time.monotonic()))
 
-    def can_progress(self) -> bool:
-        """Return whether some container starts, or computes without waiting for room in the sink."""
-        return any(
-            container.state in _ON_THE_WAY or (container.current is not None and not container.waits_for_room)
-            for container in self._containers.values()
-        )
+    def progress(self) -> Progress:
+        """Return whether some container can go on although the sink has no room."""
+        found = Progress.NONE
+        for container in self._containers.values():
+            if container.state in _ON_THE_WAY:
+                return Progress.SURE
+            if container.current is None or container.waits_for_room:
+                continue
+            if not container.waits_for_parts:
+                return Progress.SURE
+            found = Progress.DOUBTFUL
+        return found
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -221,8 +228,18 @@ class Fleet:
 
     def has_returned(self, container: Container, *, keep: bool, busy_s: float) -> None:
         """See Host."""
-        delay_s = container.reuse_delay_s(busy_s) if self._limits.pressure else 0.0
+        delay_s = self._reuse_delay_s(container, busy_s) if self._limits.pressure else 0.0
         self._tell(Returned(container.number, keep, delay_s, time.monotonic()))
+
+    def _reuse_delay_s(self, container: Container, busy_s: float) -> float:
+        """Return how far a data unit stays behind; one that has measured nothing is as fast as others of its action."""
+        backlog_bytes, measured = container.outflow()
+        lane = self._pool.yard.slots[container.number].lane
+        if not backlog_bytes or lane is None:
+            return 0.0
+        if measured is not None:
+            lane.bandwidth_bytes_per_s = measured
+        return reuse_delay_s(backlog_bytes, lane.bandwidth_bytes_per_s, busy_s)
 
     def has_drained(self, container: Container, done: Assignment) -> None:
         """See Host."""

@@ -127,6 +127,8 @@ class Lane:
     """The same, only from times when no more functions ran than there are cores."""
     load_s: float = 0.0
     """Mean time to load the action's code."""
+    bandwidth_bytes_per_s: float | None = None
+    """How fast outputs last left one of its containers; for those that have measured nothing yet."""
 
     def learn(self, function_s: float, calm: bool) -> None:
         """Take in the time of one more firing."""

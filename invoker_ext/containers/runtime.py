@@ -14,7 +14,7 @@ from invoker_ext.containers.assignment import Assignment, StreamEnd, init_value,
 from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
 from invoker_ext.containers.job import Failure, Job, Report
-from invoker_ext.containers.pressure import reuse_delay_s
+from invoker_ext.dataflow.commands import Streamed
 from invoker_ext.relay.dispatch import send_end, send_part, send_run
 from invoker_ext.relay.layout import lay_out
 from invoker_ext.relay.session import Session
@@ -74,6 +74,7 @@ class RuntimeContainer(Container):
             part = parts[0]
             if isinstance(part, StreamEnd):
                 send_end(session, assignment.ticket, name, part.error)
+                assignment.ended |= {name}
             elif session.unread(assignment.ticket, name) >= UNTAKEN_PARTS:
                 return
             else:
@@ -90,16 +91,30 @@ class RuntimeContainer(Container):
             self._session.send(FrameKind.THROTTLE, {"on": on})
 
     @property
+    def waits_for_parts(self) -> bool:
+        """See Container."""
+        current, session = self.current, self._session
+        if session is None or current is None or current.began is None:
+            return False
+        return any(
+            isinstance(bound.value, Streamed)
+            and bound.name not in current.ended
+            and not current.streams.get(bound.name)
+            and not session.unread(current.ticket, bound.name)
+            for bound in current.job.inputs
+        )
+
+    @property
     def waits_for_room(self) -> bool:
         """See Container."""
         return self._session is not None and self._session.waits
 
-    def reuse_delay_s(self, busy_s: float) -> float:
+    def outflow(self) -> tuple[int, float | None]:
         """See Container."""
         session = self._session
         if session is None or not session.backlog_bytes:
-            return 0.0
-        return reuse_delay_s(session.backlog_bytes, session.bandwidth.bytes_per_s(time.monotonic()), busy_s)
+            return 0, None
+        return session.backlog_bytes, session.bandwidth.bytes_per_s(time.monotonic())
 
     def _send_init(self, job: Job, timeout_s: float) -> None:
         if self._session is None:

@@ -53,3 +53,13 @@ def check(old: State, new: State, name: str) -> State:
     if new not in TRANSITIONS[old]:
         raise InvalidTransition(f"container {name} cannot go from {old.value} to {new.value}")
     return new
+
+
+class Progress(Enum):
+    """Whether anything goes on while requests for room in the sink wait."""
+
+    SURE = "sure"
+    """A container starts, or a function computes."""
+    DOUBTFUL = "doubtful"
+    """All that run have taken what came of their streams: they compute on it, or wait for parts that have no room."""
+    NONE = "none"

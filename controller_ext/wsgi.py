@@ -62,6 +62,7 @@ def application(settings: Settings, token: str) -> Flask:
         token=token,
         defaults=DefaultLimits(settings.invocations_per_minute, settings.concurrent_invocations),
         lookup=activations.get,
+        fetch=activations.kept_result,
     )
     control_flow = ControlFlow(balancer, acceptor.component, activations, threads=settings.control_flow_threads)
     services = Services(

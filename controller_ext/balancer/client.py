@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,15 @@ _COMPOSED: Final = ("sequence", "dataflow:1")
 Lookup = Callable[[str, str], Activation | None]
 """Namespace and activation id → the record, if it is stored by now."""
 
+Fetch = Callable[[str], bytes | None]
+"""Place of a result → its bytes; `ActivationStore.kept_result`."""
+
+
+def _nothing_kept(place: str) -> None:
+    """Answer as a store that keeps results with their records only."""
+    del place
+
+
 _ERRORS: Final[Mapping[str, type[DataflowError]]] = {
     error.code: error for error in (Throttled, NoInvoker, MessageTooLarge, BalancerUnavailable)
 }
@@ -60,7 +69,9 @@ class DefaultLimits:
 class BalancerClient:
     """Implements `ports.Balancer`. Thread-safe; make it after the fork."""
 
-    def __init__(self, path: Path, *, token: str, defaults: DefaultLimits, lookup: Lookup) -> None:
+    def __init__(
+        self, path: Path, *, token: str, defaults: DefaultLimits, lookup: Lookup, fetch: Fetch = _nothing_kept
+    ) -> None:
         """Connect nothing yet.
 
         Args:
@@ -68,11 +79,13 @@ class BalancerClient:
             token: The installation's secret.
             defaults: Limits of namespaces without their own.
             lookup: Asks the activation store; used only after a connection broke.
+            fetch: Reads large results that the store has kept ahead of their records.
         """
         self._pool = ConnectionPool(path, role=Role.WORKER, token=token)
         self._calls = DoorClient(path, role=Role.WORKER, token=token)
         self._defaults = defaults
         self._lookup = lookup
+        self._fetch = fetch
 
     def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
         """See `ports.Balancer.invoke`.
@@ -132,7 +145,7 @@ class BalancerClient:
                     if isinstance(answer, Ended):
                         return answer
                     lease.keep()
-                return _read(answer, message.activation_id)
+                return self._whole(_read(answer, message.activation_id))
             except PeerLost as error:
                 if time.monotonic() >= give_up:
                     raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
@@ -159,6 +172,16 @@ class BalancerClient:
                 if time.monotonic() >= give_up:
                     raise
                 look_s = min(2 * look_s, _LONGEST_LOOK_S)
+
+    def _whole(self, answer: Accepted | Ended) -> Accepted | Ended:
+        """Put in a result that is in the store and was left out of the completion."""
+        if isinstance(answer, Accepted) or answer.activation.place is None:
+            return answer
+        try:
+            result = self._fetch(answer.activation.place)
+        except StoreUnavailable as error:
+            raise BalancerUnavailable(f"the activation ended; its result cannot be read: {error}") from error
+        return Ended(replace(answer.activation, result=result, place=None), answer.large)
 
     def _stored(self, message: ActivationMessage) -> Ended | None:
         try:

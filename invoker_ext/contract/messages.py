@@ -7,7 +7,7 @@ stands in `headers` beside the payload (Kafka record headers), so that nobody pa
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -228,9 +228,11 @@ class Completion:
     def encode(self, instance: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return headers `{"id", "status", "at", "n"[, "large"]}` and the stock CombinedCompletionAndResultMessage.
 
-        `at`, `n`: where in the payload the result's JSON stands (n 0: none).
+        `at`, `n`: where in the payload the result's JSON stands (n 0: none). A result that has a place in the store is
+        left out: whoever reads the completion reads the same store. Otherwise copies the result twice.
         """
-        record, at, length = self.activation.document_json()
+        shown = self.activation if self.activation.place is None else replace(self.activation, result=None)
+        record, at, length = shown.document_json()
         rest = orjson.dumps(
             {"transid": self.transid, "isSystemError": self.activation.status == 3, "instance": instance}
         )

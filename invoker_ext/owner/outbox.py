@@ -93,13 +93,14 @@ class Outbox:
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""
         self._journal.ended(message.activation_id)
+        record = self._placed(record)
         shown = record.without_logs() if message.graph is None else record
         large: tuple[str, str, int] | None = None
         result = record.result
         if result is not None and len(result) > INLINE_RESULT_BYTES + TRUNCATION_BYTES:
             self._held[record.activation_id] = result
             large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
-            shown = replace(shown, result=None)
+            shown = replace(shown, result=None, place=None)
         completion = Completion(message.transid, shown, large, message.controller)
         small = result is None or len(result) <= SMALL_BYTES
         self.remember(message.activation_id, completion if small else None)

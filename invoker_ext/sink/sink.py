@@ -99,14 +99,16 @@ class Sink:
         return self.put_segment(head, data, owner)
 
     def put_segment(self, head: Head, data: bytes | memoryview, owner: str = "") -> Stored:
-        """Keep bytes in a segment, however few; as `put_bytes`.
+        """Keep bytes in a segment, however few, one allocated ahead if there is one; as `put_bytes`.
 
         Raises:
             SinkFull: The system has no memory or descriptor left.
         """
         key = next(self._keys)
-        kept = self._kept[key] = Kept(key, head, segments.from_bytes(data), self._let_go)
+        spare = self._spares.take(len(data))
+        kept = self._kept[key] = Kept(key, head, segments.from_bytes(data, spare), self._let_go)
         self._carry_out(self._ledger.hold(key, owner, len(data)))
+        self._refill(len(data), taken=spare is not None)
         return kept
 
     # --- data that a container will write -----------------------------------------------------------------------
@@ -271,14 +273,12 @@ class Sink:
             return
         spare = self._spares.take(ticket.size_bytes)
         if spare is not None:
-            self._watch_spares()
             self._hand_out(key, *spare)
         elif ticket.size_bytes < MIN_BYTES:
             self._allocate_here(key, ticket.size_bytes)
         else:
             self._threads.allocate(ticket.size_bytes, partial(self._allocated, key, ticket.size_bytes))
-        self._spares.trim(self._ledger.room_bytes)
-        self._spares.replenish(ticket.size_bytes, self._ledger.room_bytes)
+        self._refill(ticket.size_bytes, taken=spare is not None)
 
     def _allocate_here(self, key: int, size_bytes: int) -> None:
         try:
@@ -357,6 +357,12 @@ class Sink:
             self._carry_out(commands)
 
     # --- spares and timers -------------------------------------------------------------------------------------
+
+    def _refill(self, size_bytes: int, *, taken: bool) -> None:
+        if taken:
+            self._watch_spares()
+        self._spares.trim(self._ledger.room_bytes)
+        self._spares.replenish(size_bytes, self._ledger.room_bytes)
 
     def _order_spare(self, kind: int) -> None:
         self._threads.allocate(kind, partial(self._spare_made, kind))

@@ -20,6 +20,7 @@ from invoker_ext.contract.records import Activation
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.errors import CallFailed
 from invoker_ext.door.hello import Role
+from invoker_ext.store import StoreUnavailable
 from tests.support.fake_invoker import FakeInvoker, a_record
 from tests.support.messages import a_message, a_user
 from tests.support.waiting import until
@@ -35,6 +36,7 @@ class Installation:
         self.settings.run_dir.mkdir()
         self.settings.spool_dir.mkdir()
         self.stored: dict[str, Activation] = {}
+        self.places: dict[str, bytes] = {}
         self.app = BalancerApp(self.settings, TOKEN)
         self.invoker = FakeInvoker(self.settings.bus_socket, TOKEN)
         self.client = BalancerClient(
@@ -42,12 +44,18 @@ class Installation:
             token=TOKEN,
             defaults=DefaultLimits(1000, 100),
             lookup=lambda namespace, activation_id: self.stored.get(activation_id),
+            fetch=self.fetch,
         )
 
     async def start(self) -> None:
         await self.app.start()
         await self.invoker.start()
         await until(lambda: self.app._dispatcher.fleet.usable())
+
+    def fetch(self, place: str) -> bytes:
+        if place not in self.places:
+            raise StoreUnavailable("the disk is gone")
+        return self.places[place]
 
     async def restart_balancer(self) -> None:
         await self.app.close()
@@ -100,6 +108,16 @@ async def test_many_invocations_at_a_time_each_get_their_own_end(site: Installat
     messages = [a_message(content=b'{"n":%d}' % number) for number in range(50)]
     ended = await asyncio.gather(*(site.invoke(message) for message in messages))
     assert [one.activation.result for one in ended if isinstance(one, Ended)] == [one.content for one in messages]
+
+
+async def test_a_result_that_the_store_has_kept_is_read_there(site: Installation):
+    site.invoker.respond = lambda message: replace(a_record(message, b'{"n":1}'), place="pack:0:7")
+    site.places["pack:0:7"] = b'{"n":1}'
+    message = a_message()
+    assert await site.invoke(message) == Ended(a_record(message, b'{"n":1}'))
+    site.places.clear()
+    with pytest.raises(BalancerUnavailable, match="its result cannot be read: the disk is gone"):
+        await site.invoke(a_message())
 
 
 async def test_a_large_result_is_named_not_carried(site: Installation):

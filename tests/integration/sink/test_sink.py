@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 
@@ -174,6 +175,21 @@ async def test_spares_serve_the_next_value_of_about_the_size(sinks):
 
     assert asked.segment is not None
     assert os.fstat(asked.segment.descriptor).st_size == 4 * MIB - 100_000
+    await until(lambda: sink.spare_bytes == 4 * MIB, message="the spare's successor")
+
+
+async def test_spares_serve_bytes_of_our_own_too(sinks):
+    sink = sinks(spare_bytes=16 * MIB)
+    (await stored(sink, block("a"))).release()
+    await until(lambda: sink.spare_bytes == 4 * MIB, message="a spare")
+
+    data = block("b")[:-5000]
+    datum = sink.put_bytes(Head(Media.BYTES, len(data)), data)
+
+    assert sink.spare_bytes == 0
+    assert datum.read() == data
+    assert os.fstat(datum.descriptor()).st_size == len(data)
+    assert fcntl.fcntl(datum.descriptor(), fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE
     await until(lambda: sink.spare_bytes == 4 * MIB, message="the spare's successor")
 
 

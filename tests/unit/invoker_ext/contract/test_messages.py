@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,14 @@ def test_a_completion_tells_routers_where_the_result_stands():
     assert (document["transid"], document["isSystemError"], document["instance"]) == (["tid", 1], False, INSTANCE)
     assert headers["id"] == "a" * 32
     assert "large" not in headers
+
+
+def test_a_result_that_has_a_place_in_the_store_is_left_out_of_the_completion():
+    record = a_record(place="pack:0:7")
+    headers, payload = Completion(["tid", 1], record).encode(INSTANCE)
+    assert headers["n"] == 0
+    response = json.loads(payload)["response"]
+    assert Activation.from_fields(response, None) == replace(record, result=None)
 
 
 def test_a_completion_without_result_has_none_to_point_at():

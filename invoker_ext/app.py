@@ -24,6 +24,7 @@ from invoker_ext.buses.local import LocalBus
 from invoker_ext.containers.drivers.process import ProcessDriver
 from invoker_ext.containers.fleet import Fleet
 from invoker_ext.containers.limits import PoolLimits, StemCell, host_memory_mb
+from invoker_ext.containers.states import Progress
 from invoker_ext.contract.messages import Spool
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.body import Body, BytesBody
@@ -50,6 +51,8 @@ PULL_S: Final = 60.0
 SETTLE_S: Final = 5.0
 STUCK_S: Final = 0.5
 """Between two looks at a sink in which everybody waits for room."""
+DOUBT_S: Final = 3.0
+"""How long functions may compute on the last parts of streams whose next ones have no room."""
 NO_ROOM: Final = (
     "There is no room for the data of this run: {}, and nothing that runs can free any. "
     "Keep less data between steps, or ask the operator for a larger sink."
@@ -112,6 +115,7 @@ class InvokerApp:
         self._sweeper = Sweeper(self._sink, self._owner.is_live, settings.orphan_ttl_s, loop)
         self._ping: asyncio.TimerHandle | None = None
         self._stuck_check: asyncio.TimerHandle | None = None
+        self._doubts = 0
 
     async def start(self) -> None:
         """Start; returns when runs are taken."""
@@ -160,8 +164,13 @@ class InvokerApp:
         if stuck is None:
             self._stuck_check.cancel()
             self._stuck_check = None
+            self._doubts = 0
             self._fleet.sink_blocked(())
-        elif not self._fleet.can_progress():
+            return
+        progress = self._fleet.progress()
+        self._doubts = self._doubts + 1 if progress is Progress.DOUBTFUL else 0
+        if progress is Progress.NONE or self._doubts * STUCK_S >= DOUBT_S:
+            self._doubts = 0
             self._make_room(stuck)
 
     def _make_room(self, stuck: Stuck) -> None:

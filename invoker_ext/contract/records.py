@@ -150,7 +150,8 @@ class Activation:
                 result: bytes | None = document[at : at + length]
             else:
                 fields = json.loads(document)
-                result = orjson.dumps(fields["response"]["result"]) if "result" in fields["response"] else None
+                found = "result" in fields["response"]
+                result = json.dumps(fields["response"]["result"]).encode() if found else None
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an activation record: {error!r}") from error
         return Activation.from_fields(fields, result)

@@ -13,6 +13,7 @@ A torn last entry is what a kill in the middle of a write leaves: reading stops 
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import zlib
@@ -25,8 +26,12 @@ from typing import Final
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.contract.records import Activation
 
+_log = logging.getLogger(__name__)
+
 _HEAD: Final = struct.Struct(">IIB16s")
 _SKIP: Final = 4
+RETRY_BYTES: Final = 64 * 1024 * 1024
+"""Of ends and records that wait for a disk that has no room."""
 ROTATE_BYTES: Final = 16 * 1024 * 1024
 """A file that reaches this is closed and the next one begun; small enough to go away soon, large enough to be rare."""
 
@@ -53,7 +58,7 @@ class Entry(IntEnum):
     ENDED = 3
     """The run is over; its record stands before this."""
     RECORD = 4
-    """Body: an activation record (document form)."""
+    """Body: two lengths, then an activation record (document form)."""
 
 
 @dataclass(slots=True)
@@ -90,10 +95,12 @@ class Journal:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._directory = directory
         self._fsync = fsync
-        self._buffer: list[bytes] = []
+        self._buffer: list[_Pending] = []
         self._needed: dict[int, set[tuple[str, str]]] = {}
-        """File number → what keeps it: ("run", id) and ("record", id)."""
+        """File number → what keeps it: ("run", id), ("began", id), ("ended", id) and ("record", id)."""
         self._where: dict[tuple[str, str], int] = {}
+        self._ends: dict[int, list[str]] = {}
+        """File number → runs accepted in it whose end stands in a later file, which must outlive this one."""
         old = self._files()
         self._number = (old[-1] if old else 0) + 1
         self._old = old
@@ -115,7 +122,9 @@ class Journal:
                         if run in found.runs:
                             found.ended[run] = found.runs.pop(run).message
                     case Entry.RECORD:
-                        found.records.append(Activation.from_document(body))
+                        record = _record(body)
+                        if record is not None:
+                            found.records.append(record)
         return found
 
     def settle(self) -> None:
@@ -132,17 +141,25 @@ class Journal:
     def began(self, run: str) -> None:
         """Note that a function of the run began that must not begin twice."""
         self._append(Entry.BEGAN, run)
+        if self._where.get(("run", run), self._number) != self._number:
+            self._keep(("began", run))
 
     def ended(self, run: str) -> None:
-        """Note that the run is over."""
+        """Note that the run is over; the note stays for as long as the one of its acceptance does."""
         self._append(Entry.ENDED, run)
+        accepted_in = self._where.get(("run", run), self._number)
+        if accepted_in != self._number:
+            self._keep(("ended", run))
+            self._ends.setdefault(accepted_in, []).append(run)
+        self._drop(("began", run))
         self._drop(("run", run))
 
     def record(self, record: Activation) -> None:
         """Hold a record until `stored`; without its result if that has a place in the store. Copies nothing."""
         shown = record if record.place is None else replace(record, result=None)
         front, result, back = shown.document_parts()
-        self._append(Entry.RECORD, record.activation_id, front, result or b"", back)
+        places = _PLACES.pack(len(front), len(result or b""))
+        self._append(Entry.RECORD, record.activation_id, places, front, result or b"", back)
         self._keep(("record", record.activation_id))
 
     def stored(self, activation_id: str) -> None:
@@ -153,24 +170,26 @@ class Journal:
         """Write what was appended.
 
         Raises:
-            OSError: The disk is full or broken. What could not be written is dropped; the caller
-                must refuse what it was about.
+            OSError: The disk is full or broken. What was accepted or began is forgotten: the caller must refuse it.
+                Ends and records stay in the buffer for the next try.
         """
         if not self._buffer:
             return
-        buffer, self._buffer = self._buffer, []
-        size = sum(map(len, buffer))
+        pending, self._buffer = self._buffer, []
+        parts = [part for one in pending for part in one.parts]
+        size = sum(map(len, parts))
         at = self._written_bytes
         try:
-            done = os.writev(self._file, buffer) if len(buffer) <= _IOV_MAX else 0
+            done = os.writev(self._file, parts) if len(parts) <= _IOV_MAX else 0
             if done < size:
-                rest = memoryview(b"".join(buffer))[done:]
+                rest = memoryview(b"".join(parts))[done:]
                 while rest:
                     rest = rest[os.write(self._file, rest) :]
             if self._fsync:
                 os.fdatasync(self._file)
         except OSError:
             os.ftruncate(self._file, at)
+            self._buffer = _kept(pending)
             raise
         self._written_bytes = at + size
         if self._written_bytes >= ROTATE_BYTES:
@@ -191,8 +210,7 @@ class Journal:
         for part in body:
             crc = zlib.crc32(part, crc)
         size = len(tail) + sum(map(len, body))
-        self._buffer.append(struct.pack(">II", size + _SKIP, crc) + tail)
-        self._buffer.extend(body)
+        self._buffer.append(_Pending(kind, (struct.pack(">II", size + _SKIP, crc) + tail, *body)))
 
     def _keep(self, what: tuple[str, str]) -> None:
         self._needed.setdefault(self._number, set()).add(what)
@@ -205,14 +223,18 @@ class Journal:
         needed = self._needed[number]
         needed.discard(what)
         if not needed and number != self._number:
-            del self._needed[number]
-            self._path(number).unlink(missing_ok=True)
+            self._delete(number)
+
+    def _delete(self, number: int) -> None:
+        self._needed.pop(number, None)
+        self._path(number).unlink(missing_ok=True)
+        for run in self._ends.pop(number, ()):
+            self._drop(("ended", run))
 
     def _rotate(self) -> None:
         os.close(self._file)
         if not self._needed.get(self._number):
-            self._needed.pop(self._number, None)
-            self._path(self._number).unlink(missing_ok=True)
+            self._delete(self._number)
         self._number += 1
         self._file = self._open()
         self._written_bytes = 0
@@ -229,6 +251,36 @@ class Journal:
 
 
 _IOV_MAX: Final = 1024
+_PLACES: Final = struct.Struct(">II")
+"""In front of a record: bytes before its result, bytes of its result; so it is taken over unparsed, whatever it is."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    kind: Entry
+    parts: tuple[bytes, ...]
+
+
+def _kept(pending: list[_Pending]) -> list[_Pending]:
+    """Return what stays to be written after a failure: ends and records, the newest within the bound."""
+    kept: list[_Pending] = []
+    room_bytes = RETRY_BYTES
+    for one in reversed(pending):
+        room_bytes -= sum(map(len, one.parts))
+        if room_bytes < 0:
+            break
+        if one.kind in (Entry.ENDED, Entry.RECORD):
+            kept.append(one)
+    return kept[::-1]
+
+
+def _record(body: bytes) -> Activation | None:
+    front, result = _PLACES.unpack_from(body)
+    try:
+        return Activation.from_document(body[_PLACES.size :], front, result)
+    except (ValueError, RecursionError):
+        _log.exception("journalled record cannot be read")
+        return None
 
 
 def _read(path: Path) -> Iterator[tuple[Entry, str, bytes]]:

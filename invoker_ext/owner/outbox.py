@@ -28,6 +28,9 @@ TRUNCATION_BYTES: Final = 4096
 """The text of a truncated response stands around its first megabyte."""
 REMEMBERED: Final = 10_000
 """Ended runs whose repeated message is recognised; the bus repeats only what was not committed."""
+PUBLISH_AGAIN_S: Final = 1.0
+PUBLISH_TRIES: Final = 60
+"""Longer nobody waits for a completion; the record is in the store all the same."""
 SMALL_BYTES: Final = 16 * 1024
 """Completions up to this are remembered whole, so that a repeated message is answered again."""
 
@@ -125,6 +128,13 @@ class Outbox:
             self._publish(completion)
         return True
 
+    def stored_record(self, namespace: str, activation_id: str) -> Activation | None:
+        """Return a record that the store has; None if it has none or cannot be asked. Blocks: for the start only."""
+        try:
+            return self._records.get(namespace, activation_id)
+        except StoreUnavailable:
+            return None
+
     async def settle(self) -> None:
         """Return once all records made so far are in the store."""
         self.flush()
@@ -181,9 +191,17 @@ class Outbox:
             self._publish(completion)
         self._on_flushed()
 
-    def _publish(self, completion: Completion) -> None:
+    def _publish(self, completion: Completion, tries: int = PUBLISH_TRIES) -> None:
+        def kept(error: Exception | None) -> None:
+            if error is None:
+                return
+            run = completion.activation.activation_id
+            _log.warning("completion not taken by the bus", extra={"run": run, "error": str(error), "tries": tries})
+            if tries > 1:
+                self._loop.call_later(PUBLISH_AGAIN_S, self._publish, completion, tries - 1)
+
         headers, payload = completion.encode(self._who.instance)
-        self._bus.publish(f"completed{completion.controller}", Message(payload, headers))
+        self._bus.publish(f"completed{completion.controller}", Message(payload, headers), kept)
 
     def _stored(self, ids: Sequence[str]) -> None:
         for activation_id in ids:

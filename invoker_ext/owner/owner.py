@@ -27,6 +27,7 @@ from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal, JournalFull, Recovered, Unfinished
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
+from invoker_ext.owner.parameters import Parameters, parameters_of_spool
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
 from invoker_ext.store import ActivationStore
@@ -123,6 +124,10 @@ class Owner:
         message = _journalled(left.message)
         if message is None:
             return
+        record = self._outbox.stored_record(message.user.namespace, run)
+        if record is not None:  # its end was never journalled: the disk was full then
+            self._end_again(run, left.message, record)
+            return
         self._journal.accepted(run, left.message)
         self._messages[run] = message
         self._idle.clear()
@@ -178,15 +183,18 @@ class Owner:
         try:
             fetch = self.actions.fetch_program
             program = await asyncio.to_thread(fetch, message.graph, message.action, message.revision)
-            raw = await self._pull(message.spool) if message.spool is not None else b""
+            parameters = None
+            if message.spool is not None:
+                raw = await self._pull(message.spool)
+                parameters = await asyncio.to_thread(parameters_of_spool, program.graph, raw, message.spool.members)
         except DataflowError as error:
             status = Outcome(error.blame.value) if error.blame.value > 0 else Outcome.PLATFORM_ERROR
             self._refuse(message, error_of(str(error), status).result, status)
             return
         if message.activation_id in self._messages:  # else it was cancelled meanwhile
-            self._start(message, program, raw)
+            self._start(message, program, parameters)
 
-    def _start(self, message: ActivationMessage, program: Program, raw: bytes = b"") -> None:
+    def _start(self, message: ActivationMessage, program: Program, parameters: Parameters | None = None) -> None:
         spec = RunSpec(
             activation_id=message.activation_id,
             path=message.action,
@@ -200,15 +208,17 @@ class Owner:
             init_args=message.init_args,
             result_bytes=message.result_bytes,
         )
-        run = Run(self, spec, program)
-        self._runs[message.activation_id] = run
-        if message.spool is not None:
-            run.start(run.parse_spool(raw, message.spool.members))
-        else:
-            run.start(run.parse(message.content or b"{}"))
-        if run.over:
+        try:
+            run = Run(self, spec, program)
+            self._runs[message.activation_id] = run
+            run.start(parameters or run.parse(message.content or b"{}"))
+        except (DataflowError, ValueError, RecursionError) as error:
+            _log.exception("run cannot be started", extra={"run": message.activation_id})
+            self._runs.pop(message.activation_id, None)
+            self._refuse(message, error_of(f"The run cannot be started: {error}", Outcome.PLATFORM_ERROR).result)
             return
-        self._prewarm(program, message.user)
+        if not run.over:
+            self._prewarm(program, message.user)
 
     def _prewarm(self, program: Program, user: Identity) -> None:
         """Start containers of later steps before their data arrive (DESIGN §7)."""

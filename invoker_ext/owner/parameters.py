@@ -36,6 +36,8 @@ def parameters_of_json(content: bytes, wanted: RunMembers) -> Parameters:
 def parameters_of_spool(raw: bytes, places: Mapping[str, tuple[int, int]], wanted: RunMembers) -> Parameters:
     """Do the same for spooled parameters, of which every member has its place; parses only what is read as items.
 
+    For a thread: what is spooled may be some ten megabytes.
+
     Args:
         raw: The spooled bytes.
         places: Member name → (offset, bytes).

@@ -103,8 +103,18 @@ class Recorder:
                     return
                 delay_s = min(2 * delay_s, LAST_RETRY_S)
                 continue
+            except Exception:  # noqa: BLE001 - this thread's supervisor: one bad record must not stop all others
+                _log.exception("activation records refused; writing them one by one")
+                self._write_singly(batch)
             delay_s = FIRST_RETRY_S
             self._done(batch)
+
+    def _write_singly(self, batch: list[Activation]) -> None:
+        for record in batch:
+            try:
+                self._store.put_many([record])
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("activation record lost", extra={"activation_id": record.activation_id})
 
     def _next(self) -> list[Activation]:
         with self._wake:

@@ -47,7 +47,7 @@ from invoker_ext.owner.conditions import answer
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
-from invoker_ext.owner.parameters import Parameters, parameters_of_json, parameters_of_spool
+from invoker_ext.owner.parameters import Parameters, parameters_of_json
 from invoker_ext.owner.result import LastRead, result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.relay.json_form import data_of, object_json
@@ -153,10 +153,6 @@ class Run:
     def parse(self, content: bytes) -> Parameters:
         """Cut a JSON object of parameters into what the graph reads."""
         return parameters_of_json(content, self._members)
-
-    def parse_spool(self, raw: bytes, places: Mapping[str, tuple[int, int]]) -> Parameters:
-        """Do the same for spooled parameters."""
-        return parameters_of_spool(raw, places, self._members)
 
     def start(self, parameters: Parameters) -> None:
         """Begin."""

@@ -119,3 +119,67 @@ def test_files_of_an_earlier_process_stay_until_they_are_settled(tmp_path: Path)
     second.flush()
     second.settle()
     assert list(Journal(tmp_path).recover().runs) == [A]
+
+
+def rotated(journal: Journal) -> None:
+    """Fill the file at hand, so that what follows stands in the next one."""
+    journal.accepted("f" * 32, b"x" * 300)
+    journal.flush()
+
+
+def test_an_end_outlives_the_file_it_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "ROTATE_BYTES", 200)
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"run")
+    journal.accepted(B, b"a long one, which keeps the file" + b"x" * 200)
+    journal.flush()
+    journal.began(A)
+    journal.record(a_record(A))
+    journal.ended(A)
+    rotated(journal)
+    journal.stored(A)
+    journal.ended("f" * 32)
+    rotated(journal)
+    found = Journal(tmp_path).recover()
+    assert A in found.ended
+    assert A not in found.runs
+
+
+def test_a_beginning_outlives_the_file_it_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "ROTATE_BYTES", 200)
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"run" + b"x" * 200)
+    journal.flush()
+    journal.began(A)
+    rotated(journal)
+    journal.ended("f" * 32)
+    rotated(journal)
+    assert Journal(tmp_path).recover().runs[A].began
+
+
+@pytest.mark.parametrize("result", [b'{"n": 100000000000000000000}', b'{"s": "\\ud800"}', b"[" * 3000 + b"]" * 3000])
+def test_a_result_is_taken_over_whatever_it_is(tmp_path: Path, result: bytes):
+    journal = Journal(tmp_path)
+    journal.record(replace(a_record(A), result=result))
+    journal.flush()
+    assert [record.result for record in Journal(tmp_path).recover().records] == [result]
+
+
+def test_a_full_disk_costs_no_end_and_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    journal = Journal(tmp_path)
+    journal.accepted(A, b"run")
+    journal.flush()
+    journal.record(a_record(A))
+    journal.ended(A)
+    journal.accepted(B, b"refused")
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.writev", full)
+        with pytest.raises(OSError, match="No space"):
+            journal.flush()
+    journal.flush()
+    found = Journal(tmp_path).recover()
+    assert (list(found.runs), list(found.ended), [one.activation_id for one in found.records]) == ([], [A], [A])

@@ -122,6 +122,20 @@ class Catalog:
             return True
         return True
 
+    def on_the_way(self, name: Name) -> dict[str, str | None]:
+        """Return `{id: revision}` of what tells whether an action may be used: its package, and that one's provider.
+
+        The revision is None where nothing is; read it before the right is checked, so that it is never newer.
+        """
+        found: dict[str, str | None] = {}
+        doc_id = name.package_id
+        while doc_id is not None and doc_id not in found:
+            document = self.store.get(doc_id)
+            found[doc_id] = None if document is None else document.revision
+            body = {} if document is None else document.body
+            doc_id = packages.binding(body) if body.get("entityType") == packages.TYPE else None
+        return found
+
     def authorize_all(self, user: Identity, right: str, names: Iterable[Name]) -> None:
         """Check that a key gives a right to all of some actions.
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from controller_ext.entities.catalog import Catalog
-from controller_ext.entities.errors import NotFound, Rejected, WrongCollection
+from controller_ext.entities.catalog import ACTIVATE, Catalog
+from controller_ext.entities.errors import Forbidden, NotFound, Rejected, WrongCollection
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import Manifest
@@ -36,9 +36,11 @@ class Acceptor:
     def __init__(
         self, catalog: Catalog, manifest: Manifest, limits: SystemLimits, spooler: Spooler, controller: str = "0"
     ) -> None:
+        self._catalog = catalog
         self._planner = Planner(catalog, manifest, limits)
         self._spooler = spooler
         self._result_bytes = limits.workflow_bytes
+        self._component_bytes = limits.request_bytes
         self._controller = controller
 
     def plan(self, user: Identity, name: Name) -> Plan:
@@ -82,13 +84,20 @@ class Acceptor:
             parent: The sequence's message.
 
         Returns:
-            None if there is no such action any more.
+            None if there is no such action any more, or it is out of the user's reach by now.
 
         Raises:
             Rejected: Its runtime is deprecated, or the content gives a final parameter.
+            KindForbidden: The user must not use its runtime.
+            Forbidden: It is a sequence that has a component out of reach.
         """
+        full = Name.split(name)
         try:
-            plan = self._planner.plan(parent.user, Name.split(name), stepwise=True)
+            self._catalog.authorize(parent.user, ACTIVATE, full)
+        except (Forbidden, NotFound, WrongCollection):
+            return None  # whether a foreign action exists is nobody else's business
+        try:
+            plan = self._planner.plan(parent.user, full, stepwise=True)
         except (NotFound, WrongCollection):
             return None
         raw = content or b""
@@ -98,7 +107,9 @@ class Acceptor:
             raw = contents.merge(plan.defaults, plan.joined, raw, names)
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
-        message = replace(prepared.message, cause=parent.activation_id)
+        # What it results in is posted to the next one: the bound of a request is that of its result, too.
+        bound = self._component_bytes if plan.native else None
+        message = replace(prepared.message, cause=parent.activation_id, result_bytes=bound)
         if prepared.sequence is None:
             return replace(prepared, message=message)
         return replace(prepared, message=message, sequence=replace(prepared.sequence, message=message))

@@ -39,6 +39,10 @@ _COMPONENT_SLACK_S: Final = 60.0
 """What a component may take beyond its own time limit before its result counts as lost."""
 _WAITING_FACTOR: Final = 4
 """Sequences that may wait for a thread, for each that has one."""
+_TOO_LARGE: Final = (
+    "The component {} produced a result of {} bytes: too large to be passed on by control flow. "
+    "Return less of it, or have the sequence run as data flow."
+)
 _TIMEOUT_MS: Final = 60_000
 _LOGS_MB: Final = 10
 
@@ -166,6 +170,10 @@ class ControlFlow:
                     lost = f"Timeout reached when retrieving activation {ended.activation_id} for sequence component."
                     return _error(_PLATFORM_ERROR, lost)
                 activation = ended.activation
+                if ended.large is not None:
+                    tally.add(activation)
+                    text = _TOO_LARGE.format(name, ended.large[2])
+                    return _error(activation.status or _APPLICATION_ERROR, text)
         except DataflowError as error:
             logger.warning("sequence failed", extra={"activation_id": parent.activation_id, "error": str(error)})
             return _error(_PLATFORM_ERROR, "Sequence failed.")

@@ -31,10 +31,11 @@ class Plan:
 
     Attributes:
         name: Id of its document.
+        kind: Of its code.
         version, revision: Of its document.
         binding: Id of the binding it was named through.
         memory_mb: What an invoker is charged for a run: the largest step's.
-        timeout_ms: The action's own limit; 0 for workflows.
+        timeout_ms: How long a run may take; 0 for sequences by control flow.
         defaults: Parameter → JSON text, below the payload.
         joined: The same as one object.
         immutable: Parameters that no payload may give.
@@ -48,6 +49,7 @@ class Plan:
     """
 
     name: str
+    kind: str
     version: str
     revision: str
     binding: str | None
@@ -93,6 +95,7 @@ class Planner:
             NotFound: It, or a package on the way, does not exist.
             WrongCollection: The name is that of something else.
             Rejected: Its runtime is deprecated.
+            KindForbidden: The user must not use it.
             Forbidden: A component of the sequence is out of reach.
             DefinitionError: The workflow cannot be compiled (any more).
         """
@@ -100,12 +103,13 @@ class Planner:
         # The version is taken first: what is read after it is at least as new.
         version = self._catalog.store.version()
         known = self._plans.get(key)
-        if known is not None:
-            if known[0] == version:
-                return known[1]
-            if self._unchanged(known[1].reads):
-                self._keep(key, version, known[1])
-                return known[1]
+        if known is not None and (known[0] == version or self._unchanged(known[1].reads)):
+            plan = known[1]
+            # Which kinds a user may use is no document of the plan.
+            actions.check_kind(plan.kind, self._manifest, user.limits)
+            if known[0] != version:
+                self._keep(key, version, plan)
+            return plan
         plan = self._make(user, name, stepwise=stepwise)
         self._keep(key, version, plan)
         return plan
@@ -133,7 +137,10 @@ class Planner:
         components: tuple[str, ...] | None = None
         if kind == SEQUENCE:
             components = tuple(one.removeprefix("/") for one in body["exec"]["components"])
-            self._catalog.authorize_all(user, ACTIVATE, [Name.split(one) for one in components])
+            names = [Name.split(one) for one in components]
+            for one in names:
+                reads.update(self._catalog.on_the_way(one))
+            self._catalog.authorize_all(user, ACTIVATE, names)
             if not stepwise and runs_as_data_flow(located):
                 components = None
         if kind in (SEQUENCE, NATIVE) and components is None:
@@ -146,13 +153,15 @@ class Planner:
         given = [] if kind == SEQUENCE else located.parameters
         defaults = raw_members(given)
         plain = kind not in (SEQUENCE, NATIVE)
+        timeout_ms = 0 if kind == SEQUENCE else body["limits"]["timeout"]
         return Plan(
             name=located.action.id,
+            kind=kind,
             version=body["version"],
             revision=located.action.revision,
             binding=located.binding,
             memory_mb=body["limits"]["memory"] if graph is None else largest_step_mb(graph),
-            timeout_ms=body["limits"]["timeout"] if plain else 0,
+            timeout_ms=timeout_ms if graph is None else max(timeout_ms, longest_ms(graph)),
             defaults=defaults,
             joined=contents.join(defaults),
             immutable=actions.immutable_names(located.parameters, body["annotations"]),
@@ -189,6 +198,21 @@ def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Grap
 def runs_as_data_flow(located: Located) -> bool:
     """Return False for a sequence annotated `dataflow: false`: it runs by stock control flow."""
     return parameters.value_of(located.action.body["annotations"], "dataflow") is not False
+
+
+def longest_ms(graph: Graph) -> int:
+    """Return how long a run may take: its own bound, else all its steps one after the other, each firing once."""
+    if graph.timeout_s is not None:
+        return round(graph.timeout_s * 1000)
+    total_ms = 0
+    for step in graph.steps:
+        if step.timeout_s is not None:
+            total_ms += step.attempts * round(step.timeout_s * 1000)
+        elif isinstance(step.call, ActionCall):
+            total_ms += step.attempts * step.call.timeout_ms
+        elif isinstance(step.call, WorkflowCall):
+            total_ms += step.attempts * longest_ms(step.call.graph)
+    return total_ms
 
 
 def largest_step_mb(graph: Graph) -> int:

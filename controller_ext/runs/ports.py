@@ -189,7 +189,7 @@ class Prepared:
         message: Ready for the balancer, or the frame of `sequence`.
         memory_mb: What to charge.
         sequence: Set if it runs by stock control flow.
-        timeout_s: The action's own limit; 0 for workflows.
+        timeout_s: How long the run may take; 0 for sequences by control flow.
     """
 
     message: ActivationMessage
@@ -226,5 +226,5 @@ class Prepare(Protocol):
             parent: The enclosing sequence's message.
 
         Returns:
-            None if the component does not exist.
+            None if the component does not exist, or is out of the user's reach.
         """

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller_ext.entities.errors import Refused
+from controller_ext.entities.errors import KindForbidden, Refused
 from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.names import Name
 from controller_ext.runs.ports import (
     BalancerUnavailable,
     Ended,
@@ -254,6 +255,62 @@ class TestMessages:
         assert inner is not None
         assert inner.sequence is not None
         assert prepare("guest/nosuch", b"{}", parent) is None
+
+    def test_a_sequence_by_control_flow_is_refused_once_a_package_in_it_is_private(self, answered: Api):
+        package = "/api/v1/namespaces/whisk.system/packages/p"
+        answered.call("PUT", package, {"publish": True}, auth=SYSTEM)
+        action = {"exec": {"kind": "python:3", "code": ""}}
+        answered.call("PUT", "/api/v1/namespaces/whisk.system/actions/p/a", action, auth=SYSTEM)
+        body = {"exec": {"kind": "sequence", "components": ["/whisk.system/p/a"]}}
+        answered.put("actions/s", {**body, "annotations": [{"key": "dataflow", "value": False}]})
+        assert answered.call("POST", "actions/s", {}).status_code == 202
+        parent = answered.control_flow.sequences[0].message
+        assert answered.control_flow.prepare("whisk.system/p/a", b"{}", parent) is not None
+
+        answered.call("PUT", f"{package}?overwrite=true", {"publish": False}, auth=SYSTEM)
+
+        assert answered.control_flow.prepare("whisk.system/p/a", b"{}", parent) is None
+        status, error = error_of(answered.call("POST", "actions/s", {}))
+        assert (status, "'whisk.system/p/a'" in error) == (403, True)
+        answered.call("PUT", f"{package}?overwrite=true", {"publish": True}, auth=SYSTEM)
+        assert answered.call("POST", "actions/s", {}).status_code == 202
+
+    def test_a_sequence_by_control_flow_is_refused_once_the_provider_of_a_binding_in_it_is_private(self, answered: Api):
+        package = "/api/v1/namespaces/whisk.system/packages/p"
+        answered.call("PUT", package, {"publish": True}, auth=SYSTEM)
+        action = {"exec": {"kind": "python:3", "code": ""}}
+        answered.call("PUT", "/api/v1/namespaces/whisk.system/actions/p/a", action, auth=SYSTEM)
+        answered.put("packages/b", {"binding": {"namespace": "whisk.system", "name": "p"}})
+        body = {"exec": {"kind": "sequence", "components": ["/_/b/a"]}}
+        answered.put("actions/s", {**body, "annotations": [{"key": "dataflow", "value": False}]})
+        assert answered.call("POST", "actions/s", {}).status_code == 202
+
+        answered.call("PUT", f"{package}?overwrite=true", {"publish": False}, auth=SYSTEM)
+
+        assert answered.call("POST", "actions/s", {}).status_code == 403
+
+    def test_kinds_are_those_that_the_user_may_use_now(self, answered: Api):
+        acceptor = answered.services.acceptor
+        answered.call("POST", "actions/a", {})
+        user = sent(answered).user
+        with pytest.raises(KindForbidden):
+            acceptor.plan(replace(user, limits={"allowedKinds": ["nodejs:20"]}), Name.split("guest/a"))
+        assert acceptor.plan(user, Name.split("guest/a")).name == "guest/a"
+
+    def test_a_workflow_in_control_flow_has_its_own_time_and_the_bound_of_a_request_for_its_result(self, answered: Api):
+        answered.action("a", limits={"timeout": 90_000})
+        code = WORKFLOW.replace("action: a", "action: a\n    retry: {attempts: 2}")
+        answered.put("actions/w", {"exec": {"kind": "dataflow:1", "code": code}})
+        answered.put("actions/bounded", {"exec": {"kind": "dataflow:1", "code": f"timeout_s: 200\n{WORKFLOW}"}})
+        answered.call("POST", "actions/a", {})
+        parent = sent(answered)
+        prepare = answered.services.acceptor.component
+        unbounded, bounded = prepare("guest/w", b"{}", parent), prepare("guest/bounded", b"{}", parent)
+        assert unbounded is not None
+        assert unbounded.timeout_s == 180.0
+        assert bounded is not None
+        assert bounded.timeout_s == 200.0
+        assert bounded.message.result_bytes == 1 << 20
 
     def test_large_parameters_of_a_workflow_are_spooled(self, answered: Api):
         parameters = [{"key": "p", "value": 1}, {"key": "x", "value": 2}]

@@ -165,6 +165,17 @@ def test_a_component_whose_result_does_not_come_is_a_platform_error(bench: Bench
     assert (record.status, record.result) == (3, b'{"error":"' + expected.encode() + b'"}')
 
 
+@pytest.mark.parametrize(("status", "told"), [(0, 1), (1, 1), (3, 3)])
+def test_a_result_too_large_for_a_message_ends_the_sequence_and_says_so(bench: Bench, status: int, told: int):
+    bench.balancer.respond = lambda message: Ended(
+        replace(a_record(message, status=status), result=None), ("/door", "name", 5_000_000)
+    )
+    record = bench.run("guest/a", "guest/b")
+    assert record.status == told
+    assert b"The component guest/a produced a result of 5000000 bytes: too large" in (record.result or b"")
+    assert len(record.logs) == 1
+
+
 def test_any_other_failure_is_a_platform_error(bench: Bench):
     def refuse(message: ActivationMessage) -> Accepted | Ended:
         raise NoInvoker("nobody")

@@ -19,7 +19,7 @@ from action_runtime.wire.frames import KNEE_BYTES, FrameKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Final, Protocol
 
     from action_runtime.data_unit.firing import Firing
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MAX_RESERVES: Final = 8
 """Segments asked for, or being written, at a time; each is a descriptor here and memory in the sink."""
+MAX_UNCOMMITTED: Final = 32
+"""Segments asked for whose value has not left, those that wait in their lane included; the relay allows twice that."""
 _TOO_LARGE: Final = (
     "it takes at most {} bytes at once; write it in parts with open_output, or ask the operator for a larger sink"
 )
@@ -134,6 +136,7 @@ class Outbox:
         self._reserved: dict[int, Item] = {}
         self._to_write: deque[Item] = deque()
         self._in_hand = 0
+        self._uncommitted = 0
         self._requests = 0
         self._charged = 0
         self._holding: list[Firing] = []
@@ -182,9 +185,20 @@ class Outbox:
             else:
                 item = self._offer_large(firing, output, meta, value.data, own)
             if self.throttled and not own:
-                self._line.flush()
+                self.flush()
                 self.changed.wait_for(lambda: not self.throttled or not self.queued_bytes)
         return item
+
+    def flush(self) -> None:
+        """Send what the connection keeps, and wake who waits for that room: nobody else may hear of it.
+
+        The caller holds the lock.
+
+        Raises:
+            PeerLost: The relay is gone.
+        """
+        self._line.flush()
+        self.changed.notify_all()
 
     def granted(self, item: Item) -> bool:
         """Return whether a large item of the caller's own can be filled, or is lost."""
@@ -210,10 +224,18 @@ class Outbox:
                 self._in_hand -= 1
                 item.move(state)
                 item.data = b""
-                self._ask()
                 self._advance(item.firing, item.output)
         if item.state is State.LOST:
             raise OutputRefused(item.output, item.meta["n"], item.reason)
+
+    def disown(self, items: Iterable[Item | None]) -> None:
+        """Leave it to the data unit's thread to write what the caller, who was to, has not."""
+        with self.changed:
+            for item in items:
+                if item is not None and item.own and item.state not in (State.READY, State.LOST):
+                    item.own = False
+                    if item.state is State.GRANTED:
+                        self._hand_over(item)
 
     def fill_granted(self) -> None:
         """Write the granted items that nobody else writes. For the data unit's thread.
@@ -251,7 +273,6 @@ class Outbox:
             item.data = b""
             if not item.own:
                 item.firing.failure = OutputRefused(item.output, item.meta["n"], reason)
-            self._ask()
             self._advance(item.firing, item.output)
 
     def finish(self, firing: Firing, returned: bytes) -> None:
@@ -286,7 +307,7 @@ class Outbox:
         Bounded by the action's time: the platform ends a container whose function runs longer.
         """
         if self.queued_bytes and self.queued_bytes + size > self.bound_bytes:
-            self._line.flush()
+            self.flush()
             self.changed.wait_for(lambda: not self.queued_bytes or self.queued_bytes + size <= self.bound_bytes)
 
     def _offer_small(self, firing: Firing, output: str, meta: dict[str, Any], data: bytes | memoryview) -> None:
@@ -319,9 +340,10 @@ class Outbox:
         self._charged += charged
 
     def _ask(self) -> None:
-        while self._waiting and self._in_hand < MAX_RESERVES:
+        while self._waiting and self._in_hand < MAX_RESERVES and self._uncommitted < MAX_UNCOMMITTED:
             item = self._waiting.popleft()
             self._in_hand += 1
+            self._uncommitted += 1
             self._requests += 1
             item.request = self._requests
             item.move(State.RESERVED)
@@ -337,16 +359,18 @@ class Outbox:
             self._wake()
 
     def _advance(self, firing: Firing, output: str) -> None:
-        """Let leave what is first in its lane and ready."""
+        """Let leave what is first in its lane and ready; then the next may ask."""
         lane = self._lanes.get((firing.number, output))
         while lane and lane[0].state in (State.READY, State.LOST):
             item = lane.popleft()
             self._charged -= item.charged
             firing.pending -= 1
+            self._uncommitted -= bool(item.request)
             if item.state is State.READY:
                 self._line.write(item.frame or encode(FrameKind.EMIT, {**item.meta, "r": item.request}))
         if not lane:
             self._lanes.pop((firing.number, output), None)
+        self._ask()
         if firing.returned and not firing.pending:
             self._drained(firing)
         self.changed.notify_all()

@@ -139,8 +139,6 @@ class DataUnit:
             self._send_outputs(firing, given)
         except (OutputRefused, OutputMisused) as error:
             given = giving_back.failed(error)
-            with self._outbox.changed:
-                self._connection.flush()
         given.let_go()
         firing.arguments = firing.result = None
         with self._outbox.changed:
@@ -228,21 +226,27 @@ class DataUnit:
             self._connection.cork()
             for name in given.empty:
                 firing.counts[name] = ["spread", 0]
-        items = [outbox.offer(firing, name, how, value, own=_large(value)) for name, how, value in given.fields]
-        if given.whole is not None:
-            items.append(outbox.offer(firing, WHOLE, "whole", given.whole, own=True))
-        for item in items:
-            if item is not None:
-                self._read_until_granted(item)
-                outbox.fill(item)
-        with outbox.changed:
-            self._connection.flush()
+        items: list[Item | None] = []
+        try:
+            for name, how, value in given.fields:
+                items.append(outbox.offer(firing, name, how, value, own=_large(value)))
+            if given.whole is not None:
+                items.append(outbox.offer(firing, WHOLE, "whole", given.whole, own=True))
+            for item in items:
+                if item is not None:
+                    self._read_until_granted(item)
+                    outbox.fill(item)
+        finally:
+            # Whatever was refused: a corked connection would keep RETURNED, an item nobody writes would keep DRAINED.
+            outbox.disown(items)
+            with outbox.changed:
+                outbox.flush()
 
     def _read_until_granted(self, item: Item) -> None:
         """Take the reading role until the relay has answered; for the main thread while no user code runs."""
         connection = self._connection
         with self._outbox.changed:
-            connection.flush()
+            self._outbox.flush()
         connection.listen(False)
         with connection.reading:
             while not self._outbox.granted(item):
@@ -278,8 +282,7 @@ class DataUnit:
                         connection.reading.release()
                 if writable:
                     with outbox.changed:
-                        connection.flush()
-                        outbox.changed.notify_all()
+                        outbox.flush()
                 outbox.fill_granted()
                 outbox.tell_freed()
         except PeerLost:

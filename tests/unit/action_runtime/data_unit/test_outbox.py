@@ -7,7 +7,15 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from action_runtime.data_unit.firing import Firing, Holding
-from action_runtime.data_unit.outbox import MAX_RESERVES, TRANSITIONS, InvalidTransition, Item, Outbox, State
+from action_runtime.data_unit.outbox import (
+    MAX_RESERVES,
+    MAX_UNCOMMITTED,
+    TRANSITIONS,
+    InvalidTransition,
+    Item,
+    Outbox,
+    State,
+)
 from action_runtime.errors import NoActivation, OutputMisused, OutputRefused
 from action_runtime.serde import encode
 from action_runtime.wire.codec import Decoder
@@ -78,6 +86,62 @@ def test_a_large_value_asks_first_and_leaves_when_it_is_written(outbox, line):
     assert line.sent() == [("x", 0)]
     assert line.of(FrameKind.EMIT)[0].meta["r"] == 1
     assert outbox.queued_bytes == 0
+
+
+def test_who_waits_for_room_is_woken_by_another_thread_that_flushes(outbox, line):
+    outbox.bound_bytes = 1000
+    line.backlog_bytes = 1000
+    waits = threading.Event()
+    line.flush = waits.set  # the socket takes nothing yet
+    emitter = threading.Thread(target=outbox.offer, args=(firing(), "x", "emit", encode({"a": 1})))
+    emitter.start()
+    assert waits.wait(10)
+
+    def drain():
+        line.backlog_bytes = 0
+
+    line.flush = drain
+    with outbox.changed:  # free only while the emitter waits
+        outbox.flush()
+    emitter.join(10)
+
+    assert not emitter.is_alive()
+    assert line.sent() == [("x", 0)]
+
+
+def test_segments_that_wait_behind_a_slow_writer_are_bounded(outbox, line):
+    one = firing()
+    slow = outbox.offer(one, "x", "emit", encode(LARGE), own=True)
+    for _ in range(2 * MAX_UNCOMMITTED):
+        outbox.offer(one, "x", "emit", encode(LARGE))
+    granted = 0
+    while len(line.of(FrameKind.RESERVE)) > granted:
+        granted += 1
+        outbox.on_grant(granted, segment())
+        outbox.fill_granted()
+
+    assert granted == MAX_UNCOMMITTED
+    assert line.sent() == []
+
+    outbox.fill(slow)
+
+    assert len(line.sent()) == MAX_UNCOMMITTED
+    assert len(line.of(FrameKind.RESERVE)) > MAX_UNCOMMITTED
+
+
+@pytest.mark.parametrize("granted_before", [True, False])
+def test_what_its_owner_leaves_is_written_by_the_thread_beside_it(outbox, line, granted_before):
+    one = firing()
+    item = outbox.offer(one, "x", "field", encode(LARGE), own=True)
+    if granted_before:
+        outbox.on_grant(1, segment())
+    outbox.disown([None, item])
+    if not granted_before:
+        outbox.on_grant(1, segment())
+    outbox.fill_granted()
+
+    assert line.sent() == [("x", 0)]
+    assert one.pending == 0
 
 
 def test_no_more_segments_are_asked_for_than_may_be_in_hand(outbox, line):

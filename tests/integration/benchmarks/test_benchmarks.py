@@ -1,0 +1,51 @@
+"""The benchmarks run, and their report is complete; nothing here says how fast anything must be."""
+
+import json
+
+import pytest
+
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.scenarios import SCENARIOS
+
+SHORT_SET_S = 180
+"""What `make bench` may take (issue A)."""
+
+
+def check(report) -> None:
+    assert report["failures"] == {}
+    for row in report["rows"]:
+        assert set(row) == {"scenario", "case", "unit", "dataflow", "baseline", "ratio"}
+        assert (row["baseline"] is None) == (row["ratio"] is None)
+        for series in (row["dataflow"], row["baseline"]):
+            assert series is None or (set(series) == {"median", "p99", "count"} and series["median"] > 0)
+
+
+@pytest.mark.timeout(90)
+def test_a_scenario_reports_data_flow_baseline_ratio_median_and_p99(tmp_path, capsys):
+    files = {"--json": tmp_path / "report.json", "--markdown": tmp_path / "report.md"}
+    options = [str(part) for pair in files.items() for part in pair]
+
+    assert main(["--short", *options, "invoke", "sequence-900k"]) == 0
+
+    report = json.loads(files["--json"].read_text())
+    check(report)
+    invoke, sequence = report["rows"]
+    assert invoke["baseline"] is None
+    assert sequence["ratio"] == pytest.approx(sequence["baseline"]["median"] / sequence["dataflow"]["median"])
+    assert "4 steps, 900 KB" in files["--markdown"].read_text()
+    assert "4 steps, 900 KB" in capsys.readouterr().out
+
+
+def test_an_unknown_scenario_is_told_which_there_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+
+    assert ", ".join(SCENARIOS) in capsys.readouterr().err
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(SHORT_SET_S)
+def test_the_short_set_measures_everything_in_three_minutes(tmp_path):
+    assert main(["--short", "--json", str(tmp_path / "report.json")]) == 0
+
+    check(json.loads((tmp_path / "report.json").read_text()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ ANSWER_S: Final = 75.0
 CALL_S: Final = 5.0
 _FIRST_LOOK_S: Final = 0.1
 _LONGEST_LOOK_S: Final = 2.0
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 2.0
 _COMPOSED: Final = ("sequence", "dataflow:1")
 
 Lookup = Callable[[str, str], Activation | None]
@@ -86,11 +89,13 @@ class BalancerClient:
         self._defaults = defaults
         self._lookup = lookup
         self._fetch = fetch
+        self._closing = threading.Event()
 
     def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
         """See `ports.Balancer.invoke`.
 
-        Sent again, under the same activation id, whenever the connection breaks: invokers run an id once.
+        Sent again, under the same activation id, whenever the connection breaks: an invoker runs an id once, and one
+        that was started again and let go of a run has its record in the store, which is looked into first.
         """
         invoke = Invoke(
             activation_id=message.activation_id,
@@ -126,22 +131,29 @@ class BalancerClient:
         return count
 
     def close(self) -> None:
-        """Disconnect; idempotent."""
+        """Disconnect; idempotent. Who waits to send again gives up."""
+        self._closing.set()
         self._pool.close()
         self._calls.close()
 
     def _send(self, message: ActivationMessage, content: bytes, wait_s: float | None) -> Accepted | Ended:
         give_up = time.monotonic() + (wait_s or 0.0) + ANSWER_S
-        broken = False
+        breaks = 0
         while True:
+            self._pause(breaks, give_up)
             try:
                 lease = self._pool.borrow(min(give_up, time.monotonic() + RECONNECT_S))
             except (WireError, NotAllowed) as error:
                 raise BalancerUnavailable(f"the balancer cannot be reached: {error}") from error
             try:
                 with lease:
+                    # Looked into when the balancer is there again: nothing is between this look and the sending.
+                    found = self._stored(message) if breaks else None
+                    if found is not None:
+                        lease.keep()
+                        return found
                     lease.connection.send(content, give_up)
-                    answer = self._answer(lease.connection.receive, message, give_up, broken)
+                    answer = self._answer(lease.connection.receive, message, give_up, breaks > 0)
                     if isinstance(answer, Ended):
                         return answer
                     lease.keep()
@@ -150,10 +162,19 @@ class BalancerClient:
                 if time.monotonic() >= give_up:
                     raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
                 logger.warning("balancer connection lost", extra={"activation_id": message.activation_id})
-                broken = True
+                breaks += 1
                 self._pool.drop_idle()
             except (TimeoutError, WireError) as error:
                 raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
+
+    def _pause(self, breaks: int, give_up: float) -> None:
+        """Wait before sending again: not after the first break, an idle connection may just have been old."""
+        if breaks < 2:
+            return
+        # The exponent is bounded too: breaks are as many as fit into the wait.
+        pause_s = min(_FIRST_PAUSE_S * 2 ** min(breaks - 2, 10), _LONGEST_PAUSE_S, give_up - time.monotonic())
+        if self._closing.wait(max(pause_s, 0.0)):
+            raise BalancerUnavailable("the server is stopping")
 
     def _answer(
         self, receive: Callable[[float], Frame], message: ActivationMessage, give_up: float, broken: bool

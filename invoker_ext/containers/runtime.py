@@ -7,13 +7,14 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from action_runtime.wire.errors import DataflowError, PeerLost
+from action_runtime.wire.errors import DataflowError, PeerLost, ProtocolViolation
 from action_runtime.wire.frames import FrameKind
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.assignment import Assignment, StreamEnd, init_value, run_environment
 from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
 from invoker_ext.containers.job import Failure, Job, Report
+from invoker_ext.containers.states import State
 from invoker_ext.dataflow.commands import Streamed
 from invoker_ext.relay.dispatch import send_end, send_part, send_run
 from invoker_ext.relay.layout import lay_out
@@ -164,7 +165,13 @@ class RuntimeContainer(Container):
         self._is_up()
 
     def inited(self, meta: dict[str, Any]) -> None:
-        """See Listener."""
+        """See Listener.
+
+        Raises:
+            ProtocolViolation: It was not asked.
+        """
+        if self.state is not State.INITIALISING:
+            raise ProtocolViolation("INITED answers no INIT")
         self._inited(meta.get("error"), ok=meta["ok"])
 
     def emitted(self, f: int, output: str, index: int, how: str, stored: Stored) -> None:

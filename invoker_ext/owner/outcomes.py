@@ -59,8 +59,7 @@ def judge(report: Report, body: bytes | None, *, bounded: bool) -> Judgement:
     if bounded and body is not None and len(body) + 1 > PAYLOAD_BYTES:
         return _too_long(body, size)
     if report.status == "error":
-        value = json.loads(body)["error"] if body is not None else "the error is too large to be kept"
-        return error_of(value, Outcome.APPLICATION_ERROR, size)
+        return _application(body, size)
     if body is None:
         # A body that went to a consumer as a whole has no digest: computing one would cost more than moving it.
         digest = {} if report.digest is None else {"$digest": report.digest}
@@ -69,10 +68,20 @@ def judge(report: Report, body: bytes | None, *, bounded: bool) -> Judgement:
     return Judgement(Outcome.SUCCESS, body, None, size)
 
 
+def _application(body: bytes | None, size: int) -> Judgement:
+    if body is None:
+        return error_of("the error is too large to be kept", Outcome.APPLICATION_ERROR, size)
+    try:
+        value = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _developer(body, size)  # a runtime that says `error` and sends none
+    return error_of(value, Outcome.APPLICATION_ERROR, size)
+
+
 def _developer(body: bytes | None, size: int) -> Judgement:
     try:
         value = json.loads(body or b"")["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = "The action did not produce a valid JSON or JSON Array response"
         value = f"{text}: {body.decode(errors='replace')}" if body else f"{text}."
     return error_of(value, Outcome.DEVELOPER_ERROR, size)

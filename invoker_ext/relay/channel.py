@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import logging
 import os
 import socket
 from collections import deque
@@ -15,9 +16,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from action_runtime.wire.codec import Decoder, encode_head
-from action_runtime.wire.errors import DataflowError, PeerLost
+from action_runtime.wire.errors import DataflowError, PeerLost, ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
 from invoker_ext.relay.errors import ReaderTooSlow
+
+_log = logging.getLogger(__name__)
 
 _READ_BYTES: Final = 64 * 1024
 """Of one read: four inline values just below the knee, or hundreds of small frames."""
@@ -33,7 +36,8 @@ Buffers = Sequence[bytes | memoryview]
 class Channel:
     """One connection.
 
-    `taken` is called with each frame; a `DataflowError` it raises closes the channel. `closed` is called once, with the
+    `taken` is called with each frame; an error it raises closes the channel: what is no `DataflowError` is logged and
+    counts as a violation of the protocol, for a frame must have brought it about. `closed` is called once, with the
     error or None if this side closed it.
     """
 
@@ -144,6 +148,9 @@ class Channel:
                     return
         except DataflowError as error:
             self.close(error)
+        except Exception as error:  # noqa: BLE001 - a supervisor: what a container sends must end its session alone
+            _log.exception("frame not understood", extra={"error": repr(error)})
+            self.close(ProtocolViolation(f"a frame could not be taken: {type(error).__name__}"))
 
     def _write(self, buffers: Buffers, descriptors: Sequence[int]) -> int:
         """Return how many bytes the socket took; descriptors go with the first one."""

@@ -23,8 +23,9 @@ from invoker_ext.sink.sink import Sink
 
 logger = logging.getLogger(__name__)
 
-MAX_RESERVES: Final = 1024
-"""Unanswered or uncommitted reserves of one container; its outbox bound keeps it far below."""
+MAX_RESERVES: Final = 64
+"""Unanswered or uncommitted reserves of one container: each may be a descriptor of the invoker's, of which a handful of
+containers must not take all. The runtime's own bound is half of it."""
 _HOWS: Final = frozenset({"emit", "chunk", "field", "spread", "whole"})
 _STATUSES: Final = frozenset({"ok", "error", "invalid", "null", "exited"})
 
@@ -238,11 +239,14 @@ class Session:
     def _returned(self, frame: Frame) -> None:
         meta = frame.meta
         _, firing = self._firing(meta)
-        characters, counts = meta.get("n"), meta.get("counts")
-        if meta.get("status") not in _STATUSES or type(characters) is not int or characters < 0:
+        status, characters, counts = meta.get("status"), meta.get("n"), meta.get("counts")
+        if type(status) is not str or status not in _STATUSES or type(characters) is not int or characters < 0:
             raise ProtocolViolation("RETURNED lacks its status")
         if type(counts) is not dict or not all(map(_is_count, counts.values())):
             raise ProtocolViolation("RETURNED lacks its counts")
+        clash, digest = meta.get("clash", []), meta.get("digest", "")
+        if type(clash) is not list or not all(type(name) is str for name in clash) or type(digest) is not str:
+            raise ProtocolViolation("RETURNED does not name what clashes, or its digest, by texts")
         firing.move(Phase.RETURNED)
         self._listener.returned(meta, bytes(frame.payload))
 

@@ -65,7 +65,12 @@ class FakeRelay:
         emitted: All EMITs so far, in the order they came.
     """
 
-    def __init__(self, outbox_bytes: int = 64 * 1024 * 1024, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        outbox_bytes: int = 64 * 1024 * 1024,
+        env: dict[str, str] | None = None,
+        largest_bytes: int | None = None,
+    ) -> None:
         self.granting = True
         self.refusing: str | None = None
         self.reserved: deque[tuple[int, int]] = deque()
@@ -87,7 +92,8 @@ class FakeRelay:
         )
         theirs.close()
         self.hello = self.next(FrameKind.HELLO)
-        self.send(FrameKind.WELCOME, {"protocol": PROTOCOL_VERSION, "outbox_bytes": outbox_bytes})
+        bounds = {"outbox_bytes": outbox_bytes, **({} if largest_bytes is None else {"largest_bytes": largest_bytes})}
+        self.send(FrameKind.WELCOME, {"protocol": PROTOCOL_VERSION, **bounds})
 
     def __enter__(self) -> Self:
         return self

@@ -169,6 +169,22 @@ def test_a_value_refused_behind_the_function_s_back_makes_it_an_error(relay, sou
     assert relay.call({}).meta["status"] == "ok"
 
 
+def test_a_returned_field_above_the_largest_value_makes_the_function_an_error_at_once(open_relay):
+    relay = open_relay(largest_bytes=LARGE)
+    relay.init(
+        "def main(args):\n"
+        "    return {'a': 1} if args.get('small') else"
+        f" {{'a': 1, 'b': b'x' * {LARGE}, 'c': b'x' * {LARGE + 1}}}\n"
+    )
+    relay.run({}, {"a": "value", "b": "value", "c": "value"})
+
+    returned = relay.next(FrameKind.RETURNED)
+    assert returned.meta["status"] == "error"
+    assert f"at most {LARGE} bytes" in json.loads(returned.payload)["error"]
+    assert relay.next(FrameKind.DRAINED).meta["held_bytes"] == 0
+    assert relay.call({"small": True}).meta["status"] == "ok"
+
+
 def test_while_throttled_emit_waits_until_all_has_left(relay, gate):
     relay.init(GATED.format(body=f"emit('x', b'x' * {LARGE}); emit('y', 1)"))
     relay.granting = False

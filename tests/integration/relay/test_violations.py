@@ -38,6 +38,10 @@ BAD = {
     "EMIT of a list as reserve": (FrameKind.EMIT, {**EMIT, "r": [9]}, b""),
     "RETURNED of another firing": (FrameKind.RETURNED, {**RETURNED, "f": 2}, b""),
     "RETURNED with an unknown status": (FrameKind.RETURNED, {**RETURNED, "status": "fine"}, b""),
+    "RETURNED with a list as status": (FrameKind.RETURNED, {**RETURNED, "status": []}, b""),
+    "RETURNED with a number as clash": (FrameKind.RETURNED, {**RETURNED, "clash": 1}, b""),
+    "RETURNED with a clash of numbers": (FrameKind.RETURNED, {**RETURNED, "clash": [1]}, b""),
+    "RETURNED with a list as digest": (FrameKind.RETURNED, {**RETURNED, "digest": []}, b""),
     "RETURNED without counts": (FrameKind.RETURNED, without(RETURNED, "counts"), b""),
     "RETURNED with a broken count": (FrameKind.RETURNED, {**RETURNED, "counts": {"a": ["emit", -1]}}, b""),
     "RETURNED with a count of lists": (FrameKind.RETURNED, {**RETURNED, "counts": {"a": [[], 1]}}, b""),
@@ -76,6 +80,21 @@ async def test_what_may_be_said_once_closes_the_session_when_said_twice(line, ti
     await line.container.send(*times)
 
     assert isinstance(await cut_off(line), ProtocolViolation)
+
+
+async def test_a_frame_that_its_listener_cannot_take_closes_the_session_and_no_other(line, lines, monkeypatch, caplog):
+    def break_down(meta):
+        raise KeyError("ok")
+
+    other = lines()
+    await other.greet()
+    monkeypatch.setattr(line.heard, "inited", break_down)
+    await line.container.send(FrameKind.INITED, {"ok": True})
+
+    assert isinstance(await cut_off(line), ProtocolViolation)
+    assert "frame not understood" in caplog.text
+    await other.container.send(FrameKind.INITED, {"ok": True})
+    await until(lambda: "inited" in other.heard.names)
 
 
 async def test_a_firing_that_drained_may_not_emit(line):

@@ -27,6 +27,14 @@ def test_an_object_with_an_error_keeps_nothing_but_the_error():
     assert json.loads(judgement.error or b"") == {"code": 7}
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[1]", b"nonsense", b"[" * 100_000])
+def test_an_error_without_one_is_the_mistake_of_who_sent_it(body):
+    judgement = judge(report("error"), body, bounded=True)
+
+    assert judgement.outcome is Outcome.DEVELOPER_ERROR
+    assert "did not produce a valid JSON" in json.loads(judgement.result)["error"]
+
+
 def test_null_is_a_developer_error_with_the_raw_response():
     judgement = judge(report("null", 5), None, bounded=True)
     text = "The action did not produce a valid JSON or JSON Array response: null\n"

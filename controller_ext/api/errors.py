@@ -1,7 +1,4 @@
-"""The one place where an error becomes an HTTP answer.
-
-A request that ends in a record never comes here: its status follows from the record (`invocations.py`).
-"""
+"""The one place where an HTTP status is chosen: for an error, and for the record of an invocation that ended."""
 
 from __future__ import annotations
 
@@ -96,7 +93,8 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
     Stalled: (408, _OWN),
     UnsupportedMedia: (415, _OWN),
     RevisionConflict: (409, "Concurrent modification to resource detected."),
-    StoreUnavailable: (503, _OWN),
+    # Its own text tells the operator where the file is: it is for the log.
+    StoreUnavailable: (503, DEFAULT_TEXTS[503]),
     ports.Throttled: (429, _OWN),
     ports.NoInvoker: (503, DEFAULT_TEXTS[503]),
     ports.BalancerUnavailable: (503, DEFAULT_TEXTS[503]),
@@ -118,6 +116,18 @@ def status_and_text(error: DataflowError) -> tuple[int, str]:
     if error.blame is Blame.CALLER:
         return 400, str(error)
     return 500, DEFAULT_TEXTS[500]
+
+
+_OF_RECORDS: Final = (200, 502, 502, 500)
+
+
+def status_of_record(status: int) -> int:
+    """Return the HTTP status of an invocation by that of its record (openwhisk-rest.md §3.4).
+
+    Args:
+        status: 0 success, 1 application, 2 developer, 3 internal error.
+    """
+    return _OF_RECORDS[status]
 
 
 def install(app: Flask) -> None:

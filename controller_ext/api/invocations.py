@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, g
 
-from controller_ext.api import bodies, queries, replies
+from controller_ext.api import bodies, errors, queries, replies
 from controller_ext.api.actions import name_of
 from controller_ext.api.context import caller
 from controller_ext.api.services import Services
@@ -22,8 +22,6 @@ from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
 
 ID_HEADER: Final = "X-Openwhisk-Activation-Id"
-_STATUS: Final = (200, 502, 502, 500)
-"""HTTP status by the record's status: success, application, developer, internal error (openwhisk-rest.md §3.4)."""
 _HOLE: Final = b"\x00"
 """Stands for a result that is sent on its own; JSON text never holds this byte."""
 
@@ -103,7 +101,7 @@ class _Invocations:
             body = b"{}"
         else:
             body = activation.api_json()
-        reply = replies.json_bytes(body, _STATUS[activation.status])
+        reply = replies.json_bytes(body, errors.status_of_record(activation.status))
         reply.headers[ID_HEADER] = activation.activation_id
         return reply
 
@@ -115,9 +113,8 @@ class _Invocations:
         front, back = b"", b""
         if not only_result and first[:1] != b"[":
             front, _, back = replace(activation, result=_HOLE).api_json().partition(_HOLE)
-        reply = Response(
-            _around(front + first, chunks, back), _STATUS[activation.status], content_type=replies.JSON_TYPE
-        )
+        status = errors.status_of_record(activation.status)
+        reply = Response(_around(front + first, chunks, back), status, content_type=replies.JSON_TYPE)
         reply.content_length = len(front) + size_bytes + len(back)
         reply.headers[ID_HEADER] = activation.activation_id
         return reply

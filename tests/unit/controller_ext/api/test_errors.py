@@ -10,11 +10,11 @@ import action_runtime
 import controller_ext
 import invoker_ext
 from action_runtime.wire.errors import Blame, DataflowError
-from controller_ext.api.errors import status_and_text
+from controller_ext.api.errors import status_and_text, status_of_record
 from controller_ext.entities.errors import Malformed
 from controller_ext.runs.ports import NoInvoker, Throttled
 from controller_ext.workflow.errors import Finding, WorkflowInvalid
-from invoker_ext.store import RevisionConflict
+from invoker_ext.store import RevisionConflict, StoreUnavailable
 
 
 def every_error() -> Iterator[type[DataflowError]]:
@@ -58,11 +58,20 @@ def test_every_error_has_a_status_that_tells_who_must_act():
             503,
             "The server is currently unavailable (because it is overloaded or down for maintenance).",
         ),
+        (
+            StoreUnavailable("/data/entities.db cannot be used"),
+            503,
+            "The server is currently unavailable (because it is overloaded or down for maintenance).",
+        ),
         (DataflowError("secret"), 500, "There was an internal server error."),
     ],
 )
 def test_an_error_becomes_stocks_status_and_text(error: DataflowError, status: int, text: str):
     assert status_and_text(error) == (status, text)
+
+
+def test_the_status_of_a_record_tells_success_from_faults_of_the_action_and_of_the_platform():
+    assert [status_of_record(status) for status in range(4)] == [200, 502, 502, 500]
 
 
 def test_an_invalid_workflow_tells_all_its_findings_with_their_paths():

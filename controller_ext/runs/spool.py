@@ -61,7 +61,7 @@ class Spooler:
             part.rename(path)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise StoreUnavailable(f"parameters cannot be spooled to {self._directory}: {error.strerror}") from error
+            raise StoreUnavailable(f"parameters cannot be spooled: {error.strerror}") from error
         return Spool(self._door_address, name, size, digest.hexdigest(), places)
 
 

@@ -334,7 +334,8 @@ class Sink:
     def _copied(self, key: int, future: Future[int]) -> None:
         error = future.exception()
         if isinstance(error, SpillFailed):
-            logger.warning("spilling failed", extra={"error": str(error)})
+            folder = str(self._settings.spill_folder)
+            logger.warning("spilling failed", extra={"error": str(error), "folder": folder})
             self._later("spill", _SPILL_RETRY_S, lambda: self._carry_out(self._ledger.spill_again()))
             self._carry_out(self._ledger.spill_failed(key, str(error)))
             return

@@ -32,7 +32,7 @@ def copy_to_file(source: int, size_bytes: int, folder: Path, stopping: threading
         target, reader = _open(folder)
     except OSError as error:
         os.close(source)
-        raise _failed(error, folder) from error
+        raise _failed(error) from error
     try:
         os.posix_fallocate(target, 0, size_bytes)
         at = 0
@@ -45,7 +45,7 @@ def copy_to_file(source: int, size_bytes: int, folder: Path, stopping: threading
             at += sent
     except OSError as error:
         os.close(reader)
-        raise _failed(error, folder) from error
+        raise _failed(error) from error
     except SpillFailed:
         os.close(reader)
         raise
@@ -67,5 +67,8 @@ def _open(folder: Path) -> tuple[int, int]:
         path.unlink()
 
 
-def _failed(error: OSError, folder: Path) -> SpillFailed:
-    return SpillFailed(f"cannot spill to {folder}: {error.strerror}; free some space there or name another directory")
+def _failed(error: OSError) -> SpillFailed:
+    # Users read it in the record of a run that finds no room: it does not name the folder.
+    return SpillFailed(
+        f"cannot spill to disk: {error.strerror}; the operator must free some space there or name another directory"
+    )

@@ -40,8 +40,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(StoreUnavailable, match="No space left on device"):
+    with pytest.raises(StoreUnavailable, match="No space left on device") as failed:
         Spooler(tmp_path, "/door").put({"a": b"1"})
+    assert str(tmp_path) not in str(failed.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,6 +20,7 @@ from invoker_ext.contract.graph import ActionCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.wants import run_members
 from invoker_ext.owner.actions import Actions, Program
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Sink
@@ -181,18 +182,25 @@ class Owner:
 
     async def _prepare(self, message: ActivationMessage) -> None:
         try:
-            fetch = self.actions.fetch_program
-            program = await asyncio.to_thread(fetch, message.graph, message.action, message.revision)
-            parameters = None
-            if message.spool is not None:
-                raw = await self._pull(message.spool)
-                parameters = await asyncio.to_thread(parameters_of_spool, program.graph, raw, message.spool.members)
+            program, parameters = await self._fetch(message)
         except DataflowError as error:
             status = Outcome(error.blame.value) if error.blame.value > 0 else Outcome.PLATFORM_ERROR
             self._refuse(message, error_of(str(error), status).result, status)
-            return
-        if message.activation_id in self._messages:  # else it was cancelled meanwhile
-            self._start(message, program, parameters)
+        except Exception:  # noqa: BLE001 - the intake's supervisor: whatever was accepted ends in a record
+            _log.exception("run cannot be prepared", extra={"run": message.activation_id})
+            self._refuse(message, error_of("Action could not be fetched.", Outcome.PLATFORM_ERROR).result)
+        else:
+            if message.activation_id in self._messages:  # else it was cancelled meanwhile
+                self._start(message, program, parameters)
+
+    async def _fetch(self, message: ActivationMessage) -> tuple[Program, Parameters | None]:
+        fetch = self.actions.fetch_program
+        program = await asyncio.to_thread(fetch, message.graph, message.action, message.revision)
+        if message.spool is None:
+            return program, None
+        raw = await self._pull(message.spool)
+        wanted = run_members(program.graph)
+        return program, await asyncio.to_thread(parameters_of_spool, raw, message.spool.members, wanted)
 
     def _start(self, message: ActivationMessage, program: Program, parameters: Parameters | None = None) -> None:
         spec = RunSpec(

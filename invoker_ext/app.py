@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
@@ -26,11 +25,11 @@ from invoker_ext.containers.fleet import Fleet
 from invoker_ext.containers.limits import PoolLimits, StemCell, host_memory_mb
 from invoker_ext.containers.states import Progress
 from invoker_ext.contract.messages import Spool
-from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.body import Body, BytesBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.hello import Role
 from invoker_ext.door.server import Door
+from invoker_ext.door.spooled import pull_spooled
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
@@ -46,8 +45,6 @@ _log = logging.getLogger(__name__)
 
 PING_S: Final = 1.0
 """Source: stock's health pings."""
-PULL_S: Final = 60.0
-"""For a spool of the largest size from a busy disk."""
 SETTLE_S: Final = 5.0
 STUCK_S: Final = 0.5
 """Between two looks at a sink in which everybody waits for room."""
@@ -184,10 +181,7 @@ class InvokerApp:
     # -- calls at the door -------------------------------------------------------------------------
 
     async def _pull_spool(self, spool: Spool) -> bytes:
-        client = AsyncDoorClient(Path(spool.door), role=Role.INVOKER, token=self._token)
-        pieces: list[bytes] = []
-        await client.pull(spool.name, spool.size_bytes, pieces.append, PULL_S)
-        return b"".join(pieces)
+        return await pull_spooled(spool, self._token)
 
     async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         name = fields.get("name")

@@ -1,0 +1,62 @@
+"""Spooled parameters, pulled at a real door."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from invoker_ext.contract.messages import Spool
+from invoker_ext.door.body import Body, BytesBody
+from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.server import Door
+from invoker_ext.door.spooled import SpoolDamaged, SpoolLost, pull_spooled
+
+SMALL, LARGE = b'{"a":1}', b'{"a":"' + b"x" * 3_000_000 + b'"}'
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    """A door that holds both values, and what became of `small` on a bad disk."""
+    held = {"small": SMALL, "large": LARGE, "flipped": SMALL.replace(b"1", b"2")}
+
+    async def pull(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        if fields["name"] not in held:
+            raise NotHeld(fields["name"])
+        return {}, BytesBody(held[fields["name"]])
+
+    with tempfile.TemporaryDirectory(prefix="df-spool-") as folder:
+        door = Door(Path(folder) / "d.sock", "right", {"pull": pull})
+        await door.start()
+        yield str(door.path)
+        await door.close()
+
+
+def a_spool(address: str, name: str, content: bytes) -> Spool:
+    return Spool(address, name, len(content), hashlib.sha256(content).hexdigest(), {})
+
+
+@pytest.mark.parametrize(("name", "content"), [("small", SMALL), ("large", LARGE)])
+async def test_what_was_put_in_comes_out(address: str, name: str, content: bytes):
+    assert await pull_spooled(a_spool(address, name, content), "right") == content
+
+
+async def test_bytes_of_another_digest_are_refused(address: str):
+    with pytest.raises(SpoolDamaged, match="damaged on the controller's disk"):
+        await pull_spooled(a_spool(address, "flipped", SMALL), "right")
+
+
+@pytest.mark.parametrize("token", ["right", "wrong"])
+async def test_parameters_that_cannot_be_had_are_lost_without_naming_a_place(address: str, token: str):
+    with pytest.raises(SpoolLost) as lost:
+        await pull_spooled(a_spool(address, "gone", SMALL), token)
+    assert address not in str(lost.value)
+
+
+async def test_a_door_that_is_not_there_is_waited_for_a_bounded_time(tmp_path: Path):
+    with pytest.raises(SpoolLost):
+        await pull_spooled(a_spool(str(tmp_path / "none"), "small", SMALL), "right", timeout_s=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,7 +17,9 @@ from invoker_ext.contract.graph import (
     WorkflowCall,
     action_graph,
 )
-from invoker_ext.store import EntityStore
+from invoker_ext.store import EntityStore, StoreUnavailable
+
+_log = logging.getLogger(__name__)
 
 CACHE_BYTES: Final = 256 * 1024 * 1024
 """Bound of the code kept; a stock action may hold 48 MB."""
@@ -30,6 +33,16 @@ class ActionGone(DataflowError):
 
     def __init__(self) -> None:
         super().__init__("Action could not be found or may have been deleted.")
+
+
+class ActionUnfetched(DataflowError):
+    """The store cannot be reached; where it is and why not is in the log. The text is stock's."""
+
+    code = "action-unfetched"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("Action could not be fetched.")
 
 
 class GraphGone(DataflowError):
@@ -133,8 +146,15 @@ class Actions:
         Raises:
             ActionGone: The action that was invoked is gone.
             GraphGone: The store does not have the graph.
-            StoreUnavailable: The store cannot be reached.
+            ActionUnfetched: The store cannot be reached.
         """
+        try:
+            return self._fetch_program(digest, name, revision)
+        except StoreUnavailable as error:
+            _log.error("store cannot be read", extra={"action": name, "error": str(error)})
+            raise ActionUnfetched from error
+
+    def _fetch_program(self, digest: str | None, name: str, revision: str | None) -> Program:
         if digest is None:
             doc = self.fetch(name, revision)
             return _alone(doc)

@@ -10,6 +10,7 @@ import pytest
 from invoker_ext.containers.job import Failure
 from invoker_ext.owner.journal import JournalFull
 from invoker_ext.owner.owner import RESTARTED, STORE_AWAY
+from invoker_ext.store import StoreUnavailable
 from tests.support.graphs import graph, step, value
 from tests.support.messages import a_message
 from tests.support.owning import FakeRecords, Make, begins, chain, does, fails
@@ -81,6 +82,24 @@ async def test_records_that_the_store_never_took_are_there_after_a_restart(make:
     second = make()
 
     await second.stored(message.activation_id)
+
+
+async def test_a_run_whose_action_the_store_does_not_give_ends_with_stocks_sentence(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+):
+    owning = make()
+
+    def away(name: str) -> None:
+        raise StoreUnavailable("/data/entities.db cannot be used: disk I/O error")
+
+    monkeypatch.setattr(owning.entities, "get", away)
+    message = a_message("guest/act")
+    owning.bus.deliver(message)
+
+    await until(lambda: owning.bus.told(message.activation_id))
+    response = owning.bus.told(message.activation_id)[0]["response"]
+    assert response["result"] == {"error": "Action could not be fetched."}
+    assert response["statusCode"] == 3
 
 
 async def test_no_runs_are_taken_while_the_store_is_away_for_too_long(make: Make):

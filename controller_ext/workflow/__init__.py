@@ -8,10 +8,12 @@ gives them their scopes, `nesting.py` resolves names to actions and nested workf
 does I/O.
 
 To add a kind of edge:
-1. `EdgeKind` in `invoker_ext/contract/graph.py`: what travels; the engine's `match` over it then fails to type-check
-   until it is handled.
+1. `EdgeKind` in `invoker_ext/contract/graph.py`: what travels. The type checker then points at two places only, the
+   `match` in `drawing/picture.py:_form` and the one in `invoker_ext/dataflow/plan.py:_Compiler._readers`. All others
+   compare with single kinds, and must be looked at:
 2. `edges.py`: an entry of `_FORMS` and its reader (what may be written, which outputs it uses).
-3. `scopes.py`, `_reach`: if it opens or closes a level.
-4. `drawing/picture.py`, `_form`: the mark that drawings show.
-5. A row of `tests/unit/controller_ext/workflow/test_native.py` for each rule it has.
+3. `scopes.py`, `_reach`: if it opens or closes a level; `_join`: if several of it on one step must agree.
+4. `drawing/picture.py`, `_form` and `_kind`: text and line that drawings show.
+5. The engine, as `invoker_ext/dataflow/__init__.py` lists it.
+6. A row of `tests/unit/controller_ext/workflow/test_native.py` for each rule it has.
 """

@@ -31,8 +31,12 @@ States of a firing, and where one in that state is found:
 | dropped | the run ended before it fired; terminal | as above |
 
 To add an edge kind: a member in `contract.graph.EdgeKind`; a list of leaves in `plan.OutputPlan`, filled in
-`_Compiler._readers`; its delivery in `Outputs._hand_out` (item by item) or `Outputs._close` (once whole); if it
-resolves in a new way, a branch in `Memory.arrive`. Then a row in the tests' reference and strategy.
+`_Compiler._readers` (its `match` fails to type-check until then; no other place does); the level it delivers at in
+`_Compiler._place`; what containers are asked for in `OutputPlan.by_item` and `single`, from which `wants.py` follows;
+whether an `any` may hold it in `plan._alternatives`; its delivery in `Outputs._hand_out` (item by item) or
+`Outputs._close` (once whole); if it resolves in a new way, a branch in `Memory.arrive`; if a function is to read
+something else than the value, as of a stream, one in `Memory.bind` and `matching.open_streams`; its word in
+`sentences.not_a_list`. Then a row in the tests' reference and strategy.
 
 Decisions that DESIGN leaves open, each held by a test:
 

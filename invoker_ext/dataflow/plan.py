@@ -275,17 +275,19 @@ class _Compiler:
 
     @staticmethod
     def _readers(leaf: LeafPlan, output: OutputPlan, producer: StepPlan) -> list[LeafPlan]:
-        if leaf.kind is EdgeKind.EACH:
-            return output.each
-        if leaf.kind is EdgeKind.STREAM:
-            if leaf.when is not None or leaf.consumer.name == RESULT:
-                raise ValueError(f"a stream into {leaf.consumer.title} can have no condition and be no result")
-            return output.streams
-        if leaf.kind is EdgeKind.VALUE:
-            return output.values
-        if leaf.depth == producer.depth:
-            return output.lists
-        return output.gathers
+        match leaf.kind:
+            case EdgeKind.EACH:
+                return output.each
+            case EdgeKind.STREAM:
+                if leaf.when is not None or leaf.consumer.name == RESULT:
+                    raise ValueError(f"a stream into {leaf.consumer.title} can have no condition and be no result")
+                return output.streams
+            case EdgeKind.VALUE:
+                return output.values
+            case EdgeKind.GATHER:
+                return output.lists if leaf.depth == producer.depth else output.gathers
+            case EdgeKind.ANY | EdgeKind.CONSTANT:
+                raise ValueError(f"`{leaf.kind.value}` into {leaf.consumer.title} reads no output of its own")
 
 
 def _wants(plan: StepPlan) -> Wants:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from invoker_ext.contract.graph import Edge, EdgeKind, Graph
+from invoker_ext.contract.graph import Edge, EdgeKind, Graph, Source
 from invoker_ext.dataflow import plan as plans
 from invoker_ext.dataflow.plan import Plan
 from tests.support.graphs import constant, each, first_of, gather, graph, step, stream, value
@@ -40,6 +40,10 @@ def test_the_oldest_plan_goes_when_there_are_too_many(monkeypatch):
         ),
         (graph(step("a", inputs={"x": Edge(kind=EdgeKind.VALUE)}), result=value("a")), "comes from nowhere"),
         (graph(step("a", inputs={"x": first_of()}), result=value("a")), "has no alternative"),
+        (
+            graph(step("a"), result={"x": Edge(kind=EdgeKind.CONSTANT, source=Source("a"))}),
+            "`constant` into the result reads no output of its own",
+        ),
         (
             graph(step("a"), step("b", inputs={"x": first_of(stream("a.x"))}), result=value("b")),
             "can not hold `stream`",

@@ -159,7 +159,7 @@ def comes_to_rest(server: Server) -> None:
     wait_until(quiet, within_s=20, message=lambda: str(server.usage()))
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_a_thousand_random_runs_have_the_results_of_the_reference_and_leave_nothing(
     make_server: Callable[..., Server], tmp_path: Path
 ):

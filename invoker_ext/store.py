@@ -34,6 +34,12 @@ class StoreUnavailable(DataflowError):
     retryable = True
 
 
+class StoreFull(StoreUnavailable):
+    """The store's disk is full: its operator must free space; then all goes on by itself."""
+
+    code = "store-full"
+
+
 @dataclass(slots=True, frozen=True)
 class Document:
     """A stored entity.

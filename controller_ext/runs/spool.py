@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from invoker_ext.contract.messages import Spool
-from invoker_ext.store import StoreUnavailable
+from invoker_ext.store import StoreFull, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ class Spooler:
         The file is whole on the disk, or not there at all.
 
         Raises:
-            StoreUnavailable: The disk is full or broken.
+            StoreFull: The disk is full.
+            StoreUnavailable: It is broken.
         """
         name = secrets.token_hex(16)
         path = self._directory / name
@@ -61,7 +63,8 @@ class Spooler:
             part.rename(path)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise StoreUnavailable(f"parameters cannot be spooled: {error.strerror}") from error
+            trouble = StoreFull if error.errno == errno.ENOSPC else StoreUnavailable
+            raise trouble(f"parameters cannot be spooled: {error.strerror}") from error
         return Spool(self._door_address, name, size, digest.hexdigest(), places)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from invoker_ext.store import StoreUnavailable
+from invoker_ext.store import StoreFull, StoreUnavailable
 
 BUSY_S: Final = 5.0
 """How long anybody waits for a lock or a free connection: longer than a slow commit, shorter than a client."""
@@ -30,7 +30,7 @@ def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
     """Return what the caller should see of an error of SQLite."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary == sqlite3.SQLITE_FULL:
-        return StoreUnavailable(f"the disk that holds {path} is full: free space, then try again")
+        return StoreFull(f"the disk that holds {path} is full: free space, then try again")
     if primary in _LOCKED:
         return StoreUnavailable(f"{path} was locked by another process for {BUSY_S:.0f} s")
     return StoreUnavailable(f"{path} cannot be used: {error}")

@@ -60,13 +60,13 @@ class Deployer:
         """Invoke and wait; the answer is the result alone."""
         return self.call("POST", f"actions/{name}?blocking=true&result=true", json=dict(arguments or {}))
 
-    def run(self, name: str = "flow", **arguments: Any) -> Any:
+    def run(self, name: str = "flow", /, **arguments: Any) -> Any:
         """Invoke, wait, and return the result of a success."""
         reply = self.invoke(name, arguments)
         assert reply.status_code == 200, (reply.status_code, reply.text)
         return reply.json()
 
-    def fail(self, name: str = "flow", status: int = 502, **arguments: Any) -> Any:
+    def fail(self, name: str = "flow", /, status: int = 502, **arguments: Any) -> Any:
         """Invoke, wait, and return the `error` of a failure."""
         reply = self.invoke(name, arguments)
         assert reply.status_code == status, (reply.status_code, reply.text)
@@ -79,7 +79,7 @@ class Deployer:
         found: dict[str, Any] = reply.json()
         return found
 
-    def firings(self, name: str = "flow", **arguments: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def firings(self, name: str = "flow", /, **arguments: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Invoke, wait, and return the record of the run and those of its firings."""
         reply = self.call("POST", f"actions/{name}?blocking=true", json=arguments)
         run = self.record(reply.headers["X-Openwhisk-Activation-Id"])

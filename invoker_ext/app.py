@@ -33,7 +33,8 @@ from invoker_ext.door.spooled import pull_spooled
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
-from invoker_ext.owner.owner import Owner, Parts
+from invoker_ext.owner.owner import Owner
+from invoker_ext.owner.parts import Parts
 from invoker_ext.settings import MIB, Settings, machine_memory_mb
 from invoker_ext.sink.reserve import SinkSettings
 from invoker_ext.sink.sink import Sink

@@ -10,28 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
-from invoker_ext.bus import Bus, Message
+from invoker_ext.bus import Message
 from invoker_ext.containers.job import Containers
 from invoker_ext.contract.graph import ActionCall
-from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
+from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.wants import run_members
-from invoker_ext.owner.actions import Actions, Program
+from invoker_ext.owner.actions import Program
 from invoker_ext.owner.clock import Clock
-from invoker_ext.owner.host import Sink
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.journal import Journal, JournalFull, Recovered, Unfinished
+from invoker_ext.owner.journal import JournalFull, Recovered, Unfinished
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_spool
+from invoker_ext.owner.parts import Parts
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
-from invoker_ext.store import ActivationStore
 
 _log = logging.getLogger(__name__)
 
@@ -45,25 +43,6 @@ CANCELLED: Final = "The run was cancelled by its user."
 STORE_AWAY: Final = (
     "The store of activation records has been away for too long; no more runs are taken until it is back."
 )
-
-
-class PullParameters(Protocol):
-    """How spooled parameters come from the controller's door."""
-
-    async def __call__(self, spool: Spool) -> bytes:
-        """Return the spooled bytes; raises DataflowError where they cannot be had."""
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Parts:
-    """What the owner stands on."""
-
-    bus: Bus
-    journal: Journal
-    records: ActivationStore
-    sink: Sink
-    actions: Actions
-    pull: PullParameters
 
 
 class Owner:

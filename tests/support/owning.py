@@ -21,7 +21,8 @@ from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal, Recovered
-from invoker_ext.owner.owner import Owner, Parts
+from invoker_ext.owner.owner import Owner
+from invoker_ext.owner.parts import Parts
 from invoker_ext.relay.results import split_json
 from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.reserve import SinkSettings

@@ -1,0 +1,32 @@
+"""What the owner stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from invoker_ext.bus import Bus
+from invoker_ext.contract.messages import Spool
+from invoker_ext.owner.actions import Actions
+from invoker_ext.owner.host import Sink
+from invoker_ext.owner.journal import Journal
+from invoker_ext.store import ActivationStore
+
+
+class PullParameters(Protocol):
+    """How spooled parameters come from the controller's door."""
+
+    async def __call__(self, spool: Spool) -> bytes:
+        """Return the spooled bytes; raises DataflowError where they cannot be had."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Parts:
+    """Everything an owner is given; all of it outlives the owner."""
+
+    bus: Bus
+    journal: Journal
+    records: ActivationStore
+    sink: Sink
+    actions: Actions
+    pull: PullParameters

@@ -149,3 +149,22 @@ def test_another_namespace_can_neither_see_nor_end_a_run(live: Deployer, hanging
     record = live.finished(hanging)
     assert record["response"]["result"] == {"error": "The run was cancelled by its user."}
     assert live.call("POST", f"activations/{hanging}/cancel").status_code == 409
+
+
+def test_a_workflow_in_control_flow_fails_by_itself_if_its_result_cannot_be_passed_on(live: Deployer):
+    live.action("long", 'def main(args):\n    return {"text": "x" * 700_000}')
+    code = """
+        dataflow: 1
+        steps:
+          one: {action: long}
+          two: {action: long}
+        result: {one: one.text, two: two.text}
+        """
+    live.workflow(code, "longer")
+    a_sequence(live, "passes_on", "longer", "inc", data_flow=False)
+
+    ended = live.call("POST", "actions/passes_on?blocking=true", json={}).json()["response"]
+
+    assert ended["status"] == "application error"
+    assert "exceeded the allowed length" in ended["result"]["error"]
+    assert "> 1048576 bytes" in ended["result"]["error"]

@@ -21,6 +21,12 @@ class Sink(Protocol):
     def put_bytes(self, head: Head, data: bytes | memoryview, owner: str = "") -> Stored:
         """Hold bytes that the invoker itself made."""
 
+    def pin(self, stored: Stored) -> None:
+        """Keep a datum, and where it is, until `unpin`: for a thread that reads it."""
+
+    def unpin(self, stored: Stored) -> None:
+        """Let go of it again."""
+
 
 class Host(Protocol):
     """Services of the owner for its runs. Everything on the loop."""

@@ -5,10 +5,9 @@ Nothing here decides about matching, retrying or ending: that is `invoker_ext.da
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final, assert_never, cast
@@ -43,11 +42,12 @@ from invoker_ext.dataflow.wants import run_members, wants
 from invoker_ext.owner.actions import ActionGone, Program
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import begins_once, child_events, child_spec
-from invoker_ext.owner.conditions import answer
+from invoker_ext.owner.conditions import answer, is_quick
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_json
+from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.owner.result import LastRead, result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.relay.json_form import data_of, object_json
@@ -277,7 +277,15 @@ class Run:
             self.host.containers.feed_end(attempt.job, command.name, command.error)
 
     def _evaluate(self, command: Evaluate) -> None:
-        self._events.append(answer(command, self.host.clock.now()))
+        now = self.host.clock.now()
+        if is_quick(command):
+            self._events.append(answer(command, now))
+            return
+        reading = read_in_thread(self.host.sink, data_of(command.value), partial(answer, command, now))
+        self.host.spawn(self._evaluate_large(reading), f"condition of {self.activation_id}")
+
+    async def _evaluate_large(self, reading: Awaitable[Event]) -> None:
+        self.post(await reading)
 
     def _retry(self, command: Retry) -> None:
         event = RetryDue(command.firing, command.attempt, 0.0)
@@ -288,15 +296,16 @@ class Run:
     def _end(self, end: End) -> None:
         if self._deadline is not None:
             self._deadline()
-        size = sum(value.size_bytes for bound in end.result for value in data_of(bound.value))
-        if size > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
-            self.host.spawn(self._end_large(end), f"result of {self.activation_id}")
+        data = [datum for bound in end.result for datum in data_of(bound.value)]
+        make = partial(result_of, end, self._sizes, self.reads, self.spec.result_bytes)
+        if sum(datum.size_bytes for datum in data) > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
+            reading = read_in_thread(self.host.sink, data, make)
+            self.host.spawn(self._end_large(end, reading), f"result of {self.activation_id}")
         else:
-            self._conclude(end, result_of(end, self._sizes, self.reads, self.spec.result_bytes))
+            self._conclude(end, make())
 
-    async def _end_large(self, end: End) -> None:
-        bound = self.spec.result_bytes
-        self._conclude(end, await asyncio.to_thread(result_of, end, self._sizes, self.reads, bound))
+    async def _end_large(self, end: End, reading: Awaitable[Judgement]) -> None:
+        self._conclude(end, await reading)
         self._maybe_forget()
 
     def _conclude(self, end: End, judgement: Judgement) -> None:

@@ -35,6 +35,7 @@ def test_a_sound_condition_gets_no_complaint(text):
         ("open('x') == 1", "unknown function `open`"),
         ("x" * 5000, "5000 characters"),
         ("value.all(a, a.all(b, b.all(c, c)))", "nest 3 deep"),
+        ("value.map(a, [a, a]).map(b, [b, b]) == []", "2 times `map`"),
         ("value == " + "9" * 40, "invalid int literal"),
     ],
 )
@@ -100,3 +101,35 @@ def test_no_text_brings_anything_but_a_sentence(text, value):
     if check(text) is None:
         with contextlib.suppress(ConditionFailed):
             assert evaluate(text, value) in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("value.all(a, value.exists(b, b == a))", list(range(4_000))),
+        ("value.all(a, a in value)", list(range(4_000))),
+        ("value.map(a, a).size() > 0", list(range(4_000))),
+        ("value.map(a, value).size() > 0", list(range(400))),
+        ("value.filter(a, value.filter(b, b == a).size() > 0).size() > 0", list(range(400))),
+        ("value.all(a, [1, 2, 3].all(b, b > a))", list(range(20_000))),
+        ("(" + "value + " * 100 + "value).all(a, a >= 0)", list(range(4_000))),
+        ("value == 1", list(range(100_000))),
+        ("value.a == 1", {str(n): n for n in range(10_000)}),
+    ],
+)
+def test_a_condition_that_would_hold_everybody_up_is_refused(text, value):
+    assert check(text) is None
+    with pytest.raises(ConditionFailed, match="too many members"):
+        evaluate(text, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("value.all(a, a >= 0)", list(range(20_000))),
+        ("value.rows.filter(row, row.n > 2).size() > 3", {"rows": [{"n": n, "name": "x"} for n in range(200)]}),
+        ("value.all(a, value.exists(b, b == a))", list(range(50))),
+    ],
+)
+def test_what_is_quick_is_decided(text, value):
+    assert evaluate(text, value)

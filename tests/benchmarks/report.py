@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,10 +41,17 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         rows: The table.
         command: That measured them.
     """
-    lines = [TITLES, ("---",) * 3 + ("---:",) * (len(TITLES) - 3), *map(cells, rows)]
+    lines = [TITLES, ("---",) * 3 + ("---:",) * (len(TITLES) - 3), *_by_case(rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     machine = f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.release().partition('-')[0]}"
     return f"{machine}, Python {platform.python_version()}, commit {_commit()}, `{command}`:\n\n{table}"
+
+
+def _by_case(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+    """Yield a line a case: what was measured in several units stands side by side."""
+    for (scenario, case), several in groupby(rows, lambda row: (row.scenario, row.case)):
+        columns = list(zip(*map(cells, several), strict=True))[2:]
+        yield scenario, case, *(" · ".join(one) if set(one) != {"–"} else "–" for one in columns)
 
 
 def into(document: str, text: str) -> str:

@@ -70,6 +70,19 @@ def test_the_markdown_table_has_a_line_a_row():
     assert text[4] == "| s | c | ms | 1 | 1 | 2 | 2 | 2.0× |"
 
 
+def test_units_of_one_case_share_a_line_of_markdown():
+    rows = [
+        Row(scenario="s", case="c", unit="ms", dataflow=Series.of([1]), baseline=Series.of([2])),
+        Row(
+            scenario="s", case="c", unit="runs/s", dataflow=Series.of([8]), baseline=Series.of([4]), more_is_better=True
+        ),
+    ]
+
+    assert markdown(rows, "x").splitlines()[4:] == [
+        "| s | c | ms · runs/s | 1 · 8 | 1 · 8 | 2 · 4 | 2 · 4 | 2.0× · 2.0× |"
+    ]
+
+
 def test_figures_replace_what_stands_between_their_markers_and_nothing_else():
     document = "a\n<!-- figures -->\nold\n<!-- end of figures -->\nb\n"
 

@@ -114,6 +114,7 @@ class InvokerApp:
         self._ping: asyncio.TimerHandle | None = None
         self._stuck_check: asyncio.TimerHandle | None = None
         self._doubts = 0
+        self._next_urgent = 0.0
 
     async def start(self) -> None:
         """Start; returns when runs are taken."""
@@ -154,6 +155,16 @@ class InvokerApp:
         self._fleet.sink_blocked([owner.rpartition("/")[2] for owner in stuck.owners])
         if self._stuck_check is None:
             self._stuck_check = self._loop.call_later(STUCK_S, self._check_stuck)
+        if stuck.urgent and self._loop.time() >= self._next_urgent:
+            # Not from inside the call that brought the datum; then time for what the run held to be let go of.
+            self._next_urgent = self._loop.time() + STUCK_S
+            self._loop.call_soon(self._relieve)
+
+    def _relieve(self) -> None:
+        """End a run whose small data go far beyond the budget: those come unasked, so nothing else holds them up."""
+        stuck = self._sink.stuck()
+        if stuck is not None and stuck.urgent:
+            self._make_room(stuck)
 
     def _check_stuck(self) -> None:
         # The next look is set first: what follows may call `_stuck`, which must not set another.
@@ -172,7 +183,7 @@ class InvokerApp:
             self._make_room(stuck)
 
     def _make_room(self, stuck: Stuck) -> None:
-        """Fail the youngest run that waits; if none is left, what waits is of runs that are over: nobody needs it."""
+        """Fail the youngest run of those stuck; if none is left, those who wait are over: nobody needs it."""
         run = self._owner.fail_youngest(stuck.owners, NO_ROOM.format(stuck.reason))
         _log.warning("run failed for want of room in the sink", extra={"run": run, "reason": stuck.reason})
         for owner in set(stuck.owners):

@@ -184,10 +184,16 @@ class Ledger:
     # --- questions ----------------------------------------------------------------------------------------------
 
     def stuck(self) -> Stuck | None:
-        """Return who waits and why, if the sink cannot make room by itself."""
-        if not self._waiting or self._spilling_bytes or self._reserved_bytes:
+        """Return who waits and why, if the sink cannot make room by itself; if nobody does, who holds small data."""
+        if self._spilling_bytes or self._reserved_bytes:
             return None
-        return Stuck(tuple(self._entries[key].owner for key in self._waiting), self._why())
+        if self._waiting:
+            return Stuck(tuple(self._entries[key].owner for key in self._waiting), self._why())
+        if self._over_by() <= 0 or not self._inline:
+            return None
+        fair = self._inline_bytes / len(self._inline)  # the end of one that holds next to nothing would not help
+        owners = tuple(owner for owner, held in self._inline.items() if held >= fair)
+        return Stuck(owners, self._why(), self._urgent())
 
     @property
     def largest_bytes(self) -> int:
@@ -250,7 +256,7 @@ class Ledger:
         if self._waiting:
             self._tell_stuck(commands)
         elif newcomer is not None and self._over_by() > 0 and not self._spilling_bytes:
-            commands.append(Stuck((newcomer,), self._why()))
+            commands.append(Stuck((newcomer,), self._why(), self._urgent()))
         return commands
 
     def _grant(self, commands: list[Command]) -> None:
@@ -321,6 +327,9 @@ class Ledger:
 
     def _over_by(self) -> int:
         return self._inline_bytes + self._segment_bytes - self._limits.budget_bytes
+
+    def _urgent(self) -> bool:
+        return self._over_by() > self._inline_floor
 
     def _why(self) -> str:
         used = f"the sink's budget of {self._limits.budget_bytes} bytes is in use"

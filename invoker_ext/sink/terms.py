@@ -83,11 +83,18 @@ class Spill:
 class Stuck:
     """The sink cannot make room by itself: only firings that let go of data can. Owners in the order they wait.
 
-    Told with each request that comes to wait so, and again whenever somebody let go of something and it was not enough.
+    Told with each request that comes to wait so, and again whenever somebody let go of something and it was not enough;
+    and with each datum above the budget, for small data never wait: nobody does then, and the owners hold them.
+
+    Attributes:
+        owners: `namespace/run`, each.
+        reason: A sentence without its end.
+        urgent: Small data go on coming far above the budget: somebody must end now, whoever still computes.
     """
 
     owners: tuple[str, ...]
     reason: str
+    urgent: bool = False
 
 
 Command = Grant | Refuse | Spill | Stuck

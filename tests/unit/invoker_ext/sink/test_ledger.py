@@ -169,6 +169,40 @@ def test_a_release_that_is_not_enough_is_told_again():
     assert [type(one) for one in books.free(1)] == [Stuck]
 
 
+def test_small_data_above_the_budget_name_who_holds_more_than_others():
+    books = ledger(spill_bytes=0)
+    books.hold_inline("a/1", 100)
+    books.hold_inline("a/2", BUDGET // 2)
+    assert books.stuck() is None
+
+    [told] = books.hold_inline("b/3", BUDGET // 2)
+
+    assert isinstance(told, Stuck)
+    assert (told.owners, told.urgent) == (("b/3",), False)
+    found = books.stuck()
+    assert found is not None
+    assert (found.owners, found.urgent) == (("a/2", "b/3"), False)
+
+
+def test_small_data_far_above_the_budget_are_urgent_until_they_are_gone():
+    books = ledger(spill_bytes=0)
+    books.hold_inline("a/1", BUDGET // 2)
+    [told] = books.hold_inline("b/2", BUDGET)
+
+    assert isinstance(told, Stuck)
+    assert told.urgent
+    books.free_inline("b/2", BUDGET)
+    assert books.stuck() is None
+
+
+def test_small_data_are_not_stuck_while_segments_can_spill_for_them():
+    books = ledger()
+    held(books, 1, 40)
+
+    assert Spill(1) in books.hold_inline("a/1", BUDGET)
+    assert books.stuck() is None
+
+
 def test_nobody_is_stuck_while_a_segment_is_still_being_written():
     books = ledger()
     books.ask(1, "a/1", 60 * PAGE)

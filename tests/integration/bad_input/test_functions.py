@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from invoker_ext.relay.session import MAX_RESERVES
 from tests.support.deploying import Deployer
 from tests.support.processes import alive
 
@@ -283,9 +284,11 @@ def test_a_frame_that_is_not_the_container_s_to_send_ends_it_with_that_reason(li
 
 
 def test_more_reserves_than_a_container_may_have_end_it(live: Deployer):
-    written = "b''.join(encode(FrameKind.RESERVE, {'r': 10**6 + r, 'n': 1 << 20}) for r in range(1100))"
+    written = (
+        f"b''.join(encode(FrameKind.RESERVE, {{'r': r, 'n': 9}}) for r in range(10**6, 10**6 + {MAX_RESERVES + 1}))"
+    )
     error = live.fail(deploy(live, ON_SESSION.format(written=written)))
-    assert error.endswith("broke the protocol of its session: more than 1024 reserves at once.")
+    assert error.endswith(f"broke the protocol of its session: more than {MAX_RESERVES} reserves at once.")
 
 
 def test_what_an_action_does_to_its_interpreter_stays_in_its_container(live: Deployer):

@@ -81,6 +81,7 @@ class Container(ABC):
         self._init_began = 0.0
         self._broken = False
         self._breach: str | None = None
+        self._farewell: asyncio.TimerHandle | None = None
 
     # -- what the pool's shell may do --------------------------------------------------------------
 
@@ -136,6 +137,7 @@ class Container(ABC):
         """End it; whatever runs on it fails with this once nothing of it is left. Idempotent."""
         if self.state in (State.REMOVING, State.GONE):
             return
+        self._stay()
         self._doom = (failure, detail, time.monotonic())
         self._move(State.REMOVING)
         self._disconnect()
@@ -143,12 +145,35 @@ class Container(ABC):
             self._handle.kill()
         self._await_death()
 
+    def end_alone(self, within_s: float) -> None:
+        """End it for what runs on it, once the outputs of earlier functions have left, or when that takes too long.
+
+        Nothing happens any more if the function returns first. Idempotent.
+
+        Args:
+            within_s: That they may take.
+        """
+        if self._is_alone:
+            self.end()
+        elif self._farewell is None:
+            self._farewell = self._loop.call_later(within_s, self.end)
+
+    @property
+    def _is_alone(self) -> bool:
+        return all(one is self.current for one in self.firings.values())
+
+    def _stay(self) -> None:
+        farewell, self._farewell = self._farewell, None
+        if farewell is not None:
+            farewell.cancel()
+
     def gone(self, how: Exit) -> None:
         """Take note that nothing of it is left; called by the driver. Idempotent."""
         if self.state is State.GONE:
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._stay()
         self._disconnect()
         failure, detail, at = self._doom or self._death(how)
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
@@ -239,6 +264,7 @@ class Container(ABC):
     def _returned(self, assignment: Assignment, report: Report) -> None:
         now = time.monotonic()
         self._disarm()
+        self._stay()
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
         assignment.returned = True
         self.current = None
@@ -256,6 +282,8 @@ class Container(ABC):
         self._settle()
         self._host.has_drained(self, assignment)
         assignment.job.listener.drained(time.monotonic(), refusal)
+        if self._farewell is not None and self._is_alone:
+            self.end()
 
     def _settle(self) -> None:
         if self.state is State.DRAINING and not self.firings:

@@ -55,6 +55,8 @@ from invoker_ext.sink.sink import Sink
 logger = logging.getLogger(__name__)
 
 _ON_THE_WAY: Final = frozenset({State.STARTING, State.INITIALISING})
+_FAREWELL_S: Final = 2.0
+"""How long a killed function goes on so that outputs of others can leave its container: many times what they take."""
 
 
 class Fleet:
@@ -144,8 +146,10 @@ class Fleet:
         if container is not None:
             # One that has returned ends by itself; neither another job's function nor its outputs are ended for it.
             alone = container.current is None and all(one is assignment for one in container.firings.values())
-            if alone or container.current is assignment:
+            if alone:
                 container.end(Failure.RUN_DIED, None)
+            elif container.current is assignment:
+                container.end_alone(_FAREWELL_S)
             return
         self._forget(assignment)
         self._tell(Withdrawn(assignment.ticket, assignment.need.key, time.monotonic()))

@@ -26,12 +26,12 @@ class Message:
     """One message of a topic.
 
     Attributes:
-        payload: Never looked at by the bus.
+        payload: Never looked at by the bus; must not change.
         headers: Small JSON object for routers.
         offset: Position in the topic, given by the bus; grows by one.
     """
 
-    payload: bytes
+    payload: bytes | memoryview
     headers: dict[str, Any] = field(default_factory=dict)
     offset: int = -1
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _HEADER: Final = struct.Struct(">IBBHI")
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _loads: Final = json.JSONDecoder().decode
+LARGE_BYTES: Final = 64 * 1024
+"""About what one read returns: a larger frame comes in several, and would be moved again with each."""
 _KINDS: Final = {int(kind): kind for kind in FrameKind}
 
 
@@ -81,10 +83,15 @@ class Decoder:
     Fed with whatever a read returned; hands out whole frames. Descriptors are fed as they arrive and are
     handed to frames in order. After an error the decoder must not be used any more; `take_descriptors`
     then returns those that nobody owns.
+
+    Bytes of small frames are copied twice. A frame of LARGE_BYTES or more gets memory of its final size as soon as its
+    header is here: its bytes are copied once, or not at all by who reads straight into `room`; its payload lies there.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._large = bytearray()
+        self._large_at = 0
         self._descriptors: deque[int] = deque()
 
     def feed(self, data: bytes | memoryview, descriptors: tuple[int, ...] | list[int] = ()) -> list[Frame]:
@@ -100,17 +107,35 @@ class Decoder:
         """
         if descriptors:
             self._descriptors.extend(descriptors)
-        buffer = self._buffer
-        buffer += data
         frames: list[Frame] = []
         try:
-            at = self._whole(frames)
+            if self._large:
+                data = self._fill(data, frames)
+            if data:
+                self._buffer += data
+                at = self._whole(frames)
+                if at:
+                    del self._buffer[:at]
+                if len(self._buffer) >= HEADER_BYTES:
+                    self._make_room()
         except WireError:
             for frame in reversed(frames):  # nobody will see them, so their descriptors have no owner
                 self._descriptors.extendleft(reversed(frame.descriptors))
             raise
-        if at:
-            del buffer[:at]
+        return frames
+
+    def room(self) -> memoryview | None:
+        """Return where the rest of a large frame belongs, for a read of at most that; None: no such frame is under way.
+
+        What was read there is announced by `filled`, before anything is fed.
+        """
+        return memoryview(self._large)[self._large_at :] if self._large else None
+
+    def filled(self, size_bytes: int) -> list[Frame]:
+        """Take the bytes of one read into `room`; return the frame if it is whole now. Raises as `feed`."""
+        self._large_at += size_bytes
+        frames: list[Frame] = []
+        self._end_large(frames)
         return frames
 
     def take_descriptors(self) -> list[int]:
@@ -122,7 +147,33 @@ class Decoder:
     @property
     def pending_bytes(self) -> int:
         """Bytes of a frame that is not whole yet."""
-        return len(self._buffer)
+        return len(self._buffer) + self._large_at
+
+    def _fill(self, data: bytes | memoryview, frames: list[Frame]) -> bytes | memoryview:
+        """Copy to the large frame what belongs to it; return the rest."""
+        count = min(len(data), len(self._large) - self._large_at)
+        self._large[self._large_at : self._large_at + count] = memoryview(data)[:count]
+        self._large_at += count
+        self._end_large(frames)
+        return memoryview(data)[count:]
+
+    def _end_large(self, frames: list[Frame]) -> None:
+        large = self._large
+        if self._large_at < len(large):
+            return
+        self._large, self._large_at = bytearray(), 0
+        _, kind, wanted, _, meta_bytes = _HEADER.unpack_from(large)
+        payload = memoryview(large)[HEADER_BYTES + meta_bytes :].toreadonly()
+        frames.append(self._frame(kind, large[HEADER_BYTES : HEADER_BYTES + meta_bytes], payload, wanted))
+
+    def _make_room(self) -> None:
+        """Begin a large frame, if the buffer holds the begin of one; its header was checked."""
+        total = _HEADER.unpack_from(self._buffer)[0] + 4
+        if total >= LARGE_BYTES:
+            self._large = bytearray(total)
+            self._large_at = len(self._buffer)
+            self._large[: self._large_at] = self._buffer
+            self._buffer.clear()
 
     def _whole(self, frames: list[Frame]) -> int:
         """Append the frames that are whole; return where the next one begins."""
@@ -138,22 +189,23 @@ class Decoder:
             end = at + 4 + length
             if end > size:
                 break
-            frames.append(self._frame(buffer, at + HEADER_BYTES, meta_bytes, end, (kind, wanted)))
+            at += HEADER_BYTES
+            payload = bytes(memoryview(buffer)[at + meta_bytes : end])
+            frames.append(self._frame(kind, buffer[at : at + meta_bytes], payload, wanted))
             at = end
         return at
 
-    def _frame(self, buffer: bytearray, at: int, meta_bytes: int, end: int, head: tuple[int, int]) -> Frame:
-        kind = _KINDS.get(head[0])
+    def _frame(self, number: int, text: bytearray, payload: bytes | memoryview, wanted: int) -> Frame:
+        kind = _KINDS.get(number)
         if kind is None:
-            raise ProtocolViolation(f"unknown frame kind {head[0]}")
+            raise ProtocolViolation(f"unknown frame kind {number}")
         try:
-            meta = _loads(buffer[at : at + meta_bytes].decode())
+            meta = _loads(text.decode())
         except (ValueError, RecursionError) as error:
             raise ProtocolViolation("the meta of a frame is not JSON") from error
         if not isinstance(meta, dict):
             raise ProtocolViolation("the meta of a frame is not an object")
-        wanted = head[1]
         if wanted > len(self._descriptors):
             raise ProtocolViolation("a frame came without its descriptors")
         descriptors = tuple(self._descriptors.popleft() for _ in range(wanted))
-        return Frame(kind, meta, bytes(memoryview(buffer)[at + meta_bytes : end]), descriptors)
+        return Frame(kind, meta, payload, descriptors)

@@ -62,7 +62,8 @@ class Frame:
     Attributes:
         kind: What it is.
         meta: A JSON object; small (ids, sizes, names).
-        payload: Raw bytes, passed on without being looked at. Owned by the receiver.
+        payload: Raw bytes, passed on without being looked at. Owned by the receiver. A memoryview keeps its whole
+            frame alive.
         descriptors: Open file descriptors that came with the frame; the receiver must close them.
     """
 

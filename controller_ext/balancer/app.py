@@ -100,7 +100,7 @@ class BalancerApp:
     def _pinged(self, message: Message) -> None:
         self._bus.commit("health", message.offset)
         try:
-            self._dispatcher.pinged(Ping.from_json(json.loads(message.payload)))
+            self._dispatcher.pinged(Ping.from_json(json.loads(bytes(message.payload))))
         except (MalformedPing, ValueError) as error:
             logger.warning("malformed ping", extra={"error": str(error)})
 

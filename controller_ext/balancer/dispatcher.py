@@ -55,7 +55,7 @@ class Waiter(Protocol):
     def accepted(self, activation_id: str) -> None:
         """The run is kept, and the wait is over or there is none."""
 
-    def ended(self, headers: dict[str, Any], payload: bytes) -> None:
+    def ended(self, headers: dict[str, Any], payload: bytes | memoryview) -> None:
         """The run ended; the completion as it came."""
 
     def rejected(self, activation_id: str, code: str, text: str) -> None:

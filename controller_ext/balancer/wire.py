@@ -55,7 +55,7 @@ class Invoke:
 
     activation_id: str
     headers: dict[str, Any]
-    payload: bytes
+    payload: bytes | memoryview
     limits: Limits
     counted: bool
     home: int
@@ -63,7 +63,7 @@ class Invoke:
     wait_s: float | None
     spool: str | None
 
-    def encode(self) -> tuple[bytes, bytes]:
+    def encode(self) -> tuple[bytes, bytes | memoryview]:
         """Return head and payload of the frame."""
         limits = self.limits
         meta = {
@@ -86,7 +86,7 @@ class Invoke:
             return Invoke(
                 activation_id=meta["i"],
                 headers=meta["h"],
-                payload=bytes(frame.payload),
+                payload=frame.payload,
                 limits=Limits(namespace, per_minute, concurrent),
                 counted=counted,
                 home=home,

@@ -40,7 +40,7 @@ class WorkerConnection(AdmittedProtocol):
         """See `dispatcher.Waiter`."""
         self.send(encode(FrameKind.ACCEPTED, {"i": activation_id}))
 
-    def ended(self, headers: dict[str, Any], payload: bytes) -> None:
+    def ended(self, headers: dict[str, Any], payload: bytes | memoryview) -> None:
         """See `dispatcher.Waiter`; no copy of the payload."""
         self.send(ended_head(headers, len(payload)), payload)
 

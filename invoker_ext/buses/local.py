@@ -199,7 +199,7 @@ class _Connection(FramedProtocol):
         if not isinstance(topic, str):
             raise ProtocolViolation(f"{frame.kind.name} names no topic")
         if frame.kind is FrameKind.DELIVER and type(meta.get("o")) is int:
-            self._bus.received(topic, Message(bytes(frame.payload), meta.get("h") or {}, meta["o"]))
+            self._bus.received(topic, Message(frame.payload, meta.get("h") or {}, meta["o"]))
         elif frame.kind is FrameKind.COMMIT and type(meta.get("k")) is int:
             self._bus.acknowledged(topic, meta["k"], meta.get("error"))
         else:

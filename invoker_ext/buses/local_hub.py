@@ -209,7 +209,7 @@ class _Connection(AdmittedProtocol):
         if not isinstance(topic, str):
             raise ProtocolViolation(f"{frame.kind.name} names no topic")
         if frame.kind is FrameKind.PUBLISH and type(number) is int and isinstance(headers, dict):
-            self._hub.put(self, topic, Message(bytes(frame.payload), headers), number)
+            self._hub.put(self, topic, Message(frame.payload, headers), number)
             return
         offset = meta.get("o")
         if type(offset) is not int:

@@ -161,8 +161,8 @@ class ActivationMessage:
         return {"id": self.activation_id, "c": len(self.content) if self.content is not None else 0}
 
     @staticmethod
-    def decode(payload: bytes, content_bytes: int = 0) -> ActivationMessage:
-        """Read a message, stock or ours.
+    def decode(payload: bytes | memoryview, content_bytes: int = 0) -> ActivationMessage:
+        """Read a message, stock or ours. Copies the content once.
 
         Args:
             payload: UTF-8 JSON.
@@ -174,10 +174,10 @@ class ActivationMessage:
         try:
             raw: bytes | None = None
             if content_bytes:
-                raw = payload[_CONTENT_AT : _CONTENT_AT + content_bytes]
-                document = orjson.loads(b"{" + payload[_CONTENT_AT + content_bytes + 1 :])
+                raw = bytes(payload[_CONTENT_AT : _CONTENT_AT + content_bytes])
+                document = orjson.loads(b"{" + bytes(payload[_CONTENT_AT + content_bytes + 1 :]))
             else:
-                document = json.loads(payload)
+                document = json.loads(bytes(payload))
             action = document["action"]
             run = document.get("run") or {}
             spool = run.get("spool")

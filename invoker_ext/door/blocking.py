@@ -13,6 +13,7 @@ from action_runtime.wire.codec import Decoder
 from action_runtime.wire.errors import PeerLost
 from action_runtime.wire.frames import Frame
 from invoker_ext.door import hello
+from invoker_ext.door.framed import SEND_BYTES
 
 _READ_BYTES: Final = 256 * 1024
 _FIRST_WAIT_S: Final = 0.005
@@ -41,6 +42,7 @@ class FramedSocket:
         self._decoder = Decoder()
         self._frames: deque[Frame] = deque()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         try:
             self._socket.settimeout(_left_s(deadline))
             self._socket.connect(str(path))
@@ -77,19 +79,28 @@ class FramedSocket:
         while not frames:
             try:
                 self._socket.settimeout(_left_s(deadline))
-                content = self._socket.recv(_READ_BYTES)
+                found = self._read()
             except TimeoutError:
                 raise
             except OSError as error:
                 raise PeerLost(f"the connection broke: {error}") from error
-            if not content:
+            if found is None:
                 raise PeerLost("the peer closed the connection")
-            frames.extend(self._decoder.feed(content))
+            frames.extend(found)
         return frames.popleft()
 
     def close(self) -> None:
         """Disconnect; idempotent."""
         self._socket.close()
+
+    def _read(self) -> list[Frame] | None:
+        """Read once; a large frame straight to where it stays. None: the end."""
+        room = self._decoder.room()
+        if room is not None:
+            size = self._socket.recv_into(room)
+            return self._decoder.filled(size) if size else None
+        content = self._socket.recv(_READ_BYTES)
+        return self._decoder.feed(content) if content else None
 
 
 class Lease:

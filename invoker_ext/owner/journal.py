@@ -133,7 +133,7 @@ class Journal:
             self._path(number).unlink(missing_ok=True)
         self._old = []
 
-    def accepted(self, run: str, message: bytes) -> None:
+    def accepted(self, run: str, message: bytes | memoryview) -> None:
         """Note that this run is ours; it keeps its file until `ended`."""
         self._append(Entry.ACCEPTED, run, message)
         self._keep(("run", run))
@@ -204,7 +204,7 @@ class Journal:
             if not self._needed.get(self._number):
                 self._path(self._number).unlink(missing_ok=True)
 
-    def _append(self, kind: Entry, run: str, *body: bytes) -> None:
+    def _append(self, kind: Entry, run: str, *body: bytes | memoryview) -> None:
         tail = bytes((kind,)) + bytes.fromhex(run)
         crc = zlib.crc32(tail)
         for part in body:
@@ -258,7 +258,7 @@ _PLACES: Final = struct.Struct(">II")
 @dataclass(slots=True)
 class _Pending:
     kind: Entry
-    parts: tuple[bytes, ...]
+    parts: tuple[bytes | memoryview, ...]
 
 
 def _kept(pending: list[_Pending]) -> list[_Pending]:

@@ -136,7 +136,7 @@ class Owner:
     def _known(self, run: str) -> bool:
         return run in self._messages or self._outbox.repeated(run)
 
-    def _accept(self, message: ActivationMessage, payload: bytes) -> None:
+    def _accept(self, message: ActivationMessage, payload: bytes | memoryview) -> None:
         run = message.activation_id
         self._messages[run] = message
         self._idle.clear()

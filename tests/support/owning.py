@@ -58,7 +58,7 @@ class FakeBus(Bus):
 
     def publish(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> None:
         assert topic == "completed0"
-        self.published.append((message.headers, json.loads(message.payload)))
+        self.published.append((message.headers, json.loads(bytes(message.payload))))
 
     def subscribe(self, topic: str, on_message: Callable[[Message], None]) -> None:
         self._handlers[topic] = on_message

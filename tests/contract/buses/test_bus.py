@@ -62,7 +62,7 @@ async def test_a_consumer_that_comes_back_gets_everything_from_its_last_commit_o
     await until(lambda: len(kept) == 2)
     await broker.leave(first)
 
-    again: list[bytes] = []
+    again: list[bytes | memoryview] = []
     second = await broker.join()
     second.subscribe("t", lambda message: again.append(message.payload))
     await until(lambda: again == [b"2", b"3"])

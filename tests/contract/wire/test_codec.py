@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import struct
+from unittest import mock
 
 import pytest
 from hypothesis import given, strategies as st
 
+from action_runtime.wire import codec
 from action_runtime.wire.codec import Decoder, encode, encode_head
 from action_runtime.wire.errors import FrameTooLarge, ProtocolViolation, WireError
 from action_runtime.wire.frames import HEADER_BYTES, MAX_FRAME_BYTES, MAX_FRAME_DESCRIPTORS, Frame, FrameKind
@@ -53,6 +55,57 @@ def test_frames_come_out_as_they_went_in_over_any_split(described, cuts):
     assert found == expected
     assert decoder.pending_bytes == 0
     assert decoder.take_descriptors() == []
+
+
+@given(
+    st.lists(frames, max_size=4),
+    st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    st.sampled_from([12, 30, 100]),
+    st.booleans(),
+)
+def test_large_frames_come_out_as_they_went_in_fed_or_read_into_their_room(described, reads, large_bytes, into_room):
+    expected = numbered(described)
+    stream = memoryview(on_the_wire(expected))
+    decoder = Decoder()
+    found = decoder.feed(b"", [number for frame in expected for number in frame.descriptors])
+
+    with mock.patch.object(codec, "LARGE_BYTES", large_bytes):
+        for size in itertools.cycle(reads):
+            room = decoder.room() if into_room else None
+            if room is None:
+                part, stream = stream[:size], stream[size:]
+                found += decoder.feed(part)
+            else:
+                size = min(size, len(room), len(stream))
+                room[:size], stream = stream[:size], stream[size:]
+                found += decoder.filled(size)
+            if not stream:
+                break
+
+    assert found == expected
+    assert decoder.pending_bytes == 0
+    assert decoder.take_descriptors() == []
+
+
+def test_a_large_frame_lies_in_memory_of_its_own_that_nobody_can_change():
+    payload = bytes(range(256)) * 1024
+    stream = encode(FrameKind.EMIT, {"f": 1}, payload) + encode(FrameKind.DRAINED, {"f": 1})
+    decoder = Decoder()
+    assert decoder.feed(stream[:100]) == []
+
+    [large, small] = decoder.feed(stream[100:])
+
+    assert isinstance(large.payload, memoryview)
+    assert large.payload.readonly
+    assert (bytes(large.payload), small.kind, decoder.pending_bytes) == (payload, FrameKind.DRAINED, 0)
+
+
+def test_a_broken_large_frame_is_a_violation():
+    for broken in (raw(200_000, kind=255), raw(200_000, meta=b"[]"), raw(200_000, descriptors=1)):
+        decoder = Decoder()
+        decoder.feed(broken)
+        with pytest.raises(ProtocolViolation):
+            decoder.feed(bytes(200_004 - len(broken)))
 
 
 def test_one_frame_comes_out_whole_at_every_split_in_two():

@@ -77,7 +77,7 @@ class FakeWaiter:
     def accepted(self, activation_id: str) -> None:
         self.heard.append(("accepted", activation_id))
 
-    def ended(self, headers: dict[str, Any], payload: bytes) -> None:
+    def ended(self, headers: dict[str, Any], payload: bytes | memoryview) -> None:
         self.heard.append(("ended", headers["id"], payload))
 
     def rejected(self, activation_id: str, code: str, text: str) -> None:

@@ -16,7 +16,7 @@ def put(topic: Topic, *payloads: bytes) -> list[Entry]:
 def take_all(topic: Topic) -> list[bytes]:
     taken = []
     while (entry := topic.take()) is not None:
-        taken.append(entry.message.payload)
+        taken.append(bytes(entry.message.payload))
     return taken
 
 

@@ -85,7 +85,8 @@ class Outbox:
         """Journal records now, write them to the store behind the response; large results go to the store at once."""
         for record in map(self._placed, records):
             self._journal.record(record)
-            self._fresh.append(record)
+            # What the store has kept is let go at once: the next result then lies where this one lay, in the cache.
+            self._fresh.append(record if record.place is None else replace(record, result=None))
         self._flush_soon()
 
     def restored(self, records: Sequence[Activation]) -> list[Activation]:

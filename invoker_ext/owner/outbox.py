@@ -89,11 +89,6 @@ class Outbox:
             self._fresh.append(record if record.place is None else replace(record, result=None))
         self._flush_soon()
 
-    def restored(self, records: Sequence[Activation]) -> list[Activation]:
-        """Return recovered records with the results that the store has kept of them."""
-        kept = self._records.kept_result
-        return [record if record.place is None else replace(record, result=kept(record.place)) for record in records]
-
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""
         self._journal.ended(message.activation_id)

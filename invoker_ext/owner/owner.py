@@ -72,9 +72,8 @@ class Owner:
 
     def recover(self, found: Recovered) -> None:
         """Take up what an earlier process left; call before `listen`."""
-        kept = self._outbox.restored(found.records)
-        records = {record.activation_id: record for record in kept}
-        self._outbox.keep(kept)
+        records = {record.activation_id: record for record in found.records}
+        self._outbox.keep(found.records)
         for run, payload in found.ended.items():
             self._end_again(run, payload, records.get(run))
         for run, left in found.runs.items():
@@ -89,7 +88,7 @@ class Owner:
             _log.exception("journal cannot be written; the earlier one is kept")
         else:
             self._journal.settle()
-        _log.info("journal recovered", extra={"runs": len(found.runs), "records": len(kept)})
+        _log.info("journal recovered", extra={"runs": len(found.runs), "records": len(found.records)})
 
     def _end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
         """Tell of an end once more: the kill may have come between the journal and the bus."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from action_runtime.wire.frames import KNEE_BYTES
 from invoker_ext.bus import Bus, Message
 from invoker_ext.containers.job import Failure, Job, Report, Timing, Warmth
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind
@@ -35,6 +36,8 @@ from tests.support.messages import a_message
 from tests.support.waiting import until
 
 TOPIC = "invoker0"
+LARGE_BYTES = KNEE_BYTES
+"""Results that a store keeps ahead of their records."""
 
 
 class FakeBus(Bus):
@@ -122,7 +125,8 @@ def returns(job: Job, result: object) -> None:
     for one in split.outputs:
         stored = cast("Attempt", job.listener).run.put(one.head, one.data)
         job.listener.emitted(one.output, one.index, one.how, stored)
-    job.listener.returned(Report(split.status, len(body), split.counts, body, None), time.monotonic())
+    inline = body if len(body) < KNEE_BYTES else None
+    job.listener.returned(Report(split.status, len(body), split.counts, inline, None), time.monotonic())
     job.listener.logs([], False)
     job.listener.drained(time.monotonic())
 
@@ -140,18 +144,29 @@ def fails(job: Job, failure: Failure, *, began: bool = True) -> None:
 
 
 class FakeRecords(ActivationStore):
-    """A store of records that can be away.
+    """A store of records that can be away, and can keep large results ahead of their records.
 
     Attributes:
+        places: Results by place, if it keeps them; None: it does not.
         away: It takes nothing.
         refused: How often it was asked in vain.
         written: What it took, by activation id.
     """
 
     def __init__(self) -> None:
+        self.places: dict[str, bytes] | None = None
         self.away = False
         self.refused = 0
         self.written: dict[str, Activation] = {}
+
+    def keep_result(self, result: bytes) -> str | None:
+        if self.places is None or len(result) < LARGE_BYTES:
+            return None
+        if self.away:
+            raise StoreUnavailable("the store is away")
+        place = f"place {len(self.places)}"
+        self.places[place] = result
+        return place
 
     def put_many(self, records: Sequence[Activation]) -> None:
         if self.away:

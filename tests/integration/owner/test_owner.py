@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 
 import pytest
@@ -13,7 +14,7 @@ from invoker_ext.owner.owner import RESTARTED, STORE_AWAY
 from invoker_ext.store import StoreUnavailable
 from tests.support.graphs import graph, step, value
 from tests.support.messages import a_message
-from tests.support.owning import FakeRecords, Make, begins, chain, does, fails
+from tests.support.owning import LARGE_BYTES, FakeRecords, Make, begins, chain, does, fails, sequence
 from tests.support.waiting import until
 
 # -- order of safety ---------------------------------------------------------------------------
@@ -116,6 +117,66 @@ async def test_no_runs_are_taken_while_the_store_is_away_for_too_long(make: Make
     assert owning.bus.told(late.activation_id)[0]["response"]["result"] == {"error": STORE_AWAY}
     assert len(owning.pool.jobs) == 1
     owning.records.away = False
+
+
+LARGE = {"text": "x" * 2 * LARGE_BYTES}
+
+
+async def test_a_large_result_that_the_store_keeps_is_written_nowhere_else(make: Make):
+    owning = make()
+    owning.records.places = {}
+    message, job = await owning.run()
+    does(job, LARGE)
+    await until(lambda: owning.bus.told(message.activation_id))
+
+    [(place, result)] = owning.records.places.items()
+    assert json.loads(result) == LARGE
+    [record] = owning.journalled().records
+    [told] = owning.bus.told(message.activation_id)
+    await owning.stored(message.activation_id)
+    stored = owning.records.written[message.activation_id]
+    assert (record.place, told["place"], stored.place) == (place, place, place)
+    assert (record.result, told["response"].get("result"), stored.result) == (None, None, None)
+
+
+async def test_a_sequence_and_its_last_step_share_a_large_result(make: Make):
+    owning = make()
+    owning.records.places = {}
+    message, first = await owning.run(graph=owning.deploy(sequence()))
+    does(first, {})
+    does((await owning.submitted(2))[1], LARGE)
+    await until(lambda: owning.bus.told(message.activation_id))
+
+    assert [json.loads(result) for result in owning.records.places.values()] == [LARGE]
+    places = [record.place for record in owning.journalled().records]
+    assert places == [None, *owning.records.places, *owning.records.places]
+
+
+async def test_a_large_result_that_cannot_be_kept_goes_the_way_of_others(make: Make):
+    owning = make()
+    owning.records.places = {}
+    owning.records.away = True
+    message, job = await owning.run()
+    does(job, LARGE)
+    await until(lambda: owning.bus.told(message.activation_id))
+
+    assert owning.bus.told(message.activation_id)[0]["response"]["result"] == LARGE
+    [record] = owning.journalled().records
+    assert json.loads(record.result or b"") == LARGE
+
+
+async def test_the_place_of_a_large_result_outlives_a_restart(make: Make):
+    first = make()
+    first.records.places = {}
+    message, job = await first.run()
+    does(job, LARGE)
+    await until(lambda: first.bus.told(message.activation_id))
+
+    second = make()
+
+    await second.stored(message.activation_id)
+    assert second.records.written[message.activation_id].place in first.records.places
+    assert second.bus.told(message.activation_id)[0]["place"] in first.records.places
 
 
 async def test_a_large_result_is_held_until_the_store_has_it(make: Make):

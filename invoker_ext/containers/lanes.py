@@ -14,6 +14,9 @@ from invoker_ext.containers.pressure import blended
 _SLOWED: Final = 1.5
 """A function that takes this much longer than on idle cores is computing: another container would only slow it more."""
 
+STILL_S: Final = 1.0
+"""Longer than a queue in front of computing containers stands still; shorter than anybody should wait for a deadlock."""
+
 
 class Place(Enum):
     """Where the pool finds a container."""
@@ -167,11 +170,9 @@ class Lane:
             return False
         if any(slot.rest_until > at for slot in self.slots.values()):
             return True  # positive pressure asks for another one (DESIGN §7)
-        if self.computes(cores):
-            return False
-        patience_s = self.patience_s(start_s, cores)
-        waited_s = at - max(self.waiting[0].since, self.grown_at)
-        return self.estimated_wait_s() > patience_s or waited_s >= patience_s
+        if at >= self.due_at(start_s, cores):
+            return True
+        return not self.computes(cores) and self.estimated_wait_s() > self.patience_s(start_s, cores)
 
     def computes(self, cores: int) -> bool:
         """Say whether the cores are what this action waits for."""
@@ -180,5 +181,12 @@ class Lane:
         return self.function_s > _SLOWED * self.calm_s
 
     def due_at(self, start_s: float, cores: int) -> float:
-        """Return when `wants_another` may turn true by waiting alone."""
-        return max(self.waiting[0].since, self.grown_at) + self.patience_s(start_s, cores)
+        """Return when `wants_another` turns true by waiting alone.
+
+        Functions that seem to compute may in truth wait for those in the queue (the reader of a stream for its
+        writer), so that even then a queue whose head has waited for STILL_S gets one more container.
+        """
+        patience_s = self.patience_s(start_s, cores)
+        if self.computes(cores):
+            patience_s = max(patience_s, STILL_S)
+        return max(self.waiting[0].since, self.grown_at) + patience_s

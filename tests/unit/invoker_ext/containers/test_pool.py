@@ -132,9 +132,23 @@ def test_more_containers_are_not_started_for_functions_that_wait_for_the_cores()
     lane = driven.pool.lanes[need().key]
     lane.function_s, lane.calm_s = 0.9, 0.3
     driven.submit()
-    driven.at += 5
+    for _ in range(5):
+        driven.at += 0.9
+        assert driven.submit() == []
+        (run,) = driven.tell(Returned, number, True, 0.0)
+        assert isinstance(run, Run)
+        driven.tell(Drained, number, 0)
+
+
+def test_a_queue_that_stands_still_gets_another_container_whatever_its_functions_seem_to_do():
+    driven = Driven(cores=1, memory_mb=4096)
+    driven.warm()
+    lane = driven.pool.lanes[need().key]
+    lane.function_s, lane.calm_s = 0.9, 0.3
+    driven.submit()
     assert driven.submit() == []
-    assert driven.tell(Returned, number, True, 0.0) == [Run(number, 3, Warmth.WARM)]
+    driven.at += 1.5
+    assert driven.tell(Tick) == [Start(2, "python", 256, "guest")]
 
 
 def test_the_least_recently_used_idle_container_goes_for_another_action():

@@ -15,7 +15,7 @@ _SLOWED: Final = 1.5
 """A function that takes this much longer than on idle cores is computing: another container would only slow it more."""
 
 STILL_S: Final = 1.0
-"""Longer than a queue in front of computing containers stands still; shorter than anybody should wait for a deadlock."""
+"""Longer than a queue in front of computing containers stands still, shorter than anybody should wait in vain."""
 
 
 class Place(Enum):

@@ -41,7 +41,8 @@ HANGS = """
 
 def a_sequence(live: Deployer, name: str, *components: str, data_flow: bool = True, **body: Any) -> None:
     live.action("inc", INC)
-    annotations = [] if data_flow else [{"key": "dataflow", "value": False}]
+    # Always said: an update keeps the annotations of the sequence of that name that another test made.
+    annotations = [{"key": "dataflow", "value": data_flow}]
     exec_ = {"kind": "sequence", "components": [f"/_/{one}" for one in components]}
     body = {"exec": exec_, "annotations": annotations, **body}
     live.call("PUT", f"actions/{name}?overwrite=true", json=body).raise_for_status()

@@ -81,6 +81,7 @@ class BalancerApp:
         if ticker is not None:
             ticker.cancel()
             await asyncio.wait([ticker])
+        self._shelf.sweep()
         await self._door.close()
         await self._bus.close()
         await self._hub.close()

@@ -47,7 +47,7 @@ class Spooler:
         """
         name = secrets.token_hex(16)
         path = self._directory / name
-        part = path.with_suffix(_UNFINISHED)
+        part = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
         places: dict[str, tuple[int, int]] = {}
         digest = hashlib.sha256()
         size = 0
@@ -88,8 +88,15 @@ class SpoolShelf:
         if _NAME.fullmatch(name):
             (self._directory / name).unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Remove what writers left unfinished that are no more: a worker that was killed."""
+        for path in self._directory.glob(f"*{_UNFINISHED}"):
+            if not Path("/proc", path.suffixes[0].removeprefix(".")).exists():
+                path.unlink(missing_ok=True)
+
     def expire(self, ttl_s: float) -> int:
         """Remove files, unfinished ones too, that are older than `ttl_s`; return how many."""
+        self.sweep()
         before = time.time() - ttl_s
         removed = 0
         for path in self._directory.iterdir():

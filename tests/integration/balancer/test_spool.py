@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -64,3 +65,15 @@ def test_old_files_are_removed_and_young_ones_stay(tmp_path: Path):
     os.utime(tmp_path / old.name, (time.time() - 100, time.time() - 100))
     assert SpoolShelf(tmp_path).expire(50.0) == 1
     assert [path.name for path in tmp_path.iterdir()] == [young.name]
+
+
+def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_stays(tmp_path: Path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f"{'a' * 32}.{ended.pid}.part").write_bytes(b"{")
+    writing = tmp_path / f"{'b' * 32}.{os.getpid()}.part"
+    writing.write_bytes(b"{")
+
+    SpoolShelf(tmp_path).sweep()
+
+    assert list(tmp_path.iterdir()) == [writing]

@@ -157,6 +157,11 @@ class ActivationStore(ABC):
         del result
         return None
 
+    def keep_datum(self, descriptor: int, size_bytes: int) -> str | None:
+        """Do the same for a result in a file or memory, from its start; the descriptor stays the caller's."""
+        del descriptor, size_bytes
+        return None
+
     def kept_result(self, place: str) -> bytes | None:
         """Return what `keep_result` kept, whether a record of it has come or not; None: this store keeps none."""
         del place

@@ -79,6 +79,8 @@ class Attempt:
     _container: str = ""
     _returned: float = 0.0
     _judgement: Judgement | None = None
+    _unread: Stored | None = None
+    """The result, if it lies in the sink and is read when its record is made."""
     _lines: Sequence[str] = ()
     _logged: bool = False
     _failed: bool = False
@@ -111,11 +113,8 @@ class Attempt:
 
     def returned(self, report: Report, at: float) -> None:
         """See Listener."""
-        body = report.body
         whole = next((value for name, _, _, value in self._held if name == WHOLE), None)
-        if body is None and whole is not None and (report.status == "error" or self._bounded):
-            body = self.run.reads.read(whole)
-        judgement = outcomes.judge(report, body, bounded=self._bounded)
+        judgement = self._judgement_of(report, whole)
         if judgement.outcome is Outcome.SUCCESS:
             if whole is None and report.body is not None and WHOLE in self.run.wants(self.dispatch.step.name):
                 head = Head(Media.JSON, len(report.body))
@@ -130,6 +129,20 @@ class Attempt:
         self._held = []
         counts = {name: (_HOW[how], count) for name, (how, count) in report.counts.items()}
         self._conclude(judgement, counts, at, report.clashes)
+
+    def _judgement_of(self, report: Report, whole: Stored | None) -> Judgement:
+        """Judge what was returned; a good result in the sink is left there, unread, until its record is made."""
+        body = report.body
+        if body is not None or whole is None:
+            return outcomes.judge(report, body, bounded=self._bounded)
+        if report.status == "ok" and self._bounded and whole.size_bytes < outcomes.PAYLOAD_BYTES:
+            whole.retain()
+            self._unread = whole
+            self.run.reads.note(whole, report.characters)
+            return Judgement(Outcome.SUCCESS, b"", None, report.characters)
+        if report.status == "error" or self._bounded:
+            body = whole.read()
+        return outcomes.judge(report, body, bounded=self._bounded)
 
     def taken(self, name: str, count: int) -> None:
         """See Listener; the pool does the crediting."""
@@ -252,6 +265,7 @@ class Attempt:
         lines = list(self._lines)
         if judgement.outcome is Outcome.DEVELOPER_ERROR and call.logs_mb > 0:
             lines.append(run.host.clock.log_line(_MISSING_LOGS, "stderr"))
+        result, place = self._content(judgement)
         return Activation(
             activation_id=self.activation_id,
             namespace=run.spec.user.namespace,
@@ -262,13 +276,27 @@ class Attempt:
             end_ms=start_ms + duration_ms,
             duration_ms=duration_ms,
             status=judgement.outcome.value,
-            result=_kept_result(judgement) if native else judgement.result,
+            result=result,
+            place=place,
             size=judgement.size,
             annotations=tuple(annotations),
             logs=tuple(lines),
             cause=cause,
             dataflow=None if native else line,
         )
+
+    def _content(self, judgement: Judgement) -> tuple[bytes | None, str | None]:
+        """Return the record's result, or its place in the store; lets go of what was left unread."""
+        unread, self._unread = self._unread, None
+        if unread is None:
+            native = self.run.graph.kind is GraphKind.DATAFLOW
+            return _kept_result(judgement) if native else judgement.result, None
+        try:
+            text, place = self.run.reads.content(unread)
+        except OSError as error:
+            text, place = outcomes.unreadable(error).result, None
+        unread.release()
+        return text if place is None else None, place
 
     @property
     def _begun(self) -> float:

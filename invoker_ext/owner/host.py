@@ -50,6 +50,9 @@ class Host(Protocol):
     def keep(self, records: Sequence[Activation]) -> None:
         """Journal records and write them to the store, behind the response."""
 
+    def place(self, datum: Stored) -> str | None:
+        """Have the store keep a large JSON datum, ahead of the records that hold it; None: it must be read."""
+
     def begin(self, run: str) -> None:
         """Journal, before it happens, that a function begins which must not begin twice.
 

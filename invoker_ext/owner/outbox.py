@@ -18,6 +18,7 @@ from invoker_ext.contract.records import Activation
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
 from invoker_ext.owner.recorder import Recorder
+from invoker_ext.sink.datum import Stored
 from invoker_ext.store import ActivationStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,16 @@ class Outbox:
             # What the store has kept is let go at once: the next result then lies where this one lay, in the cache.
             self._fresh.append(record if record.place is None else replace(record, result=None))
         self._flush_soon()
+
+    def place(self, datum: Stored) -> str | None:
+        """Have the store keep a large JSON datum; None: it must be read. Copies it once, inside the system."""
+        if datum.inline is not None:
+            return None
+        try:
+            return self._records.keep_datum(datum.descriptor(), datum.size_bytes)
+        except StoreUnavailable as error:
+            _log.warning("a result goes to the journal, not to the store", extra={"error": str(error)})
+            return None
 
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""

@@ -24,6 +24,7 @@ class Judgement:
         error: JSON of the `error` value alone, if there is one.
         size: Characters of the raw response, for the record; None: platform-made.
         timed_out: The record's `timeout` annotation.
+        place: Where the store keeps the result; `result` is empty then.
     """
 
     outcome: Outcome
@@ -31,12 +32,18 @@ class Judgement:
     error: bytes | None = None
     size: int | None = None
     timed_out: bool = False
+    place: str | None = None
 
 
 def error_of(value: Any, outcome: Outcome, size: int | None = None, *, timed_out: bool = False) -> Judgement:
     """Return the judgement whose result is `{"error": value}`."""
     text = _dumps(value).encode()
     return Judgement(outcome, b'{"error":' + text + b"}", text, size, timed_out)
+
+
+def unreadable(error: OSError) -> Judgement:
+    """Judge a result that the spill disk does not give back."""
+    return error_of(f"The result cannot be read back from the spill disk: {error}", Outcome.PLATFORM_ERROR)
 
 
 def judge(report: Report, body: bytes | None, *, bounded: bool) -> Judgement:

@@ -30,6 +30,7 @@ from invoker_ext.owner.parameters import Parameters, parameters_of_spool
 from invoker_ext.owner.parts import Parts
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
+from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
 
@@ -229,6 +230,10 @@ class Owner:
         """See Host."""
         if not self.halted:
             self._outbox.keep(records)
+
+    def place(self, datum: Stored) -> str | None:
+        """See Host."""
+        return self._outbox.place(datum)
 
     def begin(self, run: str) -> None:
         """See Host."""

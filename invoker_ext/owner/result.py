@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from action_runtime.wire.values import WHOLE
 from invoker_ext.dataflow.commands import Bound, End
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.keys import Firing
-from invoker_ext.owner.outcomes import Judgement, error_of
+from invoker_ext.owner.outcomes import Judgement, error_of, unreadable
 from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
 
 
 class LastRead:
-    """The whole result of a function that was read last, for its record: often the result of the run, too."""
+    """The whole result of the function that returned last, for all records of it: kept by the store or read, once.
 
-    __slots__ = ("_datum", "_text")
+    Args:
+        place: Has the store keep a datum and returns its place, or None: it must be read. None: do not try.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_characters", "_content", "_datum", "_place")
+
+    def __init__(self, place: Callable[[Stored], str | None] | None) -> None:
+        self._place = place
         self._datum: Stored | None = None
-        self._text = b""
+        self._characters = 0
+        self._content: tuple[bytes, str | None] | None = None
 
-    def read(self, datum: Stored) -> bytes:
-        """Return the bytes of a JSON datum and keep them; copies once."""
-        self._datum, self._text = datum, datum.read()
-        return self._text
+    def note(self, datum: Stored, characters: int) -> None:
+        """Take a result, JSON text of so many characters, which nobody has read; its references stay the caller's."""
+        self._datum, self._characters, self._content = datum, characters, None
 
-    def object_json(self, inputs: Sequence[Bound]) -> bytes:
-        """Return what is bound as JSON text; copies nothing if it is what was read last."""
-        if len(inputs) == 1 and inputs[0].name == WHOLE and inputs[0].value is self._datum:
-            return self._text
-        return object_json(inputs)
+    def content(self, datum: Stored) -> tuple[bytes, str | None]:
+        """Return the text of a JSON datum and None, or nothing and its place in the store. Copies at most once.
+
+        Raises:
+            OSError: Spilled bytes cannot be read back.
+        """
+        if datum is not self._datum:
+            return datum.read(), None
+        if self._content is None:
+            place = self._place(datum) if self._place is not None else None
+            self._content = (b"", place) if place is not None else (datum.read(), None)
+        return self._content
+
+    def of_run(self, inputs: Sequence[Bound]) -> tuple[bytes, str | None, int]:
+        """Return what is bound as `content` does, and its characters; raises as it."""
+        if self._datum is not None and len(inputs) == 1 and inputs[0].name == WHOLE and inputs[0].value is self._datum:
+            return *self.content(self._datum), self._characters
+        result = object_json(inputs)
+        return result, None, (len(result) if result.isascii() else len(result.decode(errors="replace"))) + 1
 
 
 def result_of(
@@ -66,13 +85,12 @@ def _too_large(size_bytes: int, bound_bytes: int) -> Judgement:
 def _result_of(end: End, sizes: Mapping[Firing, int | None], reads: LastRead) -> Judgement:
     try:
         if end.outcome is Outcome.SUCCESS:
-            result = reads.object_json(end.result)
-            characters = len(result) if result.isascii() else len(result.decode(errors="replace"))
-            return Judgement(end.outcome, result, None, characters + 1)
+            result, place, characters = reads.of_run(end.result)
+            return Judgement(end.outcome, result, None, characters, place=place)
         if isinstance(end.error, str):
             return error_of(end.error, end.outcome)
         text = cast("Stored", end.error).read() if end.error is not None else b"null"
         size = sizes.get(end.failed) if end.failed is not None else None
         return Judgement(end.outcome, b'{"error":' + text + b"}", text, size)
     except OSError as error:
-        return error_of(f"The result cannot be read back from the spill disk: {error}", Outcome.PLATFORM_ERROR)
+        return unreadable(error)

@@ -87,7 +87,7 @@ class Run:
         self._children: dict[Firing, Run] = {}
         self._tally = Tally()
         self._sizes: dict[Firing, int | None] = {}
-        self.reads = LastRead()
+        self.reads = LastRead(host.place if parent is None else None)
         self._record: Activation | None = None
         self._began = False
         self._deadline: Callable[[], None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -167,6 +168,9 @@ class FakeRecords(ActivationStore):
         place = f"place {len(self.places)}"
         self.places[place] = result
         return place
+
+    def keep_datum(self, descriptor: int, size_bytes: int) -> str | None:
+        return self.keep_result(os.pread(descriptor, size_bytes, 0))
 
     def put_many(self, records: Sequence[Activation]) -> None:
         if self.away:

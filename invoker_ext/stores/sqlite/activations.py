@@ -61,6 +61,10 @@ class SqliteActivations(ActivationStore):
         """See `ActivationStore`; results from PACKED_BYTES on."""
         return self._packs.put(result) if len(result) >= PACKED_BYTES else None
 
+    def keep_datum(self, descriptor: int, size_bytes: int) -> str | None:
+        """See `ActivationStore`; results from PACKED_BYTES on."""
+        return self._packs.copy(descriptor, size_bytes) if size_bytes >= PACKED_BYTES else None
+
     def kept_result(self, place: str) -> bytes:
         """See `ActivationStore`."""
         return self._packs.get(place)

@@ -55,6 +55,17 @@ def test_what_was_kept_ahead_is_not_written_again(store: SqliteActivations, tmp_
     assert [store.get("guest", name) for name in (A, B)] == [replace(record, place=None) for record in records]
 
 
+def test_a_result_in_memory_is_copied_without_being_read(store: SqliteActivations):
+    descriptor = os.memfd_create("result")
+    os.write(descriptor, LARGE + b"and more")
+    places = [store.keep_result(LARGE), store.keep_datum(descriptor, len(LARGE)), store.keep_result(LARGE)]
+    assert [store.kept_result(place) for place in places if place] == [LARGE] * 3
+    assert store.keep_datum(descriptor, PACKED_BYTES - 1) is None
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        store.keep_datum(descriptor, len(LARGE) + 100)
+    os.close(descriptor)
+
+
 def test_a_pack_goes_with_the_last_of_its_records(
     store: SqliteActivations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

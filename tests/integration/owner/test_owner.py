@@ -150,6 +150,7 @@ async def test_a_sequence_and_its_last_step_share_a_large_result(make: Make):
     assert [json.loads(result) for result in owning.records.places.values()] == [LARGE]
     places = [record.place for record in owning.journalled().records]
     assert places == [None, *owning.records.places, *owning.records.places]
+    assert owning.sink.usage.segment_bytes == 0
 
 
 async def test_a_large_result_that_cannot_be_kept_goes_the_way_of_others(make: Make):

@@ -16,11 +16,11 @@ from action_runtime.wire.frames import KNEE_BYTES
 from action_runtime.wire.values import Head
 from invoker_ext.sink import segments
 from invoker_ext.sink.datum import Stored
-from invoker_ext.sink.errors import SegmentBusy, SegmentExpired, SegmentMismatch, SinkFull, SpillFailed
+from invoker_ext.sink.errors import SegmentBusy, SegmentExpired, SegmentMismatch, SpillFailed
 from invoker_ext.sink.held import Inline, Kept
 from invoker_ext.sink.ledger import Ledger
 from invoker_ext.sink.reserve import Segment, SinkSettings, Ticket
-from invoker_ext.sink.spares import MIN_BYTES, Spares
+from invoker_ext.sink.supply import Supply
 from invoker_ext.sink.terms import Command, Grant, Refuse, Spill, State, Stuck, Usage
 from invoker_ext.sink.threads import Threads
 
@@ -28,12 +28,10 @@ logger = logging.getLogger(__name__)
 
 _SPILL_RETRY_S: Final = 10.0
 """After the disk was full."""
-_SPARES_IDLE_S: Final = 30.0
-"""Spares that nobody asked for in this time are given back."""
 
 
 class Sink:
-    """Holds data. No locks: only the two threads it starts, `sink-allocate` and `sink-spill`, run elsewhere.
+    """Holds data. No locks: only the threads it starts (`threads.py`) run elsewhere.
 
     Callbacks (`grant`, `refuse`, `on_stuck`) are called on the loop, possibly before the call that caused them returns,
     and may call the sink again.
@@ -68,9 +66,8 @@ class Sink:
         self._busy = False
         self._closed = False
         self._threads = Threads(loop)
-        self._spares = Spares(settings.spare_bytes, self._order_spare)
-        self._takes = 0
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._supply = Supply(self._threads, loop, settings.spare_bytes, lambda: self._ledger.room_bytes)
+        self._spill_timer: asyncio.TimerHandle | None = None
 
     # --- data that are here already -----------------------------------------------------------------------------
 
@@ -105,10 +102,9 @@ class Sink:
             SinkFull: The system has no memory or descriptor left.
         """
         key = next(self._keys)
-        spare = self._spares.take(len(data))
+        spare = self._supply.take(len(data))
         kept = self._kept[key] = Kept(key, head, segments.from_bytes(data, spare), self._let_go)
         self._carry_out(self._ledger.hold(key, owner, len(data)))
-        self._refill(len(data), taken=spare is not None)
         return kept
 
     # --- data that a container will write -----------------------------------------------------------------------
@@ -214,7 +210,7 @@ class Sink:
     @property
     def spare_bytes(self) -> int:
         """Allocated ahead and not in use."""
-        return self._spares.held_bytes
+        return self._supply.spare_bytes
 
     def stuck(self) -> Stuck | None:
         """Return who waits and why, if only firings that let go of data can make room."""
@@ -223,15 +219,15 @@ class Sink:
     def close(self) -> None:
         """Free everything, also what is still referenced; requests are dropped unanswered. Idempotent.
 
-        Blocks until both threads have ended: at most one stride of a spill and the allocations under way.
+        Blocks until the threads have ended: at most one stride of a spill and the allocations under way.
         """
         if self._closed:
             return
         self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
+        if self._spill_timer is not None:
+            self._spill_timer.cancel()
         self._threads.close()
-        self._spares.trim(0)
+        self._supply.close()
         for segment in self._segments.values():
             os.close(segment.descriptor)
         for kept in self._kept.values():
@@ -267,33 +263,10 @@ class Sink:
                 self._on_stuck(command)
 
     def _provide(self, key: int) -> None:
-        """Find memory for a granted request: a spare, or for small ones here, or in the allocator's thread."""
+        """Find memory for a granted request."""
         ticket = self._tickets.get(key)
-        if ticket is None:
-            return
-        spare = self._spares.take(ticket.size_bytes)
-        if spare is not None:
-            self._hand_out(key, *spare)
-        elif ticket.size_bytes < MIN_BYTES:
-            self._allocate_here(key, ticket.size_bytes)
-        else:
-            self._threads.allocate(ticket.size_bytes, partial(self._allocated, key, ticket.size_bytes))
-        self._refill(ticket.size_bytes, taken=spare is not None)
-
-    def _allocate_here(self, key: int, size_bytes: int) -> None:
-        try:
-            descriptor = segments.allocate(size_bytes)
-        except SinkFull as error:
-            self._turn_down(key, str(error))
-            return
-        self._hand_out(key, descriptor, size_bytes)
-
-    def _allocated(self, key: int, have_bytes: int, future: Future[int]) -> None:
-        error = future.exception()
-        if error is None:
-            self._hand_out(key, future.result(), have_bytes)
-        else:
-            self._turn_down(key, str(error))
+        if ticket is not None:
+            self._supply.find(ticket.size_bytes, partial(self._hand_out, key), partial(self._turn_down, key))
 
     def _hand_out(self, key: int, descriptor: int, have_bytes: int) -> None:
         ticket = self._tickets.pop(key, None)
@@ -336,7 +309,8 @@ class Sink:
         if isinstance(error, SpillFailed):
             folder = str(self._settings.spill_folder)
             logger.warning("spilling failed", extra={"error": str(error), "folder": folder})
-            self._later("spill", _SPILL_RETRY_S, lambda: self._carry_out(self._ledger.spill_again()))
+            if self._spill_timer is None:
+                self._spill_timer = self._loop.call_later(_SPILL_RETRY_S, self._spill_again)
             self._carry_out(self._ledger.spill_failed(key, str(error)))
             return
         reader = future.result()
@@ -348,6 +322,10 @@ class Sink:
             os.close(reader)
         self._carry_out(commands)
 
+    def _spill_again(self) -> None:
+        self._spill_timer = None
+        self._carry_out(self._ledger.spill_again())
+
     def _let_go(self, kept: Kept, descriptor: int) -> None:
         if self._kept.pop(kept.key, None) is not None:
             self._threads.shut(descriptor, kept.size_bytes)
@@ -356,43 +334,3 @@ class Sink:
     def _free_inline(self, owner: str, size_bytes: int) -> None:
         if commands := self._ledger.free_inline(owner, size_bytes):
             self._carry_out(commands)
-
-    # --- spares and timers -------------------------------------------------------------------------------------
-
-    def _refill(self, size_bytes: int, *, taken: bool) -> None:
-        if taken:
-            self._watch_spares()
-        self._spares.trim(self._ledger.room_bytes)
-        self._spares.replenish(size_bytes, self._ledger.room_bytes)
-
-    def _order_spare(self, kind: int) -> None:
-        self._threads.allocate(kind, partial(self._spare_made, kind))
-
-    def _spare_made(self, kind: int, future: Future[int]) -> None:
-        if future.exception() is None:
-            self._spares.put(future.result(), kind)
-            self._spares.trim(self._ledger.room_bytes)
-            self._watch_spares()
-        else:
-            self._spares.failed(kind)
-
-    def _watch_spares(self) -> None:
-        self._takes += 1
-        if "spares" not in self._timers:
-            self._later("spares", _SPARES_IDLE_S, partial(self._idle, self._takes))
-
-    def _idle(self, takes: int) -> None:
-        if takes == self._takes:
-            self._spares.trim(0)
-        else:
-            self._later("spares", _SPARES_IDLE_S, partial(self._idle, self._takes))
-
-    def _later(self, name: str, delay_s: float, action: Callable[[], None]) -> None:
-        """Start a timer; one of each name."""
-
-        def due() -> None:
-            del self._timers[name]
-            action()
-
-        if name not in self._timers:
-            self._timers[name] = self._loop.call_later(delay_s, due)

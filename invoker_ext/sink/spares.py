@@ -8,7 +8,7 @@ eighth of an octave, so cutting a spare to its value frees at most an eighth of 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -26,10 +26,14 @@ def size_class(size_bytes: int) -> int:
     return (size_bytes + step - 1) // step * step
 
 
+Waiting = Callable[[tuple[int, int] | None], None]
+
+
 class Spares:
     """The stock of allocated, unsealed segments. Lives on the loop; `order` makes one elsewhere and calls `put`.
 
-    Demand of a class: one spare more for each miss, so a producer with four reserves in flight soon finds four.
+    Demand of a class: one spare more for each miss while none is on its way, so a producer with four reserves in flight
+    soon finds four.
     """
 
     def __init__(self, bound_bytes: int, order: Callable[[int], None]) -> None:
@@ -44,6 +48,7 @@ class Spares:
         self._stock: OrderedDict[int, list[int]] = OrderedDict()  # class → descriptors; least recently used first
         self._wanted: dict[int, int] = {}
         self._ordered: dict[int, int] = {}
+        self._waiting: dict[int, deque[Waiting]] = {}  # never more than are on order
         self.held_bytes = 0
         self._ordered_bytes = 0
 
@@ -57,8 +62,22 @@ class Spares:
             self._stock.move_to_end(kind)
             self.held_bytes -= kind
             return stock.pop(), kind
-        self._wanted[kind] = min(self._wanted.get(kind, 0) + 1, _KEPT_PER_CLASS)
+        if not self._coming(kind):
+            self._wanted[kind] = min(self._wanted.get(kind, 0) + 1, _KEPT_PER_CLASS)
         return None
+
+    def wait(self, size_bytes: int, waiting: Waiting) -> bool:
+        """Promise the next spare of this size that is on its way, if there is one: it is ready before a new one is.
+
+        Args:
+            size_bytes: Of the value.
+            waiting: Called once, with descriptor and size of the spare, or with None if it could not be made.
+        """
+        kind = size_class(size_bytes)
+        if size_bytes > MAX_BYTES or not self._coming(kind):
+            return False
+        self._waiting.setdefault(kind, deque()).append(waiting)
+        return True
 
     def replenish(self, size_bytes: int, room_bytes: int) -> None:
         """Order a spare for the next value of about this size, if its class has fewer than were missed.
@@ -71,7 +90,7 @@ class Spares:
             return
         kind = size_class(size_bytes)
         bound = min(self._bound_bytes, room_bytes)
-        have = len(self._stock.get(kind, ())) + self._ordered.get(kind, 0)
+        have = len(self._stock.get(kind, ())) + self._coming(kind)
         if kind > bound or have >= self._wanted.get(kind, 1):
             return
         self.trim(bound - kind - self._ordered_bytes)
@@ -84,6 +103,9 @@ class Spares:
     def put(self, descriptor: int, kind: int) -> None:
         """Take in a spare that was ordered. The descriptor is owned from here on."""
         self._arrived(kind)
+        if waiting := self._waiting.get(kind):
+            waiting.popleft()((descriptor, kind))
+            return
         self._stock.setdefault(kind, []).append(descriptor)
         self._stock.move_to_end(kind)
         self.held_bytes += kind
@@ -92,6 +114,8 @@ class Spares:
         """An order could not be met; asked again only when one is missed again."""
         self._arrived(kind)
         self._wanted.pop(kind, None)
+        if waiting := self._waiting.get(kind):
+            waiting.popleft()(None)
 
     def trim(self, bound_bytes: int) -> None:
         """Close the least recently used spares until at most `bound_bytes` are held."""
@@ -103,6 +127,10 @@ class Spares:
             if not stock:
                 del self._stock[kind]
                 self._wanted.pop(kind, None)
+
+    def _coming(self, kind: int) -> int:
+        """Return how many are on their way that nobody waits for."""
+        return self._ordered.get(kind, 0) - len(self._waiting.get(kind, ()))
 
     def _arrived(self, kind: int) -> None:
         left = self._ordered[kind] - 1

@@ -1,4 +1,4 @@
-"""What the sink does off the loop: allocating, giving pages back, copying to disk. Two named threads."""
+"""What the sink does off the loop: allocating, giving pages back, copying to disk. A named thread each."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Threads:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._allocator = ThreadPoolExecutor(1, "sink-allocate")
+        self._freer = ThreadPoolExecutor(1, "sink-free")
         self._spiller = ThreadPoolExecutor(1, "sink-spill")
         self._stopping = threading.Event()
         self._under_way: set[Future[int]] = set()
@@ -42,16 +43,16 @@ class Threads:
         self._start(self._spiller, partial(copy_to_file, source, size_bytes, folder, self._stopping), done)
 
     def shut(self, descriptor: int, size_bytes: int) -> None:
-        """Close a descriptor whose pages may go with it: here if they are few, else in the allocator's thread."""
+        """Close a descriptor whose pages may go with it: here if they are few, else in a thread."""
         if size_bytes >= _SHUT_ELSEWHERE_BYTES and not self._stopping.is_set():
-            self._allocator.submit(os.close, descriptor)
+            self._freer.submit(os.close, descriptor)
         else:
             os.close(descriptor)
 
     def close(self) -> None:
-        """End both threads and close what they made that nobody took. Blocks until they have ended."""
+        """End the threads and close what they made that nobody took. Blocks until they have ended."""
         self._stopping.set()
-        for pool in (self._allocator, self._spiller):
+        for pool in (self._allocator, self._freer, self._spiller):
             pool.shutdown(wait=True)
         for future in self._under_way:
             if future.exception() is None:

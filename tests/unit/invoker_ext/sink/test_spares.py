@@ -65,11 +65,51 @@ def test_what_was_ordered_serves_the_next_of_its_class_and_is_replaced(spares, o
     assert orders == [MIB, MIB]
 
 
-def test_each_further_miss_keeps_one_more(spares, orders):
-    serve(spares, MIB)
+def test_a_spare_on_its_way_goes_to_who_waits_for_it_and_is_replaced(spares, orders):
+    came: list[tuple[int, int] | None] = []
     serve(spares, MIB)
 
+    assert spares.wait(MIB - 100, came.append)
+    assert serve(spares, MIB - 100) is None
     assert orders == [MIB, MIB]
+    descriptor = null()
+    spares.put(descriptor, MIB)
+
+    assert came == [(descriptor, MIB)]
+    assert spares.held_bytes == 0
+    os.close(descriptor)
+
+
+def test_who_waits_in_vain_is_told(spares):
+    came: list[tuple[int, int] | None] = []
+    serve(spares, MIB)
+    assert spares.wait(MIB, came.append)
+
+    spares.failed(MIB)
+
+    assert came == [None]
+    assert not spares.wait(MIB, came.append)
+
+
+def test_nobody_waits_for_what_is_not_on_its_way(spares):
+    assert not spares.wait(MIB, lambda spare: None)
+    serve(spares, MIB)
+    assert not spares.wait(2 * MIB, lambda spare: None)
+    assert spares.wait(MIB, lambda spare: None)
+    assert not spares.wait(MIB, lambda spare: None)
+
+
+def test_each_further_miss_while_none_is_on_its_way_keeps_one_more(spares, orders):
+    serve(spares, MIB)
+    spares.wait(MIB, lambda spare: None)
+    serve(spares, MIB)
+    assert orders == [MIB, MIB]
+
+    serve(spares, MIB)
+
+    assert orders == [MIB, MIB, MIB]
+    serve(spares, MIB)
+    assert orders == [MIB, MIB, MIB]
 
 
 def test_sizes_out_of_range_have_no_spares(spares, orders):

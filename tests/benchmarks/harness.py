@@ -141,8 +141,8 @@ def milliseconds(work: Callable[[], object]) -> list[float]:
     return [(time.perf_counter_ns() - begin_ns) / 1e6]
 
 
-def load(bench: Bench, name: str, callers: int, duration_s: float) -> tuple[float, list[float]]:
-    """Let several callers invoke an action again and again.
+def load(bench: Bench, name: str, callers: int, duration_s: float, body: bytes = b"{}") -> tuple[float, list[float]]:
+    """Let several callers invoke an action again and again, with the same parameters.
 
     Returns:
         Calls a second, and the time of each call in milliseconds.
@@ -162,7 +162,7 @@ def load(bench: Bench, name: str, callers: int, duration_s: float) -> tuple[floa
                 barrier.wait(CALL_S)
                 end_s = time.monotonic() + duration_s
                 while time.monotonic() < end_s:
-                    mine += milliseconds(lambda: caller.call(name))
+                    mine += milliseconds(lambda: caller.call(name, body))
         except (BenchmarkFailed, OSError, http.client.HTTPException) as error:
             failures.append(error)
             barrier.abort()

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from tests.benchmarks import profile
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.scenarios import SCENARIOS
 
+ROLES = {"workers", "balancer", "invoker", "containers", "callers"}
 SHORT_SET_S = 180
 """What `make bench` may take (issue A)."""
 
@@ -41,6 +43,23 @@ def test_an_unknown_scenario_is_told_which_there_are(capsys):
         main(["nothing"])
 
     assert ", ".join(SCENARIOS) in capsys.readouterr().err
+
+
+@pytest.mark.timeout(90)
+def test_a_profile_accounts_for_every_process_on_the_path(capsys):
+    assert profile.main(["invoke", "--seconds", "1"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    books = {line.split()[0]: line.split()[1] for line in lines if line.split()[:1] and line.split()[0] in ROLES}
+    assert set(books) == ROLES
+    assert all(float(ms) > 0 for ms in books.values())
+
+
+def test_an_unknown_load_is_told_which_there_are(capsys):
+    with pytest.raises(SystemExit):
+        profile.main(["nothing"])
+
+    assert ", ".join(profile.LOADS) in capsys.readouterr().err
 
 
 @pytest.mark.bench

@@ -6,6 +6,7 @@ import pytest
 
 from controller_ext.workflow.native import parse
 from tests.benchmarks.actions import FAN_IN, FAN_OUT, slow_outputs
+from tests.benchmarks.profile import LOADS, Usage, hottest
 from tests.benchmarks.report import document
 from tests.benchmarks.samples import Row, Series
 from tests.benchmarks.scenarios import SCENARIOS
@@ -14,11 +15,30 @@ from tests.support.sources import ROOT
 
 def test_every_scenario_is_described():
     text = (ROOT / "tests" / "benchmarks" / "README.md").read_text()
+    assert re.findall(r"loads (.*?):", text.replace("\n", " ")) == [spoken(f"`{name}`" for name in LOADS)]
     described = {
         name for line in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall("`(.*?)`", line)
     }
 
     assert described == set(SCENARIOS)
+
+
+def spoken(words) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}"
+
+
+def test_functions_of_a_profile_come_with_their_share_hottest_first():
+    text = "main (a.py:1);work (b.py:2) 6\nmain (a.py:1) 1\nstart (c.py:3);work (b.py:2) 3\n"
+
+    assert hottest(text) == [("work (b.py:2)", 0.9), ("main (a.py:1)", 0.1)]
+    assert hottest("") == []
+
+
+def test_what_was_used_is_told_a_call_and_never_below_nothing():
+    before, after = Usage(10, 20, 5), Usage(40, 10, 11)
+
+    assert after.since(before, 3) == Usage(10, 0, 2)
 
 
 @pytest.mark.parametrize("text", [FAN_IN, FAN_OUT, slow_outputs("bench-slow")], ids=["fan-in", "fan-out", "pressure"])

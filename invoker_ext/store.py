@@ -118,8 +118,39 @@ class EntityStore(ABC):
         """Return `{"subject", "namespace", "uuid", "key", "blocked", "limits"}` of the namespace with this uuid."""
 
     @abstractmethod
+    def identities(self, namespace: str) -> Sequence[dict[str, Any]]:
+        """Return, as `subject_by_uuid`, everybody who has a key to a namespace and is not blocked, by subject."""
+
+    def subject_by_namespace(self, namespace: str) -> dict[str, Any] | None:
+        """Return, as `subject_by_uuid`, the first who has a key to a namespace; None: nobody who is not blocked."""
+        return next(iter(self.identities(namespace)), None)
+
+    @abstractmethod
+    def subject_document(self, doc_id: str) -> Document | None:
+        """Return a document of the database of subjects.
+
+        Args:
+            doc_id: `SUBJECT`: `{"subject", "namespaces": [{"name", "uuid", "key"}][, "blocked"]}`; or
+                `NAMESPACE/limits`: limits of the namespace in the names of `GET …/limits`.
+        """
+
+    @abstractmethod
+    def put_subject_document(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
+        """Create (revision None) or replace a document of the database of subjects; raises as `put`."""
+
+    @abstractmethod
+    def delete_subject_document(self, doc_id: str, revision: str) -> None:
+        """Remove a document of the database of subjects; raises as `delete`."""
+
+    @abstractmethod
+    def has_subjects(self) -> bool:
+        """Return whether the database of subjects has any document."""
+
     def put_subject(self, subject: dict[str, Any]) -> None:
-        """Write a subject: `{"subject", "namespaces": [{"name", "uuid", "key"[, "limits"]}][, "blocked"]}`."""
+        """Write a subject, whatever it was before; raises as `put`."""
+        name = subject["subject"]
+        before = self.subject_document(name)
+        self.put_subject_document(name, subject, None if before is None else before.revision)
 
     @abstractmethod
     def put_graph(self, digest: str, document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -9,6 +10,14 @@ from typing import Any, Final
 from controller_ext.entities.errors import Malformed, Rejected
 
 MIB: Final = 1 << 20
+_SIZE: Final = re.compile(r"(\d{1,15}) ?(B|K|KB|M|MB|G|GB)", re.IGNORECASE | re.ASCII)
+_UNITS: Final = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def parse_size(text: object) -> int | None:
+    """Return the bytes of a size as stock writes it (`1048576 B`, `1 MB`); None: it is not one."""
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    return None if match is None else int(match[1]) * _UNITS[match[2][0].upper()]
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,6 +51,7 @@ class SystemLimits:
         workflow_bytes: Of the body of an invocation of a native workflow.
         sequence_length: Actions in a sequence.
         invocations_per_minute, concurrent_invocations, fires_per_minute: Of a namespace.
+        action_instances: Containers of one action; None: as many as activations may be in flight.
     """
 
     timeout_ms: Range = field(default=Range(100, 60_000, 300_000))
@@ -56,6 +66,13 @@ class SystemLimits:
     invocations_per_minute: int = 60
     concurrent_invocations: int = 30
     fires_per_minute: int = 60
+    action_instances: int | None = None
+
+    @property
+    def instances_most(self) -> int:
+        """How many containers an action may ask for: never more than activations may be in flight."""
+        most = self.concurrent_invocations
+        return most if self.action_instances is None else min(most, self.action_instances)
 
     def of(self, namespace: Mapping[str, Any]) -> SystemLimits:
         """Return the limits of a namespace.
@@ -66,6 +83,7 @@ class SystemLimits:
         if not namespace:
             return self
         get = namespace.get
+        parameter_bytes = parse_size(get("maxParameterSize"))
         return replace(
             self,
             timeout_ms=self.timeout_ms.narrowed(get("minActionTimeout"), get("maxActionTimeout")),
@@ -75,6 +93,8 @@ class SystemLimits:
             invocations_per_minute=get("invocationsPerMinute", self.invocations_per_minute),
             concurrent_invocations=get("concurrentInvocations", self.concurrent_invocations),
             fires_per_minute=get("firesPerMinute", self.fires_per_minute),
+            parameter_bytes=self.parameter_bytes if parameter_bytes is None else parameter_bytes,
+            action_instances=get("maxActionInstances", self.action_instances),
         )
 
 
@@ -132,10 +152,9 @@ def check(limits: Mapping[str, int], system: SystemLimits) -> None:
             raise Rejected("requirement failed: " + one.sentence.format(value, "exceeds", allowed.most))
         if value < allowed.least:
             raise Rejected("requirement failed: " + one.sentence.format(value, "below", allowed.least))
-    if limits.get("instances", 0) > system.concurrent_invocations:
+    if limits.get("instances", 0) > system.instances_most:
         raise Rejected(
-            "Max action instance concurrency must not exceed your namespace concurrency of"
-            f" {system.concurrent_invocations}."
+            f"Max action instance concurrency must not exceed your namespace concurrency of {system.instances_most}."
         )
 
 
@@ -165,7 +184,7 @@ def namespace_document(system: SystemLimits, own: Mapping[str, Any]) -> dict[str
         "minActionConcurrency": system.concurrency.least,
         "maxActionConcurrency": system.concurrency.most,
         "maxParameterSize": f"{system.parameter_bytes} B",
-        "maxActionInstances": system.concurrent_invocations,
+        "maxActionInstances": system.instances_most,
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from invoker_ext.store import Document, EntityStore, RevisionConflict
+from invoker_ext.stores.sqlite import subjects
 from invoker_ext.stores.sqlite.connections import Connections
 
 _SCHEMA: Final = """
@@ -20,8 +21,6 @@ CREATE TABLE IF NOT EXISTS entity (
   updated INTEGER NOT NULL, body TEXT NOT NULL, code TEXT
 );
 CREATE INDEX IF NOT EXISTS entity_by_time ON entity (namespace, type, updated DESC);
-CREATE TABLE IF NOT EXISTS subject (subject TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS key (uuid TEXT PRIMARY KEY, subject TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS graph (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -44,7 +43,7 @@ class SqliteEntities(EntityStore):
     """
 
     def __init__(self, path: Path) -> None:
-        self._connections = Connections(path, _SCHEMA)
+        self._connections = Connections(path, _SCHEMA + subjects.SCHEMA)
         self._watch = self._connections.another()
         self._watching = threading.Lock()  # guards _watch, _version and all of the cache
         self._version = -1
@@ -113,16 +112,30 @@ class SqliteEntities(EntityStore):
         subject: dict[str, Any] | None = self._cached("subject", uuid)
         return subject
 
-    def put_subject(self, subject: dict[str, Any]) -> None:
-        """Create or replace a subject document."""
-        name = subject["subject"]
+    def identities(self, namespace: str) -> Sequence[dict[str, Any]]:
+        """Return who has a key to a namespace and is not blocked, by subject."""
+        found: list[dict[str, Any]] = self._cached("namespace", namespace)
+        return found
+
+    def subject_document(self, doc_id: str) -> Document | None:
+        """Return a document of the database of subjects."""
+        with self._connections.reading() as connection:
+            return subjects.get(connection, doc_id)
+
+    def put_subject_document(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
+        """Create or replace a document of the database of subjects."""
         with self._connections.writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO subject VALUES (?, ?)", (name, _dumps(subject)))
-            connection.execute("DELETE FROM key WHERE subject = ?", (name,))
-            connection.executemany(
-                "INSERT OR REPLACE INTO key VALUES (?, ?)",
-                [(one["uuid"], name) for one in subject["namespaces"]],
-            )
+            return subjects.put(connection, doc_id, body, revision)
+
+    def delete_subject_document(self, doc_id: str, revision: str) -> None:
+        """Remove a document of the database of subjects."""
+        with self._connections.writing() as connection:
+            subjects.delete(connection, doc_id, revision)
+
+    def has_subjects(self) -> bool:
+        """Return whether there is any subject."""
+        with self._connections.reading() as connection:
+            return subjects.exist(connection)
 
     def put_graph(self, digest: str, document: dict[str, Any]) -> None:
         """Keep a graph; one that this process put or read before costs nothing."""
@@ -187,19 +200,16 @@ class SqliteEntities(EntityStore):
         with self._connections.reading() as connection:
             if table == "entity":
                 row = connection.execute("SELECT revision, body, code FROM entity WHERE id = ?", (key,)).fetchone()
+            elif table == "subject":
+                return subjects.by_uuid(connection, key), 0
             else:
-                row = connection.execute(
-                    "SELECT s.body FROM key k JOIN subject s ON s.subject = k.subject WHERE k.uuid = ?",
-                    (key,),
-                ).fetchone()
+                return subjects.by_namespace(connection, key), 0
         if row is None:
             return None, 0
-        if table == "entity":
-            body = json.loads(row[1])
-            if row[2] is not None:
-                body["exec"]["code"] = row[2]
-            return Document(key, row[0], body), _code_size(body)
-        return _identity(json.loads(row[0]), key), 0
+        body = json.loads(row[1])
+        if row[2] is not None:
+            body["exec"]["code"] = row[2]
+        return Document(key, row[0], body), _code_size(body)
 
 
 def _split(body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -219,17 +229,3 @@ def _code_size(body: dict[str, Any]) -> int:
 def _number(revision: str | None) -> int:
     number = (revision or "0").partition("-")[0]
     return int(number) if number.isdecimal() else 0
-
-
-def _identity(subject: dict[str, Any], uuid: str) -> dict[str, Any] | None:
-    for one in subject["namespaces"]:
-        if one["uuid"] == uuid:
-            return {
-                "subject": subject["subject"],
-                "namespace": one["name"],
-                "uuid": uuid,
-                "key": one["key"],
-                "blocked": subject.get("blocked", False),
-                "limits": one.get("limits", {}),
-            }
-    return None

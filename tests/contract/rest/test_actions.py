@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from invoker_ext.stores.subjects import GUEST_KEY, subject
+from controller_ext.entities.subjects import Subjects
 from tests.support.api import SYSTEM, Api
 
 EXEC = {"kind": "python:3", "code": "def main(a):\n  return a\n"}
@@ -104,9 +104,7 @@ def test_json_with_a_charset_is_supported(api: Api):
 
 
 def test_deprecated_kinds_and_foreign_kinds_are_refused(api: Api):
-    own = subject("guest", GUEST_KEY)
-    own["namespaces"][0]["limits"] = {"allowedKinds": ["python:3.11"]}
-    api.entities.put_subject(own)
+    Subjects(api.entities).set_limits("guest", {"allowedKinds": ["python:3.11"]})
     assert error_of(api.action("a")) == (
         403,
         "The supplied authentication is not authorized to access actions of kind 'python:3'.",

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from controller_ext.entities.subjects import Subjects
 from invoker_ext.stores.subjects import GUEST_KEY, subject
 from tests.support.api import GUEST, Api, basic
 
@@ -168,9 +169,7 @@ def test_other_namespaces_are_out_of_reach(api: Api):
 
 
 def test_a_namespace_shows_its_own_limits(api: Api):
-    own = subject("guest", GUEST_KEY)
-    own["namespaces"][0]["limits"] = {"maxActionMemory": 300, "invocationsPerMinute": 7}
-    api.entities.put_subject(own)
+    Subjects(api.entities).set_limits("guest", {"maxActionMemory": 300, "invocationsPerMinute": 7})
     document = api.call("GET", "limits").get_json()
     assert (document["maxActionMemory"], document["invocationsPerMinute"]) == (300, 7)
     reply = api.action("a", limits={"memory": 301})

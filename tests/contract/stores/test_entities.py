@@ -221,3 +221,55 @@ def test_a_closed_store_is_unavailable(entities: EntityStore):
         entities.get("guest/a")
     with pytest.raises(StoreUnavailable, match="closed"):
         entities.put("guest/a", an_action(), None)
+
+
+def test_a_store_that_has_subjects_is_not_seeded_again(entities: EntityStore):
+    seed_subjects(entities)
+    guest = entities.subject_document("guest")
+    assert guest is not None
+    entities.delete_subject_document("guest", guest.revision)
+    seed_subjects(entities)
+    assert entities.subject_by_uuid(UUID) is None
+    assert entities.has_subjects()
+
+
+def test_documents_of_subjects_are_replaced_by_revision_only(entities: EntityStore):
+    made = entities.put_subject_document("alice", subject("alice", f"{UUID}:{'k' * 64}"), None)
+    with pytest.raises(RevisionConflict):
+        entities.put_subject_document("alice", subject("alice", GUEST_KEY), None)
+    changed = entities.put_subject_document("alice", {**made.body, "blocked": True}, made.revision)
+    with pytest.raises(RevisionConflict):
+        entities.put_subject_document("alice", made.body, made.revision)
+    with pytest.raises(RevisionConflict):
+        entities.delete_subject_document("alice", made.revision)
+    assert entities.subject_document("alice") == changed
+    entities.delete_subject_document("alice", changed.revision)
+    assert entities.subject_document("alice") is None
+    assert not entities.has_subjects()
+
+
+def test_limits_of_a_namespace_are_those_of_all_who_have_a_key_to_it(entities: EntityStore):
+    for name, uuid in (("bobby", "uuid-b"), ("alice", "uuid-a"), ("blocked", "uuid-c")):
+        document = {"subject": name, "namespaces": [{"name": "team", "uuid": uuid, "key": "k" * 64}]}
+        entities.put_subject({**document, "blocked": name == "blocked"})
+    limits = entities.put_subject_document("team/limits", {"invocationsPerMinute": 0}, None)
+    found = entities.identities("team")
+    assert [(one["subject"], one["limits"]) for one in found] == [
+        ("alice", {"invocationsPerMinute": 0}),
+        ("bobby", {"invocationsPerMinute": 0}),
+    ]
+    first = entities.subject_by_namespace("team")
+    assert first == entities.subject_by_uuid("uuid-a")
+    assert entities.subject_by_namespace("nobody") is None
+    entities.delete_subject_document("team/limits", limits.revision)
+    assert [one["limits"] for one in entities.identities("team")] == [{}, {}]
+
+
+def test_what_another_process_changes_of_a_subject_is_seen_at_once(open_entities: Callable[[], EntityStore]):
+    here, there = open_entities(), open_entities()
+    seed_subjects(here)
+    assert there.subject_by_uuid(UUID) is not None
+    here.put_subject_document("guest/limits", {"firesPerMinute": 3}, None)
+    found = there.subject_by_uuid(UUID)
+    assert found is not None
+    assert found["limits"] == {"firesPerMinute": 3}

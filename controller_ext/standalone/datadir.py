@@ -1,4 +1,4 @@
-"""The data directory: made, locked, given a token and the stock users."""
+"""The data directory: made, locked, given a token, the stock users and the built-in packages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import fcntl
 import os
 import secrets
 import socket
+import time
 from pathlib import Path
 from typing import Final
 
 from action_runtime.wire.errors import Blame, DataflowError
+from controller_ext.builtins.install import install
 from controller_ext.settings import Settings
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
 from invoker_ext.stores.subjects import seed_subjects
@@ -79,6 +81,7 @@ def prepare(settings: Settings) -> None:
     entities = SqliteEntities(settings.entities_file)
     try:
         seed_subjects(entities)
+        install(entities, int(time.time() * 1000))
     finally:
         entities.close()
     SqliteActivations(settings.activations_file).close()

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from action_runtime.wire.errors import DataflowError
 from tests.benchmarks.harness import BenchmarkFailed, running
-from tests.benchmarks.report import document, into, markdown, show
+from tests.benchmarks.report import document, headlines, into, markdown, show
 from tests.benchmarks.samples import Row
 from tests.benchmarks.scenarios import SCENARIOS
 
@@ -24,12 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(SCENARIOS)}; default all")
     parser.add_argument("--short", action="store_true", help="fewer measurements: all in under three minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
-    parser.add_argument(
-        "--markdown",
-        type=Path,
-        metavar="FILE",
-        help="write the table there as Markdown; in the README: between its markers",
-    )
+    where = "write {} there as Markdown; in a file with markers of figures: between them"
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help=where.format("the table"))
+    parser.add_argument("--headlines", type=Path, metavar="FILE", help=where.format("its main rows"))
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.names if name not in SCENARIOS]
     if unknown:
@@ -51,10 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     show(rows, failures)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(document(rows, failures), indent=2) + "\n")
-    if chosen.markdown is not None:
-        command = " ".join(["python -m tests.benchmarks", *(["--short"] if chosen.short else []), *chosen.names])
-        old = chosen.markdown.read_text() if chosen.markdown.exists() else ""
-        chosen.markdown.write_text(into(old, markdown(rows, command)))
+    command = " ".join(["python -m tests.benchmarks", *(["--short"] if chosen.short else []), *chosen.names])
+    for file, shown in ((chosen.markdown, rows), (chosen.headlines, headlines(rows))):
+        if file is not None:
+            old = file.read_text() if file.exists() else ""
+            file.write_text(into(old, markdown(shown, command)))
     return 1 if failures else 0
 
 

@@ -15,6 +15,30 @@ from rich.table import Table
 
 from tests.benchmarks.samples import Row, Series
 
+HEADLINES: Final = frozenset(
+    {
+        ("start", "until ready"),
+        ("memory", "idle"),
+        ("invoke", "blocking, warm no-op"),
+        ("hop", "chain of 4"),
+        ("hop", "chain of 32"),
+        ("sequence", "4 steps, 900 KB"),
+        ("hand-over", "1 KiB"),
+        ("hand-over", "900 KB"),
+        ("hand-over", "64 MiB"),
+        ("consumers", "1 × 64 MiB"),
+        ("consumers", "8 × 64 MiB"),
+        ("consumers", "32 × 900 KB"),
+        ("fan-in", "16 × 1 MiB, from the first emit"),
+        ("fan-out", "1,000 firings"),
+        ("wordcount", "8 books, 3.4 MB"),
+        ("sequences of 4", "1 caller"),
+        ("sequences of 4", "4 callers"),
+        ("sequences of 4", "16 callers"),
+        ("memory", "busy, with its containers"),
+    }
+)
+"""Scenario and case of what somebody with five minutes wants to see."""
 TITLES: Final = ("scenario", "case", "unit", "data flow p50", "p99", "control flow p50", "p99", "ratio")
 
 
@@ -52,6 +76,11 @@ def _by_case(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     for (scenario, case), several in groupby(rows, lambda row: (row.scenario, row.case)):
         columns = list(zip(*map(cells, several), strict=True))[2:]
         yield scenario, case, *(" · ".join(one) if set(one) != {"–"} else "–" for one in columns)
+
+
+def headlines(rows: Sequence[Row]) -> list[Row]:
+    """Return those of HEADLINES."""
+    return [row for row in rows if (row.scenario, row.case) in HEADLINES]
 
 
 def into(document: str, text: str) -> str:

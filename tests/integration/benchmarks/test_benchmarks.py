@@ -24,7 +24,8 @@ def check(report) -> None:
 
 @pytest.mark.timeout(90)
 def test_a_scenario_reports_data_flow_baseline_ratio_median_and_p99(tmp_path, capsys):
-    files = {"--json": tmp_path / "report.json", "--markdown": tmp_path / "report.md"}
+    files = {f"--{name}": tmp_path / name for name in ("json", "markdown", "headlines")}
+    files["--headlines"].write_text("before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n")
     options = [str(part) for pair in files.items() for part in pair]
 
     assert main(["--short", *options, "invoke", "sequence-900k"]) == 0
@@ -35,6 +36,10 @@ def test_a_scenario_reports_data_flow_baseline_ratio_median_and_p99(tmp_path, ca
     assert invoke["baseline"] is None
     assert sequence["ratio"] == pytest.approx(sequence["baseline"]["median"] / sequence["dataflow"]["median"])
     assert "4 steps, 900 KB" in files["--markdown"].read_text()
+    top = files["--headlines"].read_text()
+    assert "4 steps, 900 KB" in top
+    assert top.startswith("before\n")
+    assert "old" not in top
     assert "4 steps, 900 KB" in capsys.readouterr().out
 
 

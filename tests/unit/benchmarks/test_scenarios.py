@@ -7,7 +7,7 @@ import pytest
 from controller_ext.workflow.native import parse
 from tests.benchmarks.actions import FAN_IN, FAN_OUT, slow_outputs
 from tests.benchmarks.profile import LOADS, Usage, hottest
-from tests.benchmarks.report import document
+from tests.benchmarks.report import HEADLINES, document
 from tests.benchmarks.samples import Row, Series
 from tests.benchmarks.scenarios import SCENARIOS
 from tests.support.sources import ROOT
@@ -39,6 +39,13 @@ def test_what_was_used_is_told_a_call_and_never_below_nothing():
     before, after = Usage(10, 20, 5), Usage(40, 10, 11)
 
     assert after.since(before, 3) == Usage(10, 0, 2)
+
+
+def test_the_headlines_of_the_readme_are_cases_of_the_whole_table():
+    whole = (ROOT / "tests" / "benchmarks" / "FIGURES.md").read_text()
+    cases = {tuple(line.split(" | ")[:2]) for line in whole.splitlines() if line.startswith("| ")}
+
+    assert {(f"| {scenario}", case) for scenario, case in HEADLINES} <= cases
 
 
 @pytest.mark.parametrize("text", [FAN_IN, FAN_OUT, slow_outputs("bench-slow")], ids=["fan-in", "fan-out", "pressure"])

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench clients
 demo: .venv/.ready
 	$(BIN)/dataflower demo wordcount
 test: .venv/.ready-dev
@@ -12,6 +12,8 @@ check: .venv/.ready-dev
 	$(BIN)/poe lint && $(BIN)/poe types
 bench: .venv/.ready-dev
 	$(BIN)/poe bench
+clients:
+	$(PYTHON) -m tests.support.npm_clients
 
 .venv/.ready: pyproject.toml | .venv/bin/pip
 	$(PIP) install -e .

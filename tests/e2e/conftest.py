@@ -1,0 +1,33 @@
+"""A fresh server, and clients that see nothing of the machine but their own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.conftest import needs
+from tests.support import npm_clients
+from tests.support.deploying import KEY
+from tests.support.server import Server
+
+AUTH: Final = ":".join(KEY)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server for all tests of a module; at the end it must stop as it should."""
+    one = Server()
+    try:
+        yield one.start()
+        one.stop()
+    finally:
+        one.remove()
+
+
+@pytest.fixture(scope="session")
+def npm_modules():
+    """The folder of the clients from npm."""
+    needs("the clients from npm", npm_clients.installed(), npm_clients.HOW)
+    return npm_clients.modules()

@@ -1,0 +1,74 @@
+"""OpenWhisk clients from the npm registry: installed once a version, outside the checkout, and found there.
+
+`python -m tests.support.npm_clients` installs them; `make clients` does so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+LIST: Final = Path(__file__).resolve().parent.parent / "e2e" / "clients"
+FILES: Final = ("package.json", ".npmrc")
+LEAST_NODE: Final = 20
+INSTALL_S: Final = 600
+HOW: Final = f"install Node.js {LEAST_NODE} or newer with npm, then `make clients`"
+
+
+def cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where tests keep what is slow to get; it may be removed at any time."""
+    named = environ.get("DATAFLOWER_TEST_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "dataflower"
+
+
+def folder() -> Path:
+    """Return where this list of clients is installed; another list has another folder."""
+    digest = hashlib.sha256(b"\0".join((LIST / name).read_bytes() for name in FILES))
+    return cache() / f"npm-clients-{digest.hexdigest()[:16]}"
+
+
+def modules() -> Path:
+    """Return the folder of the installed packages."""
+    return folder() / "node_modules"
+
+
+def installed() -> bool:
+    """Return whether all clients are there, and a Node.js that runs them."""
+    return modules().is_dir() and node_version() >= LEAST_NODE
+
+
+def node_version() -> int:
+    """Return the major version of the Node.js on the path; 0: there is none."""
+    node = shutil.which("node")
+    if node is None:
+        return 0
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    return int(said.removeprefix("v").partition(".")[0])
+
+
+def install() -> None:
+    """Install what is not there. A folder that is there is whole: it gets its name last."""
+    target = folder()
+    if target.is_dir():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="npm-clients-", dir=target.parent) as made:
+        for name in FILES:
+            shutil.copy(LIST / name, made)
+        subprocess.run(["npm", "install", "--no-progress"], cwd=made, check=True, timeout=INSTALL_S)
+        Path(made).chmod(0o755)
+        Path(made).rename(target)
+        Path(made).mkdir()  # for its remover
+
+
+if __name__ == "__main__":
+    if node_version() < LEAST_NODE or shutil.which("npm") is None:
+        sys.exit(f"cannot install the clients: {HOW}")
+    install()

@@ -13,6 +13,7 @@ from controller_ext.api import (
     actions,
     activations,
     bodies,
+    docs,
     errors,
     info,
     invocations,
@@ -23,13 +24,11 @@ from controller_ext.api import (
 )
 from controller_ext.api.auth import Authenticator
 from controller_ext.api.errors import NoRoute, NotServedHere
-from controller_ext.api.info import API
+from controller_ext.api.info import API, OPEN
 from controller_ext.api.services import Services
 
 _TRANSID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _SYSTEM_PREFIX: Final = "sid_"
-_OPEN: Final = frozenset({API, f"{API}/", f"{API}/api-docs"})
-"""Paths of the API that need no key."""
 _BODY_SLACK_BYTES: Final = 16 << 20
 
 
@@ -66,6 +65,7 @@ def create_app(services: Services) -> Flask:
 def _register(app: Flask, services: Services) -> None:
     under = f"{API}/namespaces"
     app.register_blueprint(info.make(services))
+    app.register_blueprint(docs.make(services), url_prefix=API)
     app.register_blueprint(namespaces.make(services), url_prefix=under)
     app.register_blueprint(listings.make(services), url_prefix=under)
     app.register_blueprint(actions.make(services), url_prefix=f"{under}/<namespace>/actions")
@@ -86,7 +86,7 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
         g.in_api = path.startswith(API) and path[len(API) : len(API) + 1] in ("", "/")
         if request.method == "OPTIONS":
             return replies.text("OK")
-        if g.in_api and path not in _OPEN:
+        if g.in_api and path not in OPEN:
             g.user = authenticator.identify(environ.get("HTTP_AUTHORIZATION"))
         if request.method == "HEAD":
             raise NoRoute if g.in_api else NotServedHere

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Blueprint, Response
 
-from controller_ext.api import replies
+from controller_ext.api import metrics, replies
 from controller_ext.api.services import Services
 from controller_ext.entities import limits
 
-API: str = "/api/v1"
+API: Final = "/api/v1"
+OPEN: Final = frozenset({API, f"{API}/", f"{API}/api-docs", f"{API}/docs", f"{API}/docs/index.html"})
+"""Paths of the API that need no key."""
 
 
 def make(services: Services) -> Blueprint:
@@ -44,9 +48,9 @@ def make(services: Services) -> Blueprint:
     def _api() -> Response:
         return replies.json_object(api)
 
-    @blueprint.get(f"{API}/api-docs")
-    def _api_docs() -> Response:
-        return replies.json_object(_swagger())
+    @blueprint.get("/metrics")
+    def _metrics() -> Response:
+        return metrics.reply(balancer)
 
     @blueprint.get("/ping")
     def _ping() -> Response:
@@ -78,42 +82,3 @@ def _count_healthy(services: Services) -> tuple[int, int]:
     """Return how many invokers are healthy, and how many are known."""
     states = list(services.balancer.invokers().values())
     return states.count("up"), len(states)
-
-
-def _swagger() -> dict[str, object]:
-    """Return what of the API is served, in Swagger's form: paths and methods, not every field."""
-    entity = {"get": "Read one", "put": "Create or update", "delete": "Delete"}
-    listing = {"get": "List"}
-    record = "/namespaces/{namespace}/activations/{activationId}"
-    paths = {
-        "/namespaces": listing,
-        "/namespaces/{namespace}/limits": {"get": "Limits of the namespace"},
-        "/namespaces/{namespace}/actions": listing,
-        "/namespaces/{namespace}/actions/{actionName}": {**entity, "post": "Invoke"},
-        "/namespaces/{namespace}/actions/{packageName}/": listing,
-        "/namespaces/{namespace}/actions/{packageName}/{actionName}": {**entity, "post": "Invoke"},
-        "/namespaces/{namespace}/packages": listing,
-        "/namespaces/{namespace}/packages/{packageName}": entity,
-        "/namespaces/{namespace}/triggers": listing,
-        "/namespaces/{namespace}/rules": listing,
-        "/namespaces/{namespace}/activations": listing,
-        record: {"get": "Read one"},
-        f"{record}/logs": {"get": "Logs"},
-        f"{record}/result": {"get": "Response"},
-        f"{record}/trace": {"get": "Time line of a run"},
-        f"{record}/cancel": {"post": "End a run"},
-    }
-    described = {
-        path: {
-            method: {"summary": text, "responses": {"default": {"description": text}}} for method, text in of.items()
-        }
-        for path, of in paths.items()
-    }
-    return {
-        "swagger": "2.0",
-        "info": {"title": "OpenWhisk REST API", "version": "1.0.0"},
-        "basePath": API,
-        "produces": [replies.JSON_TYPE],
-        "paths": described,
-        "definitions": {},
-    }

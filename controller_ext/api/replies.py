@@ -40,3 +40,8 @@ def json_array(items: list[bytes]) -> Response:
 def text(body: str, status: int = 200) -> Response:
     """Return an answer in plain text."""
     return Response(body, status, content_type="text/plain; charset=UTF-8")
+
+
+def html(body: str, status: int = 200) -> Response:
+    """Return an answer for a browser."""
+    return Response(body, status, content_type="text/html; charset=UTF-8")

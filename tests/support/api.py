@@ -19,6 +19,7 @@ from controller_ext.entities.limits import SystemLimits
 from controller_ext.runs.accept import Acceptor
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
 from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY, seed_subjects
+from tests.support.conformance import conformance
 from tests.support.fake_balancer import FakeBalancer, FakeControlFlow
 
 NS = "/api/v1/namespaces/_"
@@ -45,6 +46,9 @@ class Api:
     balancer: FakeBalancer
     control_flow: FakeControlFlow
 
+    def __repr__(self) -> str:
+        return "Api()"
+
     def call(self, method: str, path: str, body: Any = None, auth: str | None = GUEST, **headers: str) -> TestResponse:
         """Send a request; paths that do not start with `/` are below the caller's namespace.
 
@@ -59,7 +63,15 @@ class Api:
             sent.setdefault("Content-Type", "application/json")
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
         target = path if path.startswith("/") else f"{NS}/{path}"
-        return self.client.open(target, method=method, data=data, headers=sent)
+        reply = self.client.open(target, method=method, data=data, headers=sent)
+        self.hold(method, target, reply)
+        return reply
+
+    def hold(self, method: str, target: str, reply: TestResponse) -> None:
+        """Fail if an answer is not as the document that the API serves says."""
+        described = conformance(self.client.get("/api/v1/api-docs").data)
+        problems = described.problems(method, target, reply.status_code, reply.headers.get("Content-Type"), reply.data)
+        assert not problems, f"{method} {target}: {problems}: {reply.data[:300]!r}"
 
     def put(self, path: str, body: Any, **more: Any) -> TestResponse:
         """Write an entity, replacing what is there."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from tests.support.conformance import Conformance
 from tests.support.waiting import wait_until
 
 _LATER: Final = re.compile(
@@ -66,6 +67,7 @@ def replay(
     report = Report()
     ids = module.Ids()
     target = urllib.parse.urlsplit(url)
+    described = Conformance(_get(module, target, "/api/v1/api-docs")[2]["json"])
     for text in recording.read_text().splitlines():
         line = json.loads(text)
         if skip(line):
@@ -76,7 +78,9 @@ def replay(
             ids.learn(want["body"]["json"], body["json"])
         if status == 202 and want["status"] == 202:
             _await_record(module, target, body["json"]["activationId"])
-        problems = _problems(module, want, status, headers, body)
+        problems = _problems(module, want, status, headers, body) + _undocumented(
+            described, line, status, headers, body
+        )
         step = line["step"] or ""
         may = any(re.search(pattern, step) for pattern, _ in allowed)
         if not problems:
@@ -92,12 +96,28 @@ def replay(
 def _await_record(module: ModuleType, target: urllib.parse.SplitResult, activation_id: str) -> None:
     """Wait for the end of what was accepted: the recorded session did, between its steps."""
     path = f"/api/v1/namespaces/_/activations/{activation_id}"
-    request: dict[str, Any] = {"method": "GET", "path": path, "auth": "guest", "headers": {}, "body": None}
     wait_until(
-        lambda: module.send(target, request, module.Ids())[0] == 200,
+        lambda: _get(module, target, path)[0] == 200,
         within_s=15,
         message=lambda: f"no record of {activation_id}",
     )
+
+
+def _get(module: ModuleType, target: urllib.parse.SplitResult, path: str) -> tuple[int, dict[str, str], Any]:
+    request: dict[str, Any] = {"method": "GET", "path": path, "auth": "guest", "headers": {}, "body": None}
+    answer: tuple[int, dict[str, str], Any] = module.send(target, request, module.Ids())
+    return answer
+
+
+def _undocumented(
+    described: Conformance, line: dict[str, Any], status: int, headers: dict[str, str], body: dict[str, Any] | None
+) -> list[str]:
+    """Return what about an answer is not as the server's own document says."""
+    request = line["request"]
+    raw = b"" if body is None else json.dumps(body["json"]).encode() if "json" in body else b"?"
+    if body is not None and "text" in body:
+        raw = body["text"].encode()
+    return described.problems(request["method"], request["path"], status, headers.get("content-type"), raw)
 
 
 def _problems(module: ModuleType, want: dict[str, Any], status: int, headers: dict[str, str], body: Any) -> list[str]:

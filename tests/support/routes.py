@@ -1,0 +1,24 @@
+"""Which routes an application serves."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from flask import Flask
+
+COMING: Final = re.compile("/(triggers|rules)/|/api/v1/web/")
+"""Described, and not served yet."""
+_NONE: Final = frozenset({"HEAD", "OPTIONS"})
+_STUB: Final = re.compile(r"-missing$|\._inner$")
+"""Endpoints that only say that there is nothing."""
+
+
+def served(app: Flask) -> list[tuple[str, str]]:
+    """Return method and path of all routes, `x` standing for each variable."""
+    return [
+        (method, re.sub(r"<[^>]*>", "x", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if not _STUB.search(rule.endpoint)
+        for method in sorted((rule.methods or set()) - _NONE)
+    ]

@@ -27,7 +27,11 @@ class BenchmarkFailed(Exception):
 
 
 class Caller:
-    """One connection, for one thread."""
+    """One connection, for one thread.
+
+    Attributes:
+        activation_id: Of the last call.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -35,6 +39,7 @@ class Caller:
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         key = base64.b64encode(GUEST_AUTH.encode()).decode()
+        self.activation_id = ""
         self._headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
 
     def call(self, name: str, body: bytes = b"{}") -> bytes:
@@ -43,6 +48,7 @@ class Caller:
         self._connection.request("POST", path, body, self._headers)
         reply = self._connection.getresponse()
         text = reply.read()
+        self.activation_id = reply.headers.get("x-openwhisk-activation-id", "")
         if reply.status != 200:
             raise BenchmarkFailed(f"{name}: HTTP {reply.status}: {text[:300].decode(errors='replace')}")
         return text
@@ -91,6 +97,15 @@ class Bench:
         self._client.put_action(name, document)
         self._client.put_action(baseline, document | {"annotations": [{"key": "dataflow", "value": False}]})
         return name, baseline
+
+    def invoker_ms(self, activation_id: str) -> float:
+        """Return how long the invoker had a plain action that has ended: from its acceptance to the return."""
+        trace = self._client.trace(activation_id)
+        if trace is None:
+            raise BenchmarkFailed(f"no record of {activation_id}")
+        line = trace["firings"][0]["dataflow"]
+        spent_ms: float = line["returned"] - line["matched"]
+        return spent_ms
 
     @contextmanager
     def caller(self) -> Iterator[Caller]:

@@ -7,12 +7,13 @@ from typing import Final
 
 from tests.benchmarks.harness import Bench
 from tests.benchmarks.samples import Row
-from tests.benchmarks.scenarios import fans, handover, hop, invoke, pressure, server, throughput, wordcount
+from tests.benchmarks.scenarios import fans, handover, hop, invoke, many, pressure, server, throughput, wordcount
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "start": server.start,
     "memory-idle": server.idle,
     "invoke": invoke.blocking,
+    "controller": invoke.controller,
     "hop": hop.chains,
     "sequence-900k": hop.large_sequence,
     "hand-over": handover.sizes,
@@ -22,5 +23,7 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "pressure": pressure.on_and_off,
     "wordcount": wordcount.books,
     "throughput": throughput.sequences,
+    "many": many.at_once,
+    "wrk": many.wrk,
     "memory-busy": server.busy,
 }

@@ -117,7 +117,7 @@ def crowd(url: str, action: str, callers: int, seconds: float) -> Tally:
             def caller(end: asyncio.Future[None] = end) -> _Caller:
                 return _Caller(request, until_s, tally, end)
 
-            await loop.create_connection(caller, parts.hostname, parts.port)
+            await loop.create_connection(caller, parts.hostname or "127.0.0.1", parts.port or 80)
         await asyncio.wait_for(asyncio.gather(*ends), seconds + GRACE_S)
 
     uvloop.run(run())

@@ -45,7 +45,7 @@ class Document:
     """A stored entity.
 
     Attributes:
-        id: `namespace/[package/]name`.
+        id: `namespace/[package/]name`; of an API `namespace/api:/base/path`.
         revision: Changes with each write.
         body: The JSON object without `_id` and `_rev`; must not be changed by the reader (it may be cached).
     """
@@ -77,7 +77,7 @@ class ActivationQuery:
 
 
 class EntityStore(ABC):
-    """Actions, packages, triggers, rules; and subjects and graphs beside them."""
+    """Actions, packages, triggers, rules and APIs; and subjects and graphs beside them."""
 
     def version(self) -> object:
         """Return a value that changes with every write by any process; equal values: nothing changed in between.
@@ -105,7 +105,7 @@ class EntityStore(ABC):
 
     @abstractmethod
     def list(self, entity_type: str, namespace: str, package: str | None = None) -> Sequence[Document]:
-        """Return entities of a type (`action package trigger rule`), last updated first; actions may lack `exec.code`.
+        """Return entities of a type (`action package trigger rule api`), last updated first; code may be left out.
 
         Args:
             entity_type: Member `entityType` of the body.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import Final
 
 from flask import Flask, Response, g, request
@@ -12,6 +10,7 @@ from flask.sessions import SecureCookieSession, SessionInterface
 from controller_ext.api import (
     actions,
     activations,
+    apimgmt,
     bodies,
     docs,
     errors,
@@ -23,12 +22,13 @@ from controller_ext.api import (
     replies,
 )
 from controller_ext.api.auth import Authenticator
+from controller_ext.api.context import transaction_id
 from controller_ext.api.errors import NoRoute, NotServedHere
+from controller_ext.api.gateway import Gateway
 from controller_ext.api.info import API, OPEN
 from controller_ext.api.services import Services
+from controller_ext.gateway.apis import Tables
 
-_TRANSID: Final = re.compile(r"[\x21-\x7e]{1,256}")
-_SYSTEM_PREFIX: Final = "sid_"
 _BODY_SLACK_BYTES: Final = 16 << 20
 
 
@@ -56,13 +56,15 @@ def create_app(services: Services) -> Flask:
     # Stock redirects nothing: a path is served as it stands, or not at all.
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False
-    _register(app, services)
-    _frame(app, Authenticator(services.catalog.store))
+    authenticator = Authenticator(services.catalog.store)
+    _register(app, services, authenticator)
+    _frame(app, authenticator)
     errors.install(app)
+    app.wsgi_app = Gateway(app.wsgi_app, Tables(services.catalog.store))  # type: ignore[method-assign]
     return app
 
 
-def _register(app: Flask, services: Services) -> None:
+def _register(app: Flask, services: Services, authenticator: Authenticator) -> None:
     under = f"{API}/namespaces"
     app.register_blueprint(info.make(services))
     app.register_blueprint(docs.make(services), url_prefix=API)
@@ -71,6 +73,7 @@ def _register(app: Flask, services: Services) -> None:
     app.register_blueprint(actions.make(services), url_prefix=f"{under}/<namespace>/actions")
     app.register_blueprint(invocations.make(services), url_prefix=f"{under}/<namespace>/actions")
     app.register_blueprint(packages.make(services), url_prefix=f"{under}/<namespace>/packages")
+    app.register_blueprint(apimgmt.make(services, authenticator), url_prefix=apimgmt.PREFIX)
     app.register_blueprint(activations.make(services), url_prefix=f"{under}/<namespace>/activations")
 
 
@@ -80,8 +83,7 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
     @app.before_request
     def _begin() -> Response | None:
         environ = request.environ
-        given = environ.get("HTTP_X_REQUEST_ID")
-        g.transid = given if _usable(given) else secrets.token_hex(16)
+        g.transid = transaction_id(environ.get("HTTP_X_REQUEST_ID"))
         path = request.path
         g.in_api = path.startswith(API) and path[len(API) : len(API) + 1] in ("", "/")
         if request.method == "OPTIONS":
@@ -95,10 +97,6 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
     @app.after_request
     def _end(response: Response) -> Response:
         if response.status_code >= 400 and response.status_code != 408:  # what stalled is not waited for again
-            bodies.discard()
+            bodies.discard(request)
         response.headers.extend((("X-Request-ID", g.transid), *(replies.CORS if g.in_api else replies.OPERATOR_CORS)))
         return response
-
-
-def _usable(given: str | None) -> bool:
-    return given is not None and not given.startswith(_SYSTEM_PREFIX) and _TRANSID.fullmatch(given) is not None

@@ -8,6 +8,7 @@ from typing import Any, Final
 from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.wrappers import Request
 
 from controller_ext.api.errors import Stalled, UnsupportedMedia
 from controller_ext.api.replies import JSON_TYPE
@@ -50,13 +51,13 @@ def read(allowed_bytes: int) -> bytes:
     return raw
 
 
-def discard() -> None:
+def discard(refused: Request) -> None:
     """Read what is left of the body of a request that was refused, so that its connection serves the next one."""
-    size = request.content_length
+    size = refused.content_length
     if not size or size > _DISCARDED_BYTES:
         return
     with suppress(OSError, HTTPException):  # it breaks off: there is no next one
-        while request.stream.read(_STRIDE_BYTES):
+        while refused.stream.read(_STRIDE_BYTES):
             pass
 
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import secrets
+from typing import Final
+
 from flask import g, request
 
 from controller_ext.entities.errors import Forbidden
 from controller_ext.entities.names import check_entity, check_namespace
 from invoker_ext.contract.messages import Identity
 
+_TRANSID: Final = re.compile(r"[\x21-\x7e]{1,256}")
+_SYSTEM_PREFIX: Final = "sid_"
 RIGHTS = {"GET": "READ", "PUT": "PUT", "DELETE": "DELETE", "POST": "ACTIVATE"}
+
+
+def transaction_id(given: str | None) -> str:
+    """Return the id of a request: the one that its header names, if that may name one, else a new one."""
+    if given is None or given.startswith(_SYSTEM_PREFIX) or not _TRANSID.fullmatch(given):
+        return secrets.token_hex(16)
+    return given
 
 
 def caller() -> Identity:

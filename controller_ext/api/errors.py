@@ -138,10 +138,16 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_bug)
 
 
-def _answer(error: DataflowError) -> Response:
+def told(error: DataflowError, transid: str) -> tuple[int, str]:
+    """Return what a caller gets, as `status_and_text`; log it if somebody else must act."""
     status, text = status_and_text(error)
     if status >= 500:
-        logger.error("request failed", extra={"transid": g.transid, "code": error.code, "reason": str(error)})
+        logger.error("request failed", extra={"transid": transid, "code": error.code, "reason": str(error)})
+    return status, text
+
+
+def _answer(error: DataflowError) -> Response:
+    status, text = told(error, g.transid)
     reply = replies.json_object({"error": text, "code": g.transid}, status)
     if status == 401:
         reply.headers["WWW-Authenticate"] = 'Basic realm="OpenWhisk secure realm",charset=UTF-8'

@@ -76,6 +76,19 @@ def test_lists_are_newest_first_by_type_namespace_and_package(entities: EntitySt
     assert [one.id for one in entities.list("package", "guest")] == ["guest/p"]
 
 
+def test_apis_are_documents_that_no_other_list_shows(entities: EntityStore):
+    body = {"namespace": "guest", "name": "/base/path", "entityType": "api", "updated": 1, "document": {"paths": {}}}
+    entities.put("guest/a", an_action(), None)
+    entities.put("guest/api:/base/path", body, None)
+
+    read = entities.get("guest/api:/base/path")
+    assert read is not None
+    assert read.body == body
+    assert [one.body for one in entities.list("api", "guest")] == [body]
+    assert [one.id for one in entities.list("action", "guest")] == ["guest/a"]
+    assert entities.list("api", "other") == []
+
+
 def test_a_write_by_another_process_is_seen_at_once(open_entities: Callable[[], EntityStore]):
     here, there = open_entities(), open_entities()
     first = here.put("guest/a", an_action(), None)

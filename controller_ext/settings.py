@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from invoker_ext.contract.kinds import problem as problem_of_kinds
 from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
 
@@ -29,6 +30,11 @@ class Settings:
     listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
     workers: int = setting("Worker processes; 0: one per two cores.", 0, at_least(0))
     worker_threads: int = setting("Requests that one worker process serves at a time.", 200, above(0))
+    kinds: str = setting(
+        "Kinds of actions that are offered, the default of each family first; as the invoker's setting of this name.",
+        "python:3.11=python,python:3=python",
+        problem_of_kinds,
+    )
     invocations_per_minute: int = setting("Invocations a namespace may make in a clock minute.", 1_000_000, at_least(0))
     concurrent_invocations: int = setting("Activations a namespace may have in flight.", 1_000, at_least(0))
     fires_per_minute: int = setting("Trigger fires of a namespace in a clock minute.", 1_000_000, at_least(0))

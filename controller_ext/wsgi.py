@@ -18,6 +18,7 @@ from controller_ext.api.services import ApiSettings, Services
 from controller_ext.balancer.client import BalancerClient, DefaultLimits
 from controller_ext.entities.catalog import Catalog
 from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.runtimes import manifest_of
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.doors import Doors
@@ -26,6 +27,7 @@ from controller_ext.settings import PREFIX, Settings
 from controller_ext.standalone.deathsig import DeathSignal
 from controller_ext.worker import LingeringWorker, SilentAccess
 from invoker_ext import logs
+from invoker_ext.contract.kinds import read as read_kinds
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
@@ -53,7 +55,7 @@ def application(settings: Settings, token: str) -> Flask:
         concurrent_invocations=settings.concurrent_invocations,
         fires_per_minute=settings.fires_per_minute,
     )
-    api = ApiSettings(limits=limits)
+    api = ApiSettings(limits=limits, manifest=manifest_of(read_kinds(settings.kinds)))
     catalog = Catalog(entities)
     spooler = Spooler(settings.spool_dir, str(settings.door_socket))
     acceptor = Acceptor(catalog, api.manifest, limits, spooler, settings.id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from invoker_ext.contract.kinds import problem as problem_of_kinds
 from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
 
@@ -28,6 +29,11 @@ class Settings:
     spare_mb: int = setting("Segments kept allocated ahead of the writers; part of the sink.", 256, at_least(0))
     outbox_mb: int = setting(
         "What a container may have emitted and not handed over yet; then `emit` waits.", 64, above(0)
+    )
+    kinds: str = setting(
+        "Kinds of actions and who runs them, `KIND=INTERPRETER,…` (`python`: the server's own); empty: those found.",
+        "",
+        problem_of_kinds,
     )
     stem_cells: int = setting("Python containers kept started before anybody asks.", 2, at_least(0))
     keep_alive_s: float = setting("An idle container is removed after this time.", 600.0, above(0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -95,12 +95,21 @@ def deprecation(kind: str) -> str:
     return f"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."
 
 
-STOCK: Final = Manifest(
-    {
-        "python": (
-            Runtime(kind="python:3.11", image="openwhisk/action-python-v3.11:nightly", default=True),
-            Runtime(kind="python:3", image="openwhisk/action-python-v3.11:nightly"),
-        )
-    }
-)
-"""The embedded server's: what the process driver can run."""
+def manifest_of(kinds: Iterable[str]) -> Manifest:
+    """Return the manifest that offers these kinds under the names of stock's images.
+
+    Args:
+        kinds: `FAMILY:VERSION`; the first of each family is its default.
+    """
+    families: dict[str, list[Runtime]] = {}
+    for kind in kinds:
+        family, _, version = kind.partition(":")
+        known = families.setdefault(family, [])
+        # A kind that only says 3 is run by whatever is the default.
+        image = f"openwhisk/action-{family}-v{version}:nightly" if version != "3" or not known else known[0].image
+        known.append(Runtime(kind=kind, image=image, default=not known))
+    return Manifest({family: tuple(known) for family, known in families.items()})
+
+
+STOCK: Final = manifest_of(("python:3.11", "python:3"))
+"""Where nothing else was found or told."""

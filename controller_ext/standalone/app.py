@@ -19,9 +19,11 @@ from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen
 from controller_ext.standalone.heap import HEAP
 from controller_ext.standalone.supervisor import Supervisor
 from invoker_ext import logs
+from invoker_ext.contract.kinds import written
 from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.hello import Role, read_token
+from invoker_ext.interpreters import find_kinds
 from invoker_ext.settings import PREFIX as INVOKER, Settings as InvokerSettings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
         with listen(host, port) as bound:
             url_host = f"[{host}]" if ":" in host else host
             url = f"http://{url_host}:{bound.getsockname()[1]}"
-            settings = replace(settings, listen=f"fd://{bound.fileno()}")
+            settings = replace(settings, listen=f"fd://{bound.fileno()}", kinds=_kinds(given))
             logs.configure("supervisor", settings.log_level)
             prepare(settings)
             plans = _plans(settings, given, url, bound.fileno())
@@ -92,6 +94,11 @@ def _settings(given: Mapping[str, str], data_dir: Path, workers: int | None) -> 
     return settings
 
 
+def _kinds(given: Mapping[str, str]) -> str:
+    """Return the kinds that are offered and run, as set for either process, else those that this host can run."""
+    return given.get(INVOKER + "KINDS") or given.get(PREFIX + "KINDS") or written(find_kinds())
+
+
 def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
     """Return the processes in the order in which they are stopped."""
     common = HEAP | {name: value for name, value in launch.environment(given).items() if not name.startswith(PREFIX)}
@@ -102,6 +109,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         INVOKER + "LOG_LEVEL": settings.log_level,
         **common,
         INVOKER + "DATA_DIR": str(settings.data_dir),
+        INVOKER + "KINDS": settings.kinds,
     }
     return [
         ChildPlan(

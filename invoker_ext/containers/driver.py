@@ -14,6 +14,7 @@ class UnknownKind(LookupError):
     def __init__(self, kind: str, known: tuple[str, ...]) -> None:
         super().__init__(f"No runtime on this host runs actions of kind '{kind}'; there are: {', '.join(known)}.")
         self.kind = kind
+        self.known = known
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ class Handle(ABC):
 
     @property
     @abstractmethod
-    def address(self) -> tuple[str, int] | None:
-        """Where a stock runtime listens."""
+    def address(self) -> tuple[str, int] | str | None:
+        """Where a stock runtime listens: host and port, or the path of a Unix socket."""
 
     @property
     @abstractmethod

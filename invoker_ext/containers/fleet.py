@@ -44,6 +44,7 @@ from invoker_ext.containers.job import Failure, Job
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
 from invoker_ext.containers.pressure import reuse_delay_s
+from invoker_ext.containers.refusals import refuse, refuse_kind
 from invoker_ext.containers.runtime import RuntimeContainer
 from invoker_ext.containers.states import Progress, State
 from invoker_ext.containers.stock import StockContainer
@@ -117,10 +118,10 @@ class Fleet:
         try:
             need = self._need(job.call, job.user)
         except UnknownKind as error:
-            self._loop.call_soon(self._refuse, job, str(error))
+            self._loop.call_soon(refuse_kind, job, error)
             return
         if self._closed:
-            self._loop.call_soon(self._refuse, job, "The invoker takes no more work.")
+            self._loop.call_soon(refuse, job, "The invoker takes no more work.")
             return
         self._counter += 1
         assignment = Assignment(self._counter, job, need)
@@ -385,10 +386,6 @@ class Fleet:
         self._by_job.pop(id(assignment.job), None)
         if not self._tickets:
             self._idle.set()
-
-    def _refuse(self, job: Job, reason: str) -> None:
-        job.listener.failed(Failure.NOT_STARTED, reason, False, time.monotonic())
-        job.listener.logs([], False)
 
 
 def _fail(assignment: Assignment, failure: Failure, detail: object) -> None:

@@ -51,7 +51,8 @@ class StockContainer(Container):
     def __init__(self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
         super().__init__(number, name, host, loop)
         self._sink = sink
-        self._url = ""
+        self._url = "http://localhost"
+        self._path: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._streamed = asyncio.Event()
         self._sentinels = asyncio.Event()
@@ -62,8 +63,11 @@ class StockContainer(Container):
         if self._pipes is not None:
             self._pipes.lines.sentinelled = True
             self._pipes.on_sentinel = self._sentinels.set
-        host, port = handle.address or ("", 0)
-        self._url = f"http://{host}:{port}"
+        if isinstance(handle.address, tuple):
+            host, port = handle.address
+            self._url = f"http://{host}:{port}"
+        else:
+            self._path = handle.address
         self._loop.call_soon(self._is_there)
 
     def feed(self, assignment: Assignment, name: str) -> None:
@@ -172,7 +176,11 @@ class StockContainer(Container):
             ClientError: No usable reply; ClientConnectorError: no connection.
         """
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        connector = aiohttp.TCPConnector(force_close=True)
+        connector: aiohttp.BaseConnector
+        if self._path is None:
+            connector = aiohttp.TCPConnector(force_close=True)
+        else:
+            connector = aiohttp.UnixConnector(self._path, force_close=True)
         timeout = aiohttp.ClientTimeout(total=None)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as client,

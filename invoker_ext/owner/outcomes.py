@@ -109,8 +109,8 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
 
     Args:
         failure: What happened.
-        detail: The runtime's `error` value for INIT_FAILED, a sentence for NOT_STARTED and
-            WRITE_REFUSED.
+        detail: The runtime's `error` value for INIT_FAILED, the name for IMAGE_NOT_PULLED, a sentence for NOT_STARTED
+            and WRITE_REFUSED.
         timeout_ms: The bound that held.
     """
     developer = Outcome.DEVELOPER_ERROR
@@ -129,6 +129,8 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
             return _said(detail, "The action did not produce a valid response and exited unexpectedly.")
         case Failure.OUT_OF_MEMORY:
             return error_of("The action exhausted its memory and was aborted.", developer)
+        case Failure.IMAGE_NOT_PULLED:
+            return error_of(f"Failed to pull container image '{detail}'.", developer)
         case Failure.WRITE_REFUSED:
             return error_of(detail, developer)
         case Failure.NOT_STARTED:

@@ -56,8 +56,10 @@ def test_the_controller_sees_of_the_invoker_only_contract_bus_store_door_and_log
         package, _, rest = target.partition(".")
         if not importer.startswith("controller_ext") or package != "invoker_ext":
             return True
-        if importer == STARTER and rest.partition(".")[0] == "settings":
-            return True  # it says what is wrong with any process's settings before it starts one
+        if importer == STARTER and rest.partition(".")[0] in {"settings", "interpreters"}:
+            return (
+                True  # it says what is wrong with any process's settings before it starts one, and what kinds there are
+            )
         return rest.partition(".")[0] in CONTROLLER_SEES
 
     assert breaches(seen) == []

@@ -10,22 +10,25 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from invoker_ext.containers.driver import ContainerSpec, Driver, Exit, Handle, UnknownKind
-from invoker_ext.containers.drivers.interpreters import argv_of, find_interpreters, kinds_of
-from invoker_ext.containers.drivers.keeper.birth import BOOT
 from invoker_ext.containers.drivers.keeper.keeper import PACKET_BYTES
+from invoker_ext.containers.drivers.nameless import NamelessSocket
+from invoker_ext.containers.drivers.programs import ROOT, Program, node_program, python_program
+from invoker_ext.contract.kinds import NODEJS, family
+from invoker_ext.interpreters import find_kinds
 
 logger = logging.getLogger(__name__)
 
-_ROOT: Final = str(Path(__file__).resolve().parents[3])
 _KEEPER: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop()); "
     "from invoker_ext.containers.drivers.keeper.keeper import main; main(sys.argv[1])"
@@ -34,27 +37,39 @@ _READY_S: Final = 20.0
 """Bound of the keeper's start, on a busy machine."""
 _CLOSE_S: Final = 10.0
 """Bound of the end of all containers, and again of the keeper's own."""
+_ABORTED: Final = frozenset({signal.SIGABRT, signal.SIGTRAP, signal.SIGILL})
+"""How V8 ends itself where there is no memory; nothing else of node does, unless user code asks for it."""
 _BASE_ENVIRONMENT: Final = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+@dataclass(slots=True, frozen=True)
+class _Started:
+    """Who hears of a container's end, and the socket it serves on if it is a stock runtime."""
+
+    gone: Callable[[Exit], None]
+    server: NamelessSocket | None
 
 
 class ProcessHandle(Handle):
     """A container that is a process."""
 
-    def __init__(self, driver: ProcessDriver, name: str, session: socket.socket, outputs: tuple[int, int]) -> None:
+    def __init__(
+        self, driver: ProcessDriver, name: str, way: socket.socket | NamelessSocket, outputs: tuple[int, int]
+    ) -> None:
         self._driver = driver
         self._name = name
-        self._session = session
+        self._way = way
         self._outputs = outputs
 
     @property
-    def session(self) -> socket.socket:
+    def session(self) -> socket.socket | None:
         """See Handle."""
-        return self._session
+        return self._way if isinstance(self._way, socket.socket) else None
 
     @property
-    def address(self) -> None:
+    def address(self) -> str | None:
         """See Handle."""
-        return
+        return self._way.path if isinstance(self._way, NamelessSocket) else None
 
     @property
     def outputs(self) -> tuple[int, int]:
@@ -71,15 +86,16 @@ class ProcessDriver(Driver):
 
     Args:
         home: Folder for the containers' folders; below the data directory.
+        kinds: Kind → interpreter, from `find_kinds`; None: found by `open`.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, kinds: Mapping[str, str] | None = None) -> None:
         self._home = home
-        self._kinds: dict[str, str] = {}
+        self._kinds = dict(kinds or {})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
-        self._gone: dict[str, Callable[[Exit], None]] = {}
+        self._started: dict[str, _Started] = {}
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._collecting: asyncio.Future[None] | None = None
         self._ready = asyncio.Event()
@@ -94,14 +110,15 @@ class ProcessDriver(Driver):
         """
         self._loop = asyncio.get_running_loop()
         self._summon(self._loop)
-        self._kinds = await find_interpreters()
+        if not self._kinds:
+            self._kinds = await self._loop.run_in_executor(None, find_kinds)
         async with asyncio.timeout(_READY_S):
             await self._ready.wait()
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """See Driver."""
-        return kinds_of(self._kinds)
+        return tuple(self._kinds)
 
     def runtime_of(self, kind: str) -> str:
         """See Driver."""
@@ -116,12 +133,13 @@ class ProcessDriver(Driver):
             raise OSError("the driver is not open")
         if self._sock is None:
             self._summon(self._loop)
+        program = self._program(spec)
         order = {
             "op": "start",
             "id": spec.name,
-            "memory_mb": spec.memory_mb,
-            "environment": {**_BASE_ENVIRONMENT, **spec.environment},
-            "argv": argv_of(spec.runtime, BOOT, _ROOT),
+            "memory_mb": program.data_mb,
+            "environment": {**_BASE_ENVIRONMENT, **program.environment, **spec.environment},
+            "argv": program.argv,
         }
         mine: list[int] = []
         theirs: list[int] = []
@@ -131,18 +149,28 @@ class ProcessDriver(Driver):
                 mine.append(reading)
                 theirs.append(writing)
                 os.set_blocking(reading, False)
-            ours, others = socket.socketpair()
+            way: socket.socket | NamelessSocket
+            if program.relayed:
+                way, others = socket.socketpair()
+                theirs.append(others.detach())
+            else:
+                way = NamelessSocket(self._home)
+                theirs.append(way.detach())
         except OSError:
             _close_all([*mine, *theirs])
             raise
-        self._gone[spec.name] = gone
+        self._started[spec.name] = _Started(gone, None if isinstance(way, socket.socket) else way)
         self._empty.clear()
-        self._send(order, (*theirs, others.detach()))
-        return ProcessHandle(self, spec.name, ours, (mine[0], mine[1]))
+        self._send(order, tuple(theirs))
+        return ProcessHandle(self, spec.name, way, (mine[0], mine[1]))
+
+    def _program(self, spec: ContainerSpec) -> Program:
+        by_node = any(path == spec.runtime and family(kind) == NODEJS for kind, path in self._kinds.items())
+        return (node_program if by_node else python_program)(spec.runtime, spec.memory_mb)
 
     def end(self, name: str) -> None:
         """End a container with all it started; idempotent."""
-        if name in self._gone:
+        if name in self._started:
             self._send({"op": "end", "id": name}, ())
 
     async def close(self) -> None:
@@ -150,14 +178,14 @@ class ProcessDriver(Driver):
         if self._closed or self._loop is None:
             return
         self._closed = True
-        for name in list(self._gone):
+        for name in list(self._started):
             self.end(name)
-        if self._gone:
+        if self._started:
             try:
                 async with asyncio.timeout(_CLOSE_S):
                     await self._empty.wait()
             except TimeoutError:
-                logger.warning("containers did not end in time", extra={"containers": len(self._gone)})
+                logger.warning("containers did not end in time", extra={"containers": len(self._started)})
         keeper = self._keeper
         self._hang_up()
         if keeper is not None:
@@ -172,7 +200,7 @@ class ProcessDriver(Driver):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-X", "utf8", "-c", _KEEPER, str(self._home), _ROOT],
+                [sys.executable, "-I", "-X", "utf8", "-c", _KEEPER, str(self._home), str(ROOT)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=_BASE_ENVIRONMENT,
@@ -223,26 +251,29 @@ class ProcessDriver(Driver):
         if "ready" in message:
             self._ready.set()
         else:
-            self._over(message["id"], Exit(error=message.get("error")))
+            self._over(message["id"], message.get("error"), message.get("signal"))
 
-    def _over(self, name: str, how: Exit) -> None:
-        gone = self._gone.pop(name, None)
-        if not self._gone:
+    def _over(self, name: str, error: str | None, signal_number: int | None = None) -> None:
+        started = self._started.pop(name, None)
+        if not self._started:
             self._empty.set()
-        if gone is not None:
-            gone(how)
+        if started is not None:
+            by_node = started.server is not None
+            if started.server is not None:
+                started.server.close()
+            started.gone(Exit(error=error, out_of_memory=by_node and signal_number in _ABORTED))
 
     def _lost(self) -> None:
         """The keeper is dead, and with it all its containers; the next start summons another."""
         if self._sock is None:
             return
-        logger.error("the keeper of the containers died", extra={"containers": len(self._gone)})
+        logger.error("the keeper of the containers died", extra={"containers": len(self._started)})
         keeper = self._keeper
         self._hang_up()
         if keeper is not None and self._loop is not None:
             self._collecting = self._loop.run_in_executor(None, _wait_for, keeper)
-        for name in list(self._gone):
-            self._over(name, Exit(error="The process that keeps the containers of this host died; try again."))
+        for name in list(self._started):
+            self._over(name, "The process that keeps the containers of this host died; try again.")
 
     def _hang_up(self) -> None:
         if self._sock is not None and self._loop is not None:

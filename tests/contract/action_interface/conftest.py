@@ -8,15 +8,17 @@ import io
 import json
 import os
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.conftest import needs
+from tests.support.dialects import NODE, NODEJS, PYTHON, Dialect
 from tests.support.relay import FakeRelay
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -39,14 +41,16 @@ class Reply:
 class Container:
     """A runtime process and its HTTP client."""
 
-    def __init__(self, port: int, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, port: int, folder: Path, env: dict[str, str], dialect: Dialect) -> None:
         self.port = port
+        self.dialect = dialect
         self.folder = folder
         self._out = (folder / "stdout").open("w+b")
         self._err = (folder / "stderr").open("w+b")
         (folder / "temporary").mkdir()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "action_runtime"],
+            [*dialect.argv, *([str(port)] if dialect.takes_port else [])],
+            cwd=folder if dialect.takes_port else None,
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT),
@@ -80,6 +84,10 @@ class Container:
             value["code"] = base64.b64encode(code).decode() if isinstance(code, bytes) else code
         return self.post("/init", json.dumps({"value": value | fields}).encode())
 
+    def load(self, code: str, **fields: Any) -> Reply:
+        """Init with one of the dialect's codes."""
+        return self.init(self.dialect.codes[code], **fields)
+
     def run(self, value: Any = None, **members: Any) -> Reply:
         return self.post("/run", json.dumps({"value": {} if value is None else value} | members).encode())
 
@@ -102,12 +110,14 @@ class Container:
 
 
 @pytest.fixture
-def start(free_port: int, tmp_path: Path) -> Iterator[Callable[..., Container]]:
-    """Start a runtime with variables of the test's."""
+def start_in(free_port: int, tmp_path: Path) -> Iterator[Callable[..., Container]]:
+    """Start a language's runtime with variables of the test's."""
     containers: list[Container] = []
 
-    def begin(**env: str) -> Container:
-        containers.append(Container(free_port, tmp_path, env))
+    def begin(dialect: Dialect, **env: str) -> Container:
+        if dialect is NODEJS:
+            needs("node", NODE is not None, "install nodejs 18 or newer")
+        containers.append(Container(free_port, tmp_path, env, dialect))
         return containers[-1]
 
     yield begin
@@ -116,9 +126,39 @@ def start(free_port: int, tmp_path: Path) -> Iterator[Callable[..., Container]]:
 
 
 @pytest.fixture
+def start(start_in: Callable[..., Container]) -> Callable[..., Container]:
+    """Start the runtime of Python with variables of the test's."""
+    return partial(start_in, PYTHON)
+
+
+@pytest.fixture
 def container(start: Callable[..., Container]) -> Container:
-    """A started runtime that is not initialised."""
+    """A started runtime of Python that is not initialised."""
     return start()
+
+
+@pytest.fixture
+def start_node(start_in: Callable[..., Container]) -> Callable[..., Container]:
+    """Start the runtime of node with variables of the test's."""
+    return partial(start_in, NODEJS)
+
+
+@pytest.fixture
+def node(start_node: Callable[..., Container]) -> Container:
+    """A started runtime of node that is not initialised."""
+    return start_node()
+
+
+@pytest.fixture(params=[PYTHON, NODEJS], ids=lambda dialect: dialect.name)
+def start_any(request: pytest.FixtureRequest, start_in: Callable[..., Container]) -> Callable[..., Container]:
+    """Start each runtime there is, one a test, with variables of the test's."""
+    return partial(start_in, request.param)
+
+
+@pytest.fixture
+def any_container(start_any: Callable[..., Container]) -> Container:
+    """A started runtime of each language that is not initialised."""
+    return start_any()
 
 
 @pytest.fixture

@@ -284,6 +284,18 @@ async def test_an_unknown_kind_and_too_much_memory_are_clear_errors(tmp_path):
     assert "9999 MB" in size.detail
 
 
+async def test_an_image_fails_as_in_stock_and_its_log_says_what_to_do(tmp_path):
+    async with a_fleet(tmp_path) as (fleet, _):
+        job, heard = a_job(call=a_call(kind="blackbox"))
+        job.code = {"kind": "blackbox", "image": "me/img:1"}
+        fleet.submit(job)
+        await heard.end()
+    assert (heard.failure, heard.detail) == (Failure.IMAGE_NOT_PULLED, "me/img:1")
+    (line,) = heard.text
+    assert line.startswith("stderr: This server starts actions as processes and runs no images.")
+    assert "python:3" in line
+
+
 async def test_large_code_travels_as_a_segment(tmp_path):
     code = "DATA = '" + "x" * 1_200_000 + "'\ndef main(args):\n    return {'n': len(DATA)}\n"
     async with a_fleet(tmp_path) as (fleet, _):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,9 @@ def server() -> Iterator[str]:
     # Not pytest's tmp_path: its names may be too long for the Unix sockets inside.
     folder = Path(tempfile.mkdtemp(prefix="df-rec-"))
     argv = [sys.executable, "-m", "controller_ext.cli", "standalone", "--port", "0", "--data-dir", str(folder)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    # The recorded server offered no other kinds, and names them to who asks for another.
+    environ = os.environ | {"DATAFLOWER_INVOKER_KINDS": "python:3.11=python,python:3=python"}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("ready "), line

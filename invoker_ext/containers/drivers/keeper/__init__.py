@@ -7,6 +7,6 @@ no threads and no loop, a scan of /proc or the removal of a big folder must not 
 with -9 can clean up nothing. If the keeper itself is killed, its containers die with it; what they had started stays.
 
 Messages are JSON, one a packet: to the keeper `{"op": "start", "id", "memory_mb", "environment", "argv"}` with three
-descriptors (stdout, stderr, session) and `{"op": "end", "id"}`; from it `{"ready": true}` and `{"id", "gone": true[,
-"error"]}`. It ends when the invoker's end of the socket is closed.
+descriptors (stdout, stderr, session or listening socket) and `{"op": "end", "id"}`; from it `{"ready": true}` and
+`{"id", "gone": true[, "error"][, "signal"]}`. It ends when the invoker's end of the socket is closed.
 """

@@ -61,7 +61,7 @@ def be_born(
 
     Args:
         folder: Its own; becomes the working, home and temporary directory.
-        descriptors: Standard output, standard error, session.
+        descriptors: Standard output, standard error, session or listening socket.
         environment: All of it.
         memory_mb: Bound of its data segments (maps of the sink do not count).
         argv: Interpreter to become; None: stay this one.
@@ -72,7 +72,7 @@ def be_born(
         _limit(memory_mb)
         os.chdir(folder)
         Path("/proc/self/comm").write_text(folder.name[:_COMM_BYTES])  # so that `ps` and `top` tell containers apart
-        own = {"HOME": str(folder), "TMPDIR": str(folder), "__OW_DATAFLOW_FD": str(SESSION_FD)}
+        own = {"HOME": str(folder), "TMPDIR": str(folder)}
         if argv is not None:
             os.execve(argv[0], list(argv), {**environment, **own})
         os.environ.clear()

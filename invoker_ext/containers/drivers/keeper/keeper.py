@@ -107,13 +107,13 @@ class Keeper:
         """A container's own process is dead: end what it left behind, which is now ours, and clean up."""
         self._selector.unregister(child.pidfd)
         os.close(child.pidfd)
-        os.waitpid(child.pid, 0)
+        _, status = os.waitpid(child.pid, 0)
         del self._children[child.name]
         roots = frozenset(one.pid for one in self._children.values())
         end_descendants(os.getpid(), roots)
         _reap_others(roots)
         remove_tree(child.folder)
-        self._tell({"id": child.name, "gone": True})
+        self._tell({"id": child.name, "gone": True, "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None})
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:

@@ -1,0 +1,138 @@
+"""Containers of node kinds, started by the process driver."""
+
+import hashlib
+import json
+import os
+from contextlib import asynccontextmanager
+
+import pytest
+
+from invoker_ext.containers.drivers.nameless import NamelessSocket
+from invoker_ext.containers.job import Failure, Warmth
+from tests.conftest import needs
+from tests.support.containers import GUEST, a_call, a_fleet, a_job
+from tests.support.dialects import NODE
+from tests.support.processes import command, descendants
+from tests.support.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def _node():
+    needs("node", NODE is not None, "install nodejs 18 or newer")
+
+
+@asynccontextmanager
+async def node_fleet(tmp_path):
+    async with a_fleet(tmp_path) as (fleet, _):
+        yield fleet
+
+
+def node_job(fleet, code, *, memory_mb=256, **kwargs):
+    kind = next(one for one in fleet.kinds if one.startswith("nodejs"))
+    name = f"guest/{hashlib.sha256(code.encode()).hexdigest()}"
+    return a_job(code, call=a_call(name, kind=kind, memory_mb=memory_mb), **kwargs)
+
+
+async def run(fleet, code, **kwargs):
+    job, heard = node_job(fleet, code, **kwargs)
+    fleet.submit(job)
+    return await heard.end()
+
+
+async def test_an_action_runs_again_in_the_container_that_loaded_it(tmp_path, no_leaks):
+    code = "let n = 0; function main({x}) { console.log('x', x); console.error('e'); return {x, n: ++n}; }"
+    async with node_fleet(tmp_path) as fleet:
+        first = await run(fleet, code, arguments='{"x": "❄"}')
+        second = await run(fleet, code, arguments='{"x": [1]}')
+    assert [json.loads(one.report.body) for one in (first, second)] == [{"x": "❄", "n": 1}, {"x": [1], "n": 2}]
+    assert (first.warmth, second.warmth) == (Warmth.COLD, Warmth.WARM)
+    assert first.container == second.container
+    assert sorted(first.text) == ["stderr: e", "stdout: x ❄"]
+
+
+async def test_a_container_has_the_environment_of_its_action_and_nothing_of_ours(tmp_path):
+    code = "function main() { return {env: process.env, cwd: process.cwd(), argv: process.execArgv}; }"
+    async with node_fleet(tmp_path) as fleet:
+        heard = await run(fleet, code)
+    seen = json.loads(heard.report.body)
+    assert {name for name in seen["env"] if not name.startswith("__OW_")} == {
+        "HOME", "LANG", "NODE_PATH", "PATH", "TMPDIR",
+    }  # fmt: skip
+    assert seen["env"]["__OW_NAMESPACE"] == "guest"
+    assert seen["env"]["HOME"] == seen["cwd"]
+    assert "__OW_DATAFLOW_FD" not in seen["env"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "function main() { const kept = []; for (;;) kept.push(Buffer.alloc(4 << 20, 1)); }",
+        "async function main() { const kept = []; for (;;) kept.push(Buffer.alloc(4 << 20, 1)); }",
+        "function main() { const kept = []; for (;;) kept.push(new Array(1 << 20).fill(1.5)); }",
+    ],
+    ids=["buffers", "buffers-in-a-promise", "objects"],
+)
+async def test_more_memory_than_the_limit_ends_the_container_as_in_stock(tmp_path, code):
+    async with node_fleet(tmp_path) as fleet:
+        heard = await run(fleet, code, memory_mb=128)
+        after = await run(fleet, "function main() { return {ok: true}; }", memory_mb=256)
+    assert heard.failure is Failure.OUT_OF_MEMORY
+    assert after.report.status == "ok"
+
+
+async def test_the_smallest_container_has_most_of_its_memory_for_its_action(tmp_path):
+    code = "function main() { return {n: Buffer.alloc(40 << 20, 1).length, m: new Array(5 << 20).fill(1.5).length}; }"
+    async with node_fleet(tmp_path) as fleet:
+        heard = await run(fleet, code, memory_mb=128)
+    assert heard.report is not None, heard.text
+
+
+async def test_a_function_that_hangs_is_ended_with_everything_it_started(tmp_path, no_leaks):
+    code = (
+        "const {spawn} = require('child_process');\n"
+        "function main() { spawn('sleep', ['60'], {detached: true, stdio: 'ignore'}).unref();"
+        " console.log('started'); for (;;); }"
+    )
+    async with node_fleet(tmp_path) as fleet:
+        heard = await run(fleet, code, timeout_s=1.0)
+        left = [pid for pid in descendants(os.getpid()) if "sleep" in command(pid)]
+    assert heard.failure is Failure.RUN_TIMED_OUT
+    assert heard.text == ["stdout: started"]
+    assert left == []
+
+
+async def test_a_process_that_exits_or_dies_fails_its_run(tmp_path):
+    async with node_fleet(tmp_path) as fleet:
+        exited = await run(fleet, "function main() { process.exit(3); }")
+        late = "setTimeout(() => { throw new Error('late'); }); return new Promise(() => {});"
+        thrown = await run(fleet, f"function main() {{ {late} }}")
+        at_load = await run(fleet, "process.exit(1);")
+    assert [one.failure for one in (exited, thrown, at_load)] == [Failure.RUN_DIED, Failure.RUN_DIED, Failure.INIT_DIED]
+    assert any("late" in line for line in thrown.text)
+
+
+async def test_code_is_loaded_ahead_for_a_step_that_will_come(tmp_path):
+    code = "function main() { return {ok: true}; }"
+    async with node_fleet(tmp_path) as fleet:
+        job, heard = node_job(fleet, code)
+        fleet.prewarm([(job.call, job.code, GUEST)])
+        await until(lambda: fleet.snapshot()["idle"] == 1, within_s=20, message=lambda: str(fleet.snapshot()))
+        fleet.submit(job)
+        await heard.end()
+    assert heard.warmth is not Warmth.COLD
+    assert heard.report.status == "ok"
+
+
+def test_a_socket_without_a_name_leaves_nothing_in_its_folder(tmp_path, no_leaks):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    server = NamelessSocket(folder)
+    assert list(folder.iterdir()) == []
+    os.close(server.detach())
+    server.close()
+    server.close()
+
+
+def test_a_folder_that_is_no_more_is_an_error_that_leaves_nothing(tmp_path, no_leaks):
+    with pytest.raises(OSError, match="No such file"):
+        NamelessSocket(tmp_path / "none")

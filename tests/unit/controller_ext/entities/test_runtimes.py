@@ -1,0 +1,36 @@
+"""The manifest that is made of kinds."""
+
+import pytest
+
+from controller_ext.entities.errors import Malformed
+from controller_ext.entities.runtimes import manifest_of
+
+
+def test_the_first_kind_of_each_family_is_its_default():
+    manifest = manifest_of(["python:3.12", "python:3", "nodejs:20", "python:3.10", "nodejs:18"])
+
+    assert manifest.resolve("python:default").kind == "python:3.12"
+    assert manifest.resolve("nodejs:default").kind == "nodejs:20"
+    shown = {one["kind"]: one["default"] for family in manifest.document().values() for one in family}
+    assert shown == {
+        "python:3.12": True,
+        "python:3": False,
+        "python:3.10": False,
+        "nodejs:20": True,
+        "nodejs:18": False,
+    }
+
+
+def test_kinds_have_the_names_of_stocks_images():
+    runtimes = manifest_of(["python:3.12", "python:3", "nodejs:20"]).document()
+
+    assert [one["image"] for family in runtimes.values() for one in family] == [
+        "openwhisk/action-python-v3.12:nightly",
+        "openwhisk/action-python-v3.12:nightly",
+        "openwhisk/action-nodejs-v20:nightly",
+    ]
+
+
+def test_a_family_of_which_nothing_is_there_has_no_default():
+    with pytest.raises(Malformed, match=r"The specified runtime 'nodejs:default' is not supported by this platform"):
+        manifest_of(["python:3.11"]).resolve("nodejs:default")

@@ -20,6 +20,7 @@ from controller_ext.api import (
     namespaces,
     packages,
     replies,
+    web,
 )
 from controller_ext.api.auth import Authenticator
 from controller_ext.api.context import transaction_id
@@ -56,6 +57,7 @@ def create_app(services: Services) -> Flask:
     # Stock redirects nothing: a path is served as it stands, or not at all.
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False
+    app.url_map.converters["rest"] = web.RestConverter
     authenticator = Authenticator(services.catalog.store)
     _register(app, services, authenticator)
     _frame(app, authenticator)
@@ -75,6 +77,7 @@ def _register(app: Flask, services: Services, authenticator: Authenticator) -> N
     app.register_blueprint(packages.make(services), url_prefix=f"{under}/<namespace>/packages")
     app.register_blueprint(apimgmt.make(services, authenticator), url_prefix=apimgmt.PREFIX)
     app.register_blueprint(activations.make(services), url_prefix=f"{under}/<namespace>/activations")
+    app.register_blueprint(web.make(services, authenticator))
 
 
 def _frame(app: Flask, authenticator: Authenticator) -> None:
@@ -85,18 +88,25 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
         environ = request.environ
         g.transid = transaction_id(environ.get("HTTP_X_REQUEST_ID"))
         path = request.path
-        g.in_api = path.startswith(API) and path[len(API) : len(API) + 1] in ("", "/")
+        in_api = path.startswith(API) and path[len(API) : len(API) + 1] in ("", "/")
+        g.in_api = in_api
+        of_action = path.startswith(web.PREFIX) and not path.startswith(f"{apimgmt.PREFIX}/")
+        g.web = web.target_of(environ) if of_action else None
+        g.cors = replies.CORS if in_api else replies.OPERATOR_CORS
+        if g.web is not None:
+            g.cors = ()
+            return None
         if request.method == "OPTIONS":
             return replies.text("OK")
-        if g.in_api and path not in OPEN:
+        if in_api and path not in OPEN:
             g.user = authenticator.identify(environ.get("HTTP_AUTHORIZATION"))
         if request.method == "HEAD":
-            raise NoRoute if g.in_api else NotServedHere
+            raise NoRoute if in_api else NotServedHere
         return None
 
     @app.after_request
     def _end(response: Response) -> Response:
         if response.status_code >= 400 and response.status_code != 408:  # what stalled is not waited for again
             bodies.discard(request)
-        response.headers.extend((("X-Request-ID", g.transid), *(replies.CORS if g.in_api else replies.OPERATOR_CORS)))
+        response.headers.extend((("X-Request-ID", g.transid), *g.cors))
         return response

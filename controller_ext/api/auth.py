@@ -68,7 +68,7 @@ class Authenticator:
         right = hmac.compare_digest((subject["key"] if subject else _DECOY).encode(), key.encode())
         if subject is None or not right or len(key) != _KEY_CHARS or subject["blocked"]:
             raise Unauthenticated(_WRONG)
-        return _identity(subject)
+        return identity_of(subject)
 
 
 def _decode(encoded: str) -> tuple[str, str]:
@@ -80,7 +80,8 @@ def _decode(encoded: str) -> tuple[str, str]:
     return uuid, key
 
 
-def _identity(subject: dict[str, Any]) -> Identity:
+def identity_of(subject: dict[str, Any]) -> Identity:
+    """Return what the store knows of a namespace as whom runs belong to."""
     return Identity(
         subject=subject["subject"],
         namespace=subject["namespace"],

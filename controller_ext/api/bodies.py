@@ -36,18 +36,22 @@ def read(allowed_bytes: int) -> bytes:
         TooLarge: It turned out larger than announced.
         UnsupportedMedia: It is not said to be JSON.
     """
+    raw = read_any(allowed_bytes)
+    if raw and request.mimetype != JSON_TYPE:
+        raise UnsupportedMedia(request.content_type)
+    return raw
+
+
+def read_any(allowed_bytes: int) -> bytes:
+    """Return the body, of whatever type it is; raises otherwise as `read`."""
     try:
         raw = request.get_data(cache=False)
     except ParseException as error:
         raise Malformed(str(error)) from error
     except (OSError, ClientDisconnected) as error:
         raise Stalled from error
-    if not raw:
-        return raw
     if len(raw) > allowed_bytes:
         raise TooLarge("Request", len(raw), allowed_bytes)
-    if request.mimetype != JSON_TYPE:
-        raise UnsupportedMedia(request.content_type)
     return raw
 
 

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_TEXTS: Final[Mapping[int, str]] = {
     400: "The request contains bad syntax or cannot be fulfilled.",
+    401: "Authentication is possible but has failed or not yet been provided.",
     404: "The requested resource could not be found.",
     408: "The request did not arrive in time.",
     413: "The request entity is larger than the server is willing or able to process.",
@@ -66,6 +67,26 @@ class Stalled(DataflowError):
         super().__init__(DEFAULT_TEXTS[408])
 
 
+class NotAdmitted(DataflowError):
+    """A web action wants a key or a secret that the request does not have."""
+
+    code = "not-admitted"
+    blame = Blame.CALLER
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULT_TEXTS[401])
+
+
+class NotAcceptable(DataflowError):
+    """The client does not want what the action answers."""
+
+    code = "not-acceptable"
+    blame = Blame.CALLER
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f"Resource representation is only available with these types:\n{media_type}")
+
+
 class UnsupportedMedia(DataflowError):
     """The body is of a type that the route does not read."""
 
@@ -88,6 +109,8 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
     entity_errors.TooLarge: (413, _OWN),
     entity_errors.Refused: (400, _OWN),
     Unauthenticated: (401, _OWN),
+    NotAdmitted: (401, _OWN),
+    NotAcceptable: (406, _OWN),
     NoRoute: (404, _OWN),
     NotServedHere: (405, _OWN),
     Stalled: (408, _OWN),
@@ -148,8 +171,8 @@ def told(error: DataflowError, transid: str) -> tuple[int, str]:
 
 def _answer(error: DataflowError) -> Response:
     status, text = told(error, g.transid)
-    reply = replies.json_object({"error": text, "code": g.transid}, status)
-    if status == 401:
+    reply = replies.error(text, status)
+    if isinstance(error, Unauthenticated):
         reply.headers["WWW-Authenticate"] = 'Basic realm="OpenWhisk secure realm",charset=UTF-8'
     elif status == 405:
         reply.headers["Allow"] = "OPTIONS"
@@ -162,9 +185,9 @@ def _answer_http(error: HTTPException) -> Response:
     if status in (404, 405):
         return _answer(NoRoute() if g.in_api else NotServedHere())
     text = DEFAULT_TEXTS.get(status, DEFAULT_TEXTS[400 if status < 500 else 500])
-    return replies.json_object({"error": text, "code": g.transid}, status)
+    return replies.error(text, status)
 
 
 def _answer_bug(error: Exception) -> Response:
     logger.error("request failed by a bug", extra={"transid": g.transid}, exc_info=error)
-    return replies.json_object({"error": DEFAULT_TEXTS[500], "code": g.transid}, 500)
+    return replies.error(DEFAULT_TEXTS[500], 500)

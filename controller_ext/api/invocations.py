@@ -35,6 +35,13 @@ def make(services: Services) -> Blueprint:
     return blueprint
 
 
+def start(services: Services, prepared: Prepared, wait_s: float | None) -> Accepted | Ended:
+    """Have an invocation run by data flow or control flow; waits and raises as `ports.Balancer.invoke`."""
+    if prepared.sequence is not None:
+        return services.control_flow.run(prepared.sequence, wait_s=wait_s)
+    return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s)
+
+
 class _Invocations:
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -51,7 +58,7 @@ class _Invocations:
             # Stock throttles before it looks at the request: what is refused counts, and 429 comes first.
             self._services.balancer.charge(user)
             raise
-        outcome = self._start(prepared, wait_s)
+        outcome = start(self._services, prepared, wait_s)
         if isinstance(outcome, Accepted):
             return _accepted(outcome.activation_id)
         if prepared.message.graph is None and prepared.sequence is None:
@@ -83,12 +90,6 @@ class _Invocations:
             return self._services.acceptor.plan(user, full)
         except (Refused, DefinitionError) as error:
             return error
-
-    def _start(self, prepared: Prepared, wait_s: float | None) -> Accepted | Ended:
-        services = self._services
-        if prepared.sequence is not None:
-            return services.control_flow.run(prepared.sequence, wait_s=wait_s)
-        return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s)
 
     def _ended(self, outcome: Ended, *, only_result: bool) -> Response:
         activation = outcome.activation

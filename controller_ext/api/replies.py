@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from flask import Response
+from flask import Response, g
+
+from controller_ext.webactions.printing import pretty
 
 JSON_TYPE: Final = "application/json"
 _CORS: Final = (
@@ -30,6 +32,14 @@ def json_bytes(body: bytes, status: int = 200) -> Response:
 def json_object(value: Any, status: int = 200) -> Response:
     """Return an answer of a JSON value."""
     return Response(_dumps(value).encode(), status, content_type=JSON_TYPE)
+
+
+def error(text: str, status: int) -> Response:
+    """Return what is said of a request that failed; for one of a web action laid out as stock does."""
+    document = {"error": text, "code": g.transid}
+    if g.web is None:
+        return json_object(document, status)
+    return json_bytes(pretty(document).encode(), status)
 
 
 def json_array(items: list[bytes]) -> Response:

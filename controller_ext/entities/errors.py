@@ -45,6 +45,15 @@ class MalformedQuery(Rejected):
         super().__init__(f"The query parameter '{name}' was malformed:\n{detail}")
 
 
+class ParametersNotAllowed(Rejected):
+    """The request gives a parameter that is final or reserved."""
+
+    code = "parameters-not-allowed"
+
+    def __init__(self) -> None:
+        super().__init__("Request defines parameters that are not allowed (e.g., reserved properties).")
+
+
 class NotFound(Refused):
     """There is no such entity."""
 

@@ -56,11 +56,16 @@ class Name:
         return Name(first, package or None, name)
 
 
+def is_segment(text: str) -> bool:
+    """Return whether a text can name a namespace, a package or an entity."""
+    return _SEGMENT.fullmatch(text) is not None
+
+
 def check_entity(segment: str) -> str:
     """Return the segment of a path; raises Rejected if it cannot name an entity."""
     if len(segment) > MAX_CHARS:
         raise Rejected(f"Name segement longer than allowed: {len(segment)} > {MAX_CHARS}.")
-    if not _SEGMENT.fullmatch(segment):
+    if not is_segment(segment):
         raise Rejected("The name of the entity contains illegal characters.")
     return segment
 
@@ -71,7 +76,7 @@ def check_namespace(segment: str, own: str) -> str:
         return own
     if len(segment) > MAX_CHARS:
         raise Rejected(f"Namespace longer than allowed: {len(segment)} > {MAX_CHARS}.")
-    if not _SEGMENT.fullmatch(segment):
+    if not is_segment(segment):
         raise Rejected("The namespace contains illegal characters.")
     return segment
 
@@ -88,6 +93,6 @@ def parse(text: str, own: str) -> Name:
     if len(segments) < 2:
         raise Malformed(_TOO_SHORT)
     namespace, *package, name = segments
-    if len(package) > 1 or not all(_SEGMENT.fullmatch(one) for one in segments):
+    if len(package) > 1 or not all(is_segment(one) for one in segments):
         raise Malformed(f"requirement failed: '{text}' contains illegal characters")
     return Name(own if namespace == HERE else namespace, package[0] if package else None, name)

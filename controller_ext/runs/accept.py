@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from controller_ext.entities.catalog import ACTIVATE, Catalog
-from controller_ext.entities.errors import Forbidden, NotFound, Rejected, WrongCollection
+from controller_ext.entities.errors import Forbidden, NotFound, ParametersNotAllowed, WrongCollection
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import Manifest
@@ -20,6 +20,8 @@ from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 
 INLINE_BYTES: Final = 512 << 10
 """Parameters of a native workflow above it travel as a spool: a message of the bus stays small."""
+WEB_RESULT_BYTES: Final = 8 << 20
+"""Bound of what a web action may result in: it is made an HTTP response in the memory of a worker."""
 
 
 class Acceptor:
@@ -59,7 +61,7 @@ class Acceptor:
 
         Raises:
             Malformed: The body is no JSON object.
-            Rejected: It gives a final parameter.
+            ParametersNotAllowed: It gives a final parameter.
             StoreUnavailable: Large parameters cannot be spooled.
         """
         spool: Spool | None = None
@@ -75,6 +77,27 @@ class Acceptor:
             content = contents.merge(plan.defaults, plan.joined, raw, names)
         return self._prepared(plan, user, content, transid=transid, blocking=blocking, spool=spool)
 
+    def prepare_web(self, plan: Plan, owner: Identity, content: bytes, *, transid: list[Any]) -> Prepared:
+        """Return the message for a request of a web action.
+
+        Args:
+            plan: How to invoke it.
+            owner: Of its namespace, to whom the activation belongs.
+            content: All its arguments, checked, over its parameters.
+            transid: `[id, start ms]`.
+
+        Raises:
+            StoreUnavailable: Large parameters of a native workflow cannot be spooled.
+        """
+        spool = None
+        if plan.native and len(content) > INLINE_BYTES:
+            spool = self._spooler.put(contents.split(content))
+        prepared = self._prepared(plan, owner, None if spool else content, transid=transid, blocking=True, spool=spool)
+        if not plan.native:
+            return prepared
+        bound = min(self._result_bytes, WEB_RESULT_BYTES)
+        return replace(prepared, message=replace(prepared.message, result_bytes=bound))
+
     def component(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
         """Return the message for a component of a sequence that runs by control flow.
 
@@ -87,7 +110,8 @@ class Acceptor:
             None if there is no such action any more, or it is out of the user's reach by now.
 
         Raises:
-            Rejected: Its runtime is deprecated, or the content gives a final parameter.
+            Rejected: Its runtime is deprecated.
+            ParametersNotAllowed: The content gives a final parameter.
             KindForbidden: The user must not use its runtime.
             Forbidden: It is a sequence that has a component out of reach.
         """
@@ -150,4 +174,4 @@ class Acceptor:
 
 def _check_final(plan: Plan, names: Mapping[str, Any]) -> None:
     if plan.immutable and not plan.immutable.isdisjoint(names):
-        raise Rejected("Request defines parameters that are not allowed (e.g., reserved properties).")
+        raise ParametersNotAllowed

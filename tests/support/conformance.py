@@ -152,7 +152,8 @@ class Conformance:
 
 
 def _pattern(path: str) -> str:
-    return re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))
+    named = re.escape(path).replace(r"\{path\}", "(?s:.*)")
+    return re.sub(r"\\\{\w+\\\}", "[^/]+", named)
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from tests.support.conformance import Conformance
 from tests.support.waiting import wait_until
 
 _LATER: Final = re.compile(
-    r"(web|conductor)-"
+    r"conductor-"
     r"|(trigger|rule)-(?!(fire|get|status|delete)-missing$)"
 )
 """Steps about routes that the server does not have yet; of triggers and rules, that there are none."""

@@ -7,9 +7,10 @@ from typing import Final
 
 from flask import Flask
 
-COMING: Final = re.compile("/(triggers|rules)/|/api/v1/web/")
+COMING: Final = re.compile("/(triggers|rules)/")
 """Described, and not served yet."""
 _NONE: Final = frozenset({"HEAD", "OPTIONS"})
+"""Flask adds them to its routes; only those of web actions answer them."""
 _STUB: Final = re.compile(r"-missing$|\._inner$")
 """Endpoints that only say that there is nothing."""
 
@@ -20,5 +21,5 @@ def served(app: Flask) -> list[tuple[str, str]]:
         (method, re.sub(r"<[^>]*>", "x", rule.rule))
         for rule in app.url_map.iter_rules()
         if not _STUB.search(rule.endpoint)
-        for method in sorted((rule.methods or set()) - _NONE)
+        for method in sorted((rule.methods or set()) - (frozenset() if rule.endpoint.startswith("web.") else _NONE))
     ]

@@ -33,6 +33,7 @@ _IN_PATH: Final = {"in": "path", "required": True, "type": "string"}
 PARAMETERS: Final[Mapping[str, Schema]] = {
     "namespace": {"name": "namespace", **_IN_PATH, "description": "`_`: the caller's own", "x-example": "_"},
     **{name: {"name": name, **_IN_PATH} for name in ("packageName", "actionName", "triggerName", "ruleName")},
+    "path": {"name": "path", **_IN_PATH, "description": "For the action; may hold slashes"},
     "activationId": {"name": "activationId", **_IN_PATH, "description": "32 hexadecimal digits"},
     "limit": {
         "name": "limit", "in": "query", "type": "integer", "minimum": 0, "maximum": 200, "default": 30,
@@ -202,7 +203,8 @@ def paths() -> Paths:
     )  # fmt: skip
     for collection, below in collections:
         found |= {f"{own}/{collection}{path}": of for path, of in below.items()}
-    found["/web/{namespace}/{packageName}/{actionName}"] = _web()
+    web = "/web/{namespace}/{packageName}/{actionName}"
+    found |= {path: _web() for path in (web, f"{web}/{{path}}")}
     return found
 
 

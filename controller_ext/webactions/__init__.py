@@ -1,0 +1,6 @@
+"""Web actions: from an HTTP request to an action's arguments, and from its result to an HTTP response.
+
+Pure: bytes and values in, bytes and values out. The route around it is `controller_ext/api/web.py`.
+
+Source: openwhisk-rest.md §7.
+"""

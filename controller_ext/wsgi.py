@@ -62,7 +62,9 @@ def application(settings: Settings, token: str) -> Flask:
     balancer = BalancerClient(
         settings.balancer_socket,
         token=token,
-        defaults=DefaultLimits(settings.invocations_per_minute, settings.concurrent_invocations),
+        defaults=DefaultLimits(
+            settings.invocations_per_minute, settings.concurrent_invocations, settings.fires_per_minute
+        ),
         lookup=activations.get,
         fetch=activations.kept_result,
     )

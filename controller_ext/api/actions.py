@@ -11,13 +11,12 @@ from controller_ext.api.context import caller, entity_name, namespace_of, own_na
 from controller_ext.api.services import Services
 from controller_ext.entities import actions, packages, sequences
 from controller_ext.entities.catalog import DELETE, PUT, READ
-from controller_ext.entities.errors import Conflict, Rejected, WrongCollection
+from controller_ext.entities.errors import Rejected
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
 from controller_ext.runs.resolve import StoreResolver
 from controller_ext.workflow import native
 from controller_ext.workflow.compile import compile_workflow
-from invoker_ext.store import Document
 
 _BODY_SLACK_BYTES: Final = 4 << 20
 """Of a body, above its code: parameters, annotations and what JSON escapes."""
@@ -77,7 +76,7 @@ class _Actions:
         put = actions.parse(body, self._settings.manifest, user.namespace, system)
         self._refuse_binding(full)
         self._check_workflow(put, full)
-        old = self._existing(full, overwrite=overwrite)
+        old = self._catalog.to_replace(str(full), actions.TYPE, overwrite=overwrite)
         if old is None:
             document = actions.create(put, full, self._now_ms(), system)
         else:
@@ -110,13 +109,3 @@ class _Actions:
         elif put.exec["kind"] == NATIVE:
             resolver = StoreResolver(self._catalog, inside=str(full), limit=most)
             compile_workflow(native.parse(put.exec["code"]), full.path, resolver)
-
-    def _existing(self, full: Name, *, overwrite: bool) -> Document | None:
-        old = self._catalog.store.get(str(full))
-        if old is None:
-            return None
-        if old.body["entityType"] != actions.TYPE:
-            raise WrongCollection
-        if not overwrite:
-            raise Conflict("resource already exists")
-        return old

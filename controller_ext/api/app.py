@@ -16,10 +16,11 @@ from controller_ext.api import (
     errors,
     info,
     invocations,
-    listings,
     namespaces,
     packages,
     replies,
+    rules,
+    triggers,
     web,
 )
 from controller_ext.api.auth import Authenticator
@@ -71,10 +72,11 @@ def _register(app: Flask, services: Services, authenticator: Authenticator) -> N
     app.register_blueprint(info.make(services))
     app.register_blueprint(docs.make(services), url_prefix=API)
     app.register_blueprint(namespaces.make(services), url_prefix=under)
-    app.register_blueprint(listings.make(services), url_prefix=under)
     app.register_blueprint(actions.make(services), url_prefix=f"{under}/<namespace>/actions")
     app.register_blueprint(invocations.make(services), url_prefix=f"{under}/<namespace>/actions")
     app.register_blueprint(packages.make(services), url_prefix=f"{under}/<namespace>/packages")
+    app.register_blueprint(triggers.make(services), url_prefix=f"{under}/<namespace>/triggers")
+    app.register_blueprint(rules.make(services), url_prefix=f"{under}/<namespace>/rules")
     app.register_blueprint(apimgmt.make(services, authenticator), url_prefix=apimgmt.PREFIX)
     app.register_blueprint(activations.make(services), url_prefix=f"{under}/<namespace>/activations")
     app.register_blueprint(web.make(services, authenticator))

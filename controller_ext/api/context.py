@@ -9,7 +9,7 @@ from typing import Final
 from flask import g, request
 
 from controller_ext.entities.errors import Forbidden
-from controller_ext.entities.names import check_entity, check_namespace
+from controller_ext.entities.names import Name, check_entity, check_namespace
 from invoker_ext.contract.messages import Identity
 
 _TRANSID: Final = re.compile(r"[\x21-\x7e]{1,256}")
@@ -51,6 +51,17 @@ def own_namespace(segment: str, *names: str) -> str:
     if namespace != user.namespace or RIGHTS[request.method] not in user.rights:
         raise Forbidden(["/".join((namespace, *names))])
     return namespace
+
+
+def own_name(segment: str, name: str) -> Name:
+    """Return the name of a trigger or rule, which live in no package and are for their namespace alone.
+
+    Raises:
+        Rejected: It cannot be a name.
+        Forbidden: It is somebody else's, or the key lacks the right.
+    """
+    checked = entity_name(name)
+    return Name(own_namespace(segment, checked), None, checked)
 
 
 def entity_name(segment: str) -> str:

@@ -142,6 +142,12 @@ def status_and_text(error: DataflowError) -> tuple[int, str]:
     return 500, DEFAULT_TEXTS[500]
 
 
+def blame_and_text(error: DataflowError) -> tuple[bool, str]:
+    """Return whether the caller must act, by the status that he would get, and the sentence."""
+    status, text = status_and_text(error)
+    return status < 500, text
+
+
 _OF_RECORDS: Final = (200, 502, 502, 500)
 
 

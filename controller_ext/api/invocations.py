@@ -21,7 +21,6 @@ from controller_ext.workflow.errors import DefinitionError
 from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
 
-ID_HEADER: Final = "X-Openwhisk-Activation-Id"
 _HOLE: Final = b"\x00"
 """Stands for a result that is sent on its own; JSON text never holds this byte."""
 
@@ -60,7 +59,7 @@ class _Invocations:
             raise
         outcome = start(self._services, prepared, wait_s)
         if isinstance(outcome, Accepted):
-            return _accepted(outcome.activation_id)
+            return replies.accepted(outcome.activation_id)
         if prepared.message.graph is None and prepared.sequence is None:
             outcome = Ended(outcome.activation.without_logs(), outcome.large)
         return self._ended(outcome, only_result=only_result)
@@ -103,7 +102,7 @@ class _Invocations:
         else:
             body = activation.api_json()
         reply = replies.json_bytes(body, errors.status_of_record(activation.status))
-        reply.headers[ID_HEADER] = activation.activation_id
+        reply.headers[replies.ID_HEADER] = activation.activation_id
         return reply
 
     def _streamed(self, activation: Activation, large: tuple[str, str, int], *, only_result: bool) -> Response:
@@ -117,7 +116,7 @@ class _Invocations:
         status = errors.status_of_record(activation.status)
         reply = Response(_around(front + first, chunks, back), status, content_type=replies.JSON_TYPE)
         reply.content_length = len(front) + size_bytes + len(back)
-        reply.headers[ID_HEADER] = activation.activation_id
+        reply.headers[replies.ID_HEADER] = activation.activation_id
         return reply
 
 
@@ -125,9 +124,3 @@ def _around(front: bytes, chunks: Iterator[bytes], back: bytes) -> Iterator[byte
     yield front
     yield from chunks
     yield back
-
-
-def _accepted(activation_id: str) -> Response:
-    reply = replies.json_bytes(b'{"activationId":"' + activation_id.encode() + b'"}', 202)
-    reply.headers[ID_HEADER] = activation_id
-    return reply

@@ -68,14 +68,10 @@ class _Packages:
         put = packages.parse(bodies.read_json(system.exec_bytes), user.namespace, system)
         if put.binding is not None and put.binding.partition("/")[0] != user.namespace:
             self._catalog.authorize_package(user, READ, put.binding)
-        old = self._catalog.store.get(str(full))
+        old = self._catalog.to_replace(str(full), packages.TYPE, overwrite=overwrite)
         if old is None:
             document = packages.create(put, full, self._now_ms())
         else:
-            if old.body["entityType"] != packages.TYPE:
-                raise WrongCollection
-            if not overwrite:
-                raise Conflict("resource already exists")
             document = packages.update(put, old.body, self._now_ms())
         if put.binding is not None:
             self._check_binding(put.binding)

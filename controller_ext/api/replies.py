@@ -10,6 +10,7 @@ from flask import Response, g
 from controller_ext.webactions.printing import pretty
 
 JSON_TYPE: Final = "application/json"
+ID_HEADER: Final = "X-Openwhisk-Activation-Id"
 _CORS: Final = (
     ("Access-Control-Allow-Origin", "*"),
     (
@@ -55,3 +56,17 @@ def text(body: str, status: int = 200) -> Response:
 def html(body: str, status: int = 200) -> Response:
     """Return an answer for a browser."""
     return Response(body, status, content_type="text/html; charset=UTF-8")
+
+
+def accepted(activation_id: str) -> Response:
+    """Return the answer of an invocation or a fire that goes on (202)."""
+    reply = json_bytes(b'{"activationId":"' + activation_id.encode() + b'"}', 202)
+    reply.headers[ID_HEADER] = activation_id
+    return reply
+
+
+def nothing() -> Response:
+    """Return an answer without a body (204)."""
+    reply = Response(status=204)
+    del reply.headers["Content-Type"]
+    return reply

@@ -160,7 +160,7 @@ class _WebActions:
     def _answered(self, outcome: Accepted | Ended, wanted: Target) -> Response:
         if isinstance(outcome, Accepted):
             reply = replies.error("Response not yet ready.", 202)
-            reply.headers[invocations.ID_HEADER] = outcome.activation_id
+            reply.headers[replies.ID_HEADER] = outcome.activation_id
             return reply
         activation = outcome.activation
         answer = self._transcoded(outcome, wanted.extension)
@@ -169,7 +169,7 @@ class _WebActions:
         else:
             _check_acceptable(answer, wanted)
             reply = _response(answer)
-        reply.headers[invocations.ID_HEADER] = activation.activation_id
+        reply.headers[replies.ID_HEADER] = activation.activation_id
         return reply
 
     def _transcoded(self, outcome: Ended, extension: str) -> Answer | Refusal:

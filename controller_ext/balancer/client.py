@@ -59,6 +59,7 @@ class DefaultLimits:
 
     per_minute: int
     concurrent: int
+    fires_per_minute: int
 
     def of(self, user: Identity) -> Limits:
         """Return the limits of a namespace."""
@@ -119,6 +120,11 @@ class BalancerClient:
         """See `ports.Balancer.charge`."""
         limits = self._defaults.of(user)
         self._call("charge", limits=[limits.namespace, limits.per_minute, limits.concurrent])
+
+    def charge_fire(self, user: Identity) -> None:
+        """See `ports.Balancer.charge_fire`."""
+        allowed = int(user.limits.get("firesPerMinute", self._defaults.fires_per_minute))
+        self._call("charge_fire", limits=[user.uuid, allowed])
 
     def invokers(self) -> Mapping[str, str]:
         """See `ports.Balancer.invokers`."""

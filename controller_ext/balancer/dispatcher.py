@@ -147,6 +147,12 @@ class Dispatcher:
         if refusal is not None:
             raise Throttled(refusal)
 
+    def charge_fire(self, namespace: str, per_minute: int) -> None:
+        """Count a fire of a trigger; raises Throttled."""
+        refusal = self._throttles.check_fire(namespace, per_minute, self._around.wall_ms())
+        if refusal is not None:
+            raise Throttled(refusal)
+
     def invoke(self, waiter: Waiter, invoke: Invoke) -> None:
         """Start a run, or join the wait for it; the waiter hears exactly one answer unless it is detached."""
         run_id = invoke.activation_id

@@ -1,4 +1,4 @@
-"""Stock throttles: invocations in a clock minute and activations in flight, per namespace. Pure.
+"""Stock throttles: invocations and fires in a clock minute, and activations in flight, per namespace. Pure.
 
 Source: spec of the REST API §11 (Apache OpenWhisk RateThrottler, ActivationThrottler).
 """
@@ -11,12 +11,32 @@ from typing import Final
 _MINUTE_MS: Final = 60_000
 
 
-class Throttles:
-    """Counts; decides; forgets a minute as soon as the next one begins."""
+class _Minute:
+    """Counts what namespaces do in the present clock minute; forgets it as soon as the next one begins."""
 
     def __init__(self) -> None:
         self._minute = 0
         self._counts: Counter[str] = Counter()
+
+    def check(self, namespace: str, allowed: int, now_ms: int) -> str | None:
+        """Count one more; return why it is refused, None if it is not."""
+        minute = now_ms // _MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        self._counts[namespace] += 1
+        count = self._counts[namespace]
+        if count <= allowed:
+            return None
+        return f"Too many requests in the last minute (count: {count}, allowed: {allowed})."
+
+
+class Throttles:
+    """Counts and decides. Invocations and fires are counted apart."""
+
+    def __init__(self) -> None:
+        self._invocations = _Minute()
+        self._fires = _Minute()
         self._in_flight: Counter[str] = Counter()
 
     def check(self, namespace: str, per_minute: int, concurrent: int, now_ms: int) -> str | None:
@@ -28,18 +48,17 @@ class Throttles:
             concurrent: How many it may have in flight, this one included.
             now_ms: Wall clock, epoch milliseconds.
         """
-        minute = now_ms // _MINUTE_MS
-        if minute != self._minute:
-            self._minute = minute
-            self._counts.clear()
-        self._counts[namespace] += 1
-        count = self._counts[namespace]
-        if count > per_minute:
-            return f"Too many requests in the last minute (count: {count}, allowed: {per_minute})."
+        refusal = self._invocations.check(namespace, per_minute, now_ms)
+        if refusal is not None:
+            return refusal
         flying = self._in_flight[namespace]
         if flying >= concurrent:
             return f"Too many concurrent requests in flight (count: {flying}, allowed: {concurrent})."
         return None
+
+    def check_fire(self, namespace: str, per_minute: int, now_ms: int) -> str | None:
+        """Count one fire of a trigger; return why it is refused, None if it is not."""
+        return self._fires.check(namespace, per_minute, now_ms)
 
     def began(self, namespace: str) -> None:
         """Count an activation that is in flight from now on."""

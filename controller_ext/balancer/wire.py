@@ -8,7 +8,7 @@ After PEER_HELLO:
 | ACCEPTED | balancer | `{"i": id}`: kept; the wait is over or there is none | |
 | ENDED | balancer | `{"i", "id", "status", "at", "n"[, "large"]}` | the completion, as it came from the bus |
 | REJECTED | balancer | `{"i", "code", "error"}` | |
-| CALL | worker | `{"call": number, "op": "charge" or "invokers" or "in_flight", …}` | |
+| CALL | worker | `{"call": number, "op": "charge", "charge_fire", "invokers" or "in_flight", …}` | |
 | REPLY | balancer | `{"call", "ok", …}`, as at a peer door | |
 
 A repeated INVOKE of an activation that is under way takes over the wait; it is not started twice.

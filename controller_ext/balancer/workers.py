@@ -61,6 +61,9 @@ class WorkerConnection(AdmittedProtocol):
             case "charge":
                 self._dispatcher.charge(_limits(call.get("limits")))
                 return {}
+            case "charge_fire":
+                self._dispatcher.charge_fire(*_fires(call.get("limits")))
+                return {}
             case "invokers":
                 return {"invokers": self._dispatcher.fleet.states()}
             case "in_flight":
@@ -75,3 +78,11 @@ def _limits(values: object) -> Limits:
             return Limits(namespace, per_minute, concurrent)
         case _:
             raise ProtocolViolation("the limits of a charge are malformed")
+
+
+def _fires(values: object) -> tuple[str, int]:
+    match values:
+        case [str(namespace), int(per_minute)]:
+            return namespace, per_minute
+        case _:
+            raise ProtocolViolation("the limits of a fire are malformed")

@@ -46,20 +46,16 @@ def parse(value: object, manifest: Manifest, namespace: str, system: SystemLimit
     body = documents.parse_object(value, "exec")
     put = ActionPut(
         exec=None if body.get("exec") is None else code.parse(body["exec"], manifest, namespace),
-        parameters=_array(body, "parameters"),
-        annotations=_array(body, "annotations"),
+        parameters=parameters.parse_optional(body.get("parameters")),
+        annotations=parameters.parse_optional(body.get("annotations")),
         limits={} if body.get("limits") is None else limits.parse(body["limits"]),
         version=documents.parse_version(body.get("version")),
-        publish=documents.parse_flag(body.get("publish"), "publish"),
+        publish=documents.parse_flag(body.get("publish")),
         dropped_annotations=_keys(body.get("delAnnotations")),
     )
     _check_sizes(put, system)
     limits.check(put.limits, system)
     return put
-
-
-def _array(body: dict[str, Any], member: str) -> Parameters | None:
-    return None if body.get(member) is None else parameters.parse(body[member])
 
 
 def _keys(value: object) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from controller_ext.entities import packages, parameters
-from controller_ext.entities.errors import Forbidden, NotFound, Refused, WrongCollection
+from controller_ext.entities.errors import Conflict, Forbidden, NotFound, Refused, WrongCollection
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import Parameters
 from invoker_ext.contract.messages import Identity
@@ -60,6 +60,22 @@ class Catalog:
             raise NotFound
         if document.body["entityType"] != entity_type:
             raise WrongCollection
+        return document
+
+    def to_replace(self, doc_id: str, entity_type: str, *, overwrite: bool) -> Document | None:
+        """Return the entity that a PUT replaces, None if it creates one.
+
+        Raises:
+            WrongCollection: The name is that of an entity of another type.
+            Conflict: The entity exists and is not to be overwritten.
+        """
+        document = self.store.get(doc_id)
+        if document is None:
+            return None
+        if document.body["entityType"] != entity_type:
+            raise WrongCollection
+        if not overwrite:
+            raise Conflict("resource already exists")
         return document
 
     def package(self, package_id: str) -> tuple[Document, ...]:

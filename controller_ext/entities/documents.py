@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
 from controller_ext.entities.errors import Malformed
 
+dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""A JSON value as stock's sentences show it."""
 FIRST_VERSION: Final = "0.0.1"
 _VERSION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?", re.ASCII)
 
@@ -35,11 +38,11 @@ def parse_version(value: object) -> str | None:
     return ".".join(str(int(part or 0)) for part in match.groups())
 
 
-def parse_flag(value: object, name: str) -> bool | None:
+def parse_flag(value: object) -> bool | None:
     """Return a boolean member, None if there is none."""
     if value is None or isinstance(value, bool):
         return value
-    raise Malformed(f"Expected a boolean in field '{name}'")
+    raise Malformed(f"Expected JsBoolean, but got {dumps(value)}")
 
 
 def next_version(version: str) -> str:

@@ -6,6 +6,7 @@ A name written out is `namespace/[package/]name`; that is also an entity's id in
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,3 +97,19 @@ def parse(text: str, own: str) -> Name:
     if len(package) > 1 or not all(is_segment(one) for one in segments):
         raise Malformed(f"requirement failed: '{text}' contains illegal characters")
     return Name(own if namespace == HERE else namespace, package[0] if package else None, name)
+
+
+def is_path(value: object) -> bool:
+    """Return whether a value is a path of at least one segment; slashes around and between them are let pass."""
+    segments = [one for one in value.split("/") if one] if isinstance(value, str) else []
+    return bool(segments) and all(_SEGMENT.fullmatch(one) for one in segments)
+
+
+def reference(name: Name) -> dict[str, str]:
+    """Return a name as rules and triggers store it."""
+    return {"path": name.path, "name": name.name}
+
+
+def referred(reference: Mapping[str, str]) -> Name:
+    """Read what `reference` returned."""
+    return Name.split(f"{reference['path']}/{reference['name']}")

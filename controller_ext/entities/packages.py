@@ -41,14 +41,14 @@ def parse(value: object, namespace: str, system: SystemLimits) -> PackagePut:
         TooLarge: Parameters or annotations are above their bound.
     """
     body = documents.parse_object(value, _BINDING)
-    given = None if body.get("parameters") is None else parameters.parse(body["parameters"])
-    annotations = None if body.get("annotations") is None else parameters.parse(body["annotations"])
+    given = parameters.parse_optional(body.get("parameters"))
+    annotations = parameters.parse_optional(body.get("annotations"))
     put = PackagePut(
         binding=_parse_binding(body.get(_BINDING), namespace),
         parameters=given,
         annotations=annotations,
         version=documents.parse_version(body.get("version")),
-        publish=documents.parse_flag(body.get("publish"), "publish"),
+        publish=documents.parse_flag(body.get("publish")),
     )
     check_parameter_sizes(given, annotations, system)
     return put

@@ -23,6 +23,11 @@ def parse(value: object) -> Parameters:
     return merge([_parse_one(one) for one in value])
 
 
+def parse_optional(value: object) -> Parameters | None:
+    """Read an array that may be left out or null."""
+    return None if value is None else parse(value)
+
+
 def _parse_one(value: object) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("key"), str) or "value" not in value:
         raise Malformed("parameters malformed!")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from controller_ext.entities.catalog import ACTIVATE, Catalog
-from controller_ext.entities.errors import Forbidden, NotFound, ParametersNotAllowed, WrongCollection
+from controller_ext.entities.errors import Forbidden, NotFound, ParametersNotAllowed, TooLarge, WrongCollection
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import Manifest
@@ -41,8 +41,8 @@ class Acceptor:
         self._catalog = catalog
         self._planner = Planner(catalog, manifest, limits)
         self._spooler = spooler
-        self._result_bytes = limits.workflow_bytes
-        self._component_bytes = limits.request_bytes
+        self._workflow_bytes = limits.workflow_bytes
+        self._request_bytes = limits.request_bytes
         self._controller = controller
 
     def plan(self, user: Identity, name: Name) -> Plan:
@@ -95,8 +95,30 @@ class Acceptor:
         prepared = self._prepared(plan, owner, None if spool else content, transid=transid, blocking=True, spool=spool)
         if not plan.native:
             return prepared
-        bound = min(self._result_bytes, WEB_RESULT_BYTES)
+        bound = min(self._workflow_bytes, WEB_RESULT_BYTES)
         return replace(prepared, message=replace(prepared.message, result_bytes=bound))
+
+    def posted(self, name: Name, user: Identity, content: bytes, *, transid: list[Any]) -> Prepared:
+        """Return the message for an invocation that a fired trigger makes as its user would by a request.
+
+        Args:
+            name: Of the action.
+            user: Who fired.
+            content: A JSON object.
+            transid: `[id, start ms]`.
+
+        Raises:
+            Refused: As that request would be; which ones, say `plan`, `prepare` and `Catalog.authorize`.
+            TooLarge: The content is above the bound of that request.
+            DefinitionError: The workflow cannot be compiled (any more).
+            StoreUnavailable: Large parameters cannot be spooled.
+        """
+        self._catalog.authorize(user, ACTIVATE, name)
+        plan = self.plan(user, name)
+        allowed = self._workflow_bytes if plan.native else self._request_bytes
+        if len(content) > allowed:
+            raise TooLarge("Request", len(content), allowed)
+        return self.prepare(plan, user, content, transid=transid, blocking=False)
 
     def component(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
         """Return the message for a component of a sequence that runs by control flow.
@@ -132,7 +154,7 @@ class Acceptor:
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
         # What it results in is posted to the next one: the bound of a request is that of its result, too.
-        bound = self._component_bytes if plan.native else None
+        bound = self._request_bytes if plan.native else None
         message = replace(prepared.message, cause=parent.activation_id, result_bytes=bound)
         if prepared.sequence is None:
             return replace(prepared, message=message)
@@ -164,7 +186,7 @@ class Acceptor:
             binding=plan.binding,
             graph=plan.graph,
             spool=spool,
-            result_bytes=self._result_bytes if plan.native else None,
+            result_bytes=self._workflow_bytes if plan.native else None,
         )
         sequence = None
         if plan.components is not None:

@@ -111,6 +111,14 @@ class Balancer(Protocol):
             Throttled: The namespace is above a limit.
         """
 
+    def charge_fire(self, user: Identity) -> None:
+        """Count a fire of a trigger, whatever comes of it; apart from invocations.
+
+        Raises:
+            Throttled: The namespace is above its limit of fires.
+            BalancerUnavailable: Not counted.
+        """
+
     def invokers(self) -> Mapping[str, str]:
         """Return `{"invoker0/0": "up"}`, one member an invoker known."""
 

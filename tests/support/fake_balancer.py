@@ -28,6 +28,8 @@ class FakeBalancer:
     Attributes:
         messages: Everything it was asked to run.
         charged: Users of refused invocations.
+        fired: Users of fires.
+        refuse_fire: Raised by the next fires.
         refuse: Raised by the next calls instead of running anything.
         respond: Makes the end of an invocation instead of running it.
         pending: Records that are written when somebody settles.
@@ -45,6 +47,8 @@ class FakeBalancer:
     messages: list[ActivationMessage] = field(default_factory=list)
     memory_mb: list[int] = field(default_factory=list)
     charged: list[Identity] = field(default_factory=list)
+    fired: list[Identity] = field(default_factory=list)
+    refuse_fire: Exception | None = None
     refuse: Exception | None = None
     respond: Callable[[ActivationMessage], Accepted | Ended] | None = None
     pending: list[Activation] = field(default_factory=list)
@@ -77,6 +81,11 @@ class FakeBalancer:
         self.charged.append(user)
         if self.refuse is not None:
             raise self.refuse
+
+    def charge_fire(self, user: Identity) -> None:
+        self.fired.append(user)
+        if self.refuse_fire is not None:
+            raise self.refuse_fire
 
     def invokers(self) -> Mapping[str, str]:
         return self.states

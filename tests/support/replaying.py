@@ -15,11 +15,8 @@ from typing import Any, Final
 from tests.support.conformance import Conformance
 from tests.support.waiting import wait_until
 
-_LATER: Final = re.compile(
-    r"conductor-"
-    r"|(trigger|rule)-(?!(fire|get|status|delete)-missing$)"
-)
-"""Steps about routes that the server does not have yet; of triggers and rules, that there are none."""
+_LATER: Final = re.compile("conductor-")
+"""Steps about routes that the server does not have yet."""
 
 
 @dataclass

@@ -7,11 +7,9 @@ from typing import Final
 
 from flask import Flask
 
-COMING: Final = re.compile("/(triggers|rules)/")
-"""Described, and not served yet."""
 _NONE: Final = frozenset({"HEAD", "OPTIONS"})
 """Flask adds them to its routes; only those of web actions answer them."""
-_STUB: Final = re.compile(r"-missing$|\._inner$")
+_STUB: Final = re.compile(r"\._inner$")
 """Endpoints that only say that there is nothing."""
 
 

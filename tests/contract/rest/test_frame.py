@@ -196,11 +196,3 @@ def test_a_bad_window_is_told(api: Api, collection: str, query: str, text: str):
 def test_a_key_is_not_in_any_answer(api: Api):
     for path in ("actions", "limits", "/api/v1/namespaces"):
         assert KEY not in api.call("GET", path, auth=GUEST).get_data(as_text=True)
-
-
-@pytest.mark.parametrize("collection", ["triggers", "rules"])
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_no_trigger_and_no_rule_exists_yet(api: Api, collection: str, method: str):
-    reply = api.call(method, f"{collection}/some")
-    assert (reply.status_code, reply.get_json()["error"]) == (404, "The requested resource does not exist.")
-    assert api.call(method, f"/api/v1/namespaces/others/{collection}/some").status_code == 403

@@ -38,6 +38,21 @@ PACKAGE: dict[str, Any] = {
     "annotations": [],
     "publish": 1,
 }
+TRIGGER: dict[str, Any] = {
+    "parameters": [{"key": "a", "value": 1}],
+    "annotations": [{"key": "feed", "value": "/whisk.system/alarms/alarm"}],
+    "limits": {},
+    "version": "1.0.0",
+    "publish": False,
+}
+RULE: dict[str, Any] = {
+    "trigger": "/_/t",
+    "action": {"path": "guest", "name": "a"},
+    "annotations": [{"key": "a", "value": 1}],
+    "version": "1.0.0",
+    "publish": False,
+    "status": "",
+}
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -61,6 +76,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     api.balancer.respond = lambda message: Accepted(message.activation_id)
     api.action("a")
     api.put("packages/p", {})
+    api.put("triggers/t", {})
     yield api
     api.close()
 
@@ -69,7 +85,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 @given(st.data())
 @pytest.mark.parametrize(
     ("path", "body"),
-    [("actions/x", ACTION), ("actions/x", SEQUENCE), ("actions/x", WORKFLOW), ("packages/y", PACKAGE)],
+    [
+        ("actions/x", ACTION),
+        ("actions/x", SEQUENCE),
+        ("actions/x", WORKFLOW),
+        ("packages/y", PACKAGE),
+        ("triggers/z", TRIGGER),
+        ("rules/r", RULE),
+    ],
 )
 def test_a_wrong_type_anywhere_in_a_body_is_the_callers_fault(shared: Api, path: str, body: Any, data: st.DataObject):
     at = data.draw(st.sampled_from(list(places(body))))
@@ -79,8 +102,50 @@ def test_a_wrong_type_anywhere_in_a_body_is_the_callers_fault(shared: Api, path:
     if reply.status_code == 200:
         assert shared.call("GET", path).status_code in (200, 404)
         assert shared.call("GET", path.partition("/")[0]).status_code == 200
-        shared.call("POST", path, {})
+        assert shared.call("POST", path, {}).status_code < 500
         shared.call("DELETE", path)
+    else:
+        assert shared.call("GET", path).status_code == 404
+
+
+JSON_TYPES: dict[str, Any] = {
+    "null": None,
+    "boolean": True,
+    "number": 7,
+    "string": "x y,",
+    "array": [1],
+    "object": {"b": 1},
+}
+TRIGGER_TYPES: dict[str, set[str]] = {
+    "parameters": {"null"}, "annotations": {"null"}, "limits": {"null", "object"}, "version": {"null"},
+    "publish": {"null", "boolean"},
+}  # fmt: skip
+RULE_TYPES: dict[str, set[str]] = {
+    "trigger": set(), "action": set(), "annotations": {"null"}, "version": {"null"}, "publish": {"null", "boolean"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", JSON_TYPES)
+@pytest.mark.parametrize(
+    ("path", "body", "member", "taken"),
+    [
+        *(("triggers/z", TRIGGER, member, taken) for member, taken in TRIGGER_TYPES.items()),
+        *(("rules/r", RULE, member, taken) for member, taken in RULE_TYPES.items()),
+    ],
+)
+def test_every_member_of_another_type_is_refused_and_stores_nothing(
+    shared: Api, path: str, body: Any, member: str, taken: set[str], kind: str
+):
+    before = shared.call("GET", "triggers/t").get_json()
+    reply = shared.put(path, {**body, member: JSON_TYPES[kind]})
+    if kind in taken:
+        assert reply.status_code == 200
+        shared.call("DELETE", path)
+        return
+    assert reply.status_code == 400
+    assert reply.get_json()["error"].startswith(("The request content was malformed:\n", "rule requires a valid"))
+    assert shared.call("GET", path).status_code == 404
+    assert shared.call("GET", "triggers/t").get_json() == before
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,12 +153,14 @@ def test_a_wrong_type_anywhere_in_a_body_is_the_callers_fault(shared: Api, path:
 def test_any_body_of_an_invocation_is_taken_or_the_callers_fault(shared: Api, raw: bytes):
     assert shared.call("POST", "actions/a/x", raw).status_code < 500
     assert shared.call("PUT", "actions/z", raw).status_code < 500
+    assert shared.call("POST", "triggers/t", raw).status_code < 500
+    assert shared.call("POST", "rules/r", raw).status_code < 500
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=12), name=st.sampled_from(["limit", "skip", "count", "docs", "since", "upto", "name"]))
 def test_any_query_is_answered(shared: Api, text: str, name: str):
-    for collection in ("actions", "packages", "activations"):
+    for collection in ("actions", "packages", "triggers", "rules", "activations"):
         assert shared.call("GET", f"{collection}?{name}={quote(text, safe='')}").status_code < 500
 
 
@@ -101,5 +168,5 @@ def test_any_query_is_answered(shared: Api, text: str, name: str):
 @given(segments=st.lists(st.text(max_size=6), max_size=4), method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]))
 def test_any_path_is_answered(shared: Api, segments: list[str], method: str):
     path = "/".join(quote(one, safe="") for one in segments)
-    for collection in ("actions", "packages", "activations", "limits"):
+    for collection in ("actions", "packages", "triggers", "rules", "activations", "limits"):
         assert shared.call(method, f"{collection}/{path}", {}).status_code < 500

@@ -42,7 +42,7 @@ class Installation:
         self.client = BalancerClient(
             self.settings.balancer_socket,
             token=TOKEN,
-            defaults=DefaultLimits(1000, 100),
+            defaults=DefaultLimits(1000, 100, 1000),
             lookup=lambda namespace, activation_id: self.stored.get(activation_id),
             fetch=self.fetch,
         )
@@ -160,6 +160,14 @@ async def test_a_component_is_not_throttled_but_counts_as_in_flight(site: Instal
         await site.invoke(other)
 
 
+async def test_fires_are_throttled_by_a_limit_of_their_own(site: Installation):
+    user = a_user(firesPerMinute=0, invocationsPerMinute=1000)
+    with pytest.raises(Throttled, match=r"^Too many requests in the last minute \(count: 1, allowed: 0\)\.$"):
+        await asyncio.to_thread(site.client.charge_fire, user)
+    await asyncio.to_thread(site.client.charge, user)
+    await asyncio.to_thread(site.client.charge_fire, a_user())
+
+
 async def test_a_refused_request_is_charged_too(site: Installation):
     with pytest.raises(Throttled):
         await asyncio.to_thread(site.client.charge, a_user(invocationsPerMinute=0))
@@ -243,7 +251,7 @@ async def test_an_end_that_was_lost_with_the_balancer_is_found_in_the_store(site
 
 async def test_a_wrong_token_makes_the_balancer_unavailable(site: Installation):
     stranger = BalancerClient(
-        site.settings.balancer_socket, token="wrong", defaults=DefaultLimits(1, 1), lookup=lambda *_: None
+        site.settings.balancer_socket, token="wrong", defaults=DefaultLimits(1, 1, 1), lookup=lambda *_: None
     )
     with pytest.raises(BalancerUnavailable, match="token"):
         await asyncio.to_thread(stranger.invoke, a_message(), memory_mb=1, wait_s=1.0)

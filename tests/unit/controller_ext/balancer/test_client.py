@@ -77,7 +77,7 @@ Look = Callable[[str, str], Activation | None]
 
 
 def a_client(pool: BreakingPool, lookup: Look = lambda *_: None) -> tuple[BalancerClient, Pauses]:
-    client: Any = BalancerClient(Path("/nowhere"), token="t", defaults=DefaultLimits(1, 1), lookup=lookup)
+    client: Any = BalancerClient(Path("/nowhere"), token="t", defaults=DefaultLimits(1, 1, 1), lookup=lookup)
     client._pool, client._closing = pool, Pauses()
     return client, client._closing
 

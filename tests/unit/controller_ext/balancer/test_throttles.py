@@ -30,6 +30,15 @@ def test_namespaces_do_not_share_their_counts():
     assert throttles.check("b", 1, 10, 0) is None
 
 
+def test_fires_and_invocations_do_not_share_their_counts():
+    throttles = Throttles()
+    assert throttles.check("ns", 1, 10, 0) is None
+    assert throttles.check_fire("ns", 1, 0) is None
+    assert throttles.check_fire("ns", 1, 0) == "Too many requests in the last minute (count: 2, allowed: 1)."
+    assert throttles.check_fire("other", 1, 0) is None
+    assert throttles.check_fire("ns", 1, MINUTE_MS) is None
+
+
 def test_what_is_in_flight_bounds_what_may_begin():
     throttles = Throttles()
     throttles.began("ns")

@@ -67,7 +67,7 @@ def annotation(document: dict[str, Any], key: str) -> Any:
         ({"exec": EXEC, "parameters": [{"key": "a", "value": 1, "init": "x"}]}, "parameters malformed!"),
         ({"exec": EXEC, "annotations": "x"}, "parameters malformed!"),
         ({"exec": EXEC, "limits": []}, "no valid json object passed"),
-        ({"exec": EXEC, "publish": "x"}, "Expected a boolean in field 'publish'"),
+        ({"exec": EXEC, "publish": "x"}, 'Expected JsBoolean, but got "x"'),
         ({"exec": EXEC, "version": "x"}, "semantic version 'x' is not of the form MAJOR.MINOR.PATCH"),
         ({"exec": EXEC, "version": 1}, "semantic version string expected"),
         ({"exec": EXEC, "delAnnotations": "x"}, "Expected List as JsArray of strings in field 'delAnnotations'"),

@@ -27,7 +27,7 @@ def put(body: Any) -> packages.PackagePut:
         ({"binding": {"namespace": "n/m", "name": "q"}}, "a binding names a namespace and a package"),
         ({"parameters": 1}, "parameters malformed!"),
         ({"annotations": [1]}, "parameters malformed!"),
-        ({"publish": 1}, "Expected a boolean in field 'publish'"),
+        ({"publish": 1}, "Expected JsBoolean, but got 1"),
     ],
 )
 def test_a_bad_body_is_malformed(body: Any, text: str):

@@ -34,6 +34,9 @@ class FakeBalancer:
         if self.throttled:
             raise Throttled("Too many requests in the last minute (count: 1, allowed: 0).")
 
+    def charge_fire(self, user: Identity) -> None:
+        raise AssertionError("control flow fires no trigger")
+
     def invokers(self) -> Mapping[str, str]:
         return {}
 

@@ -11,6 +11,7 @@ if command -v wsk >/dev/null; then
   package() { client package update "$PACKAGE" >/dev/null; }
   deploy() { made+=("$1") && client action update "$PACKAGE/$1" "$2" --kind "${3:-python:3}" >/dev/null; }
   chain() { made+=("$1") && client action update "$PACKAGE/$1" --sequence "$(printf "$PACKAGE/%s," "${@:2}" | head -c -1)" >/dev/null; }
+  publish() { client action update "$PACKAGE/$1" --web true >/dev/null; }
   invoke() { client action invoke "$PACKAGE/$1" --result --param-file "$2"; }
   remove_action() { client action delete "$PACKAGE/$1" >/dev/null; }
   remove_package() { client package delete "$PACKAGE" >/dev/null; }
@@ -31,10 +32,19 @@ else
   chain() { # NAME COMPONENT…
     put "$1" < <(printf '{"kind":"sequence","components":[' && printf "\"/_/$PACKAGE/%s\"," "${@:2}" | head -c -1 && printf ']}')
   }
+  publish() { # NAME: makes it a web action
+    echo '{"annotations":[{"key":"web-export","value":true}]}' | api PUT "actions/$PACKAGE/$1?overwrite=true" >/dev/null
+  }
   invoke() { api POST "actions/$PACKAGE/$1?blocking=true&result=true" <"$2"; } # NAME FILE: prints the result
   remove_action() { api DELETE "actions/$PACKAGE/$1" </dev/null >/dev/null; }
   remove_package() { api DELETE "packages/$PACKAGE" </dev/null >/dev/null; }
 fi
+
+browse() { # NAME.EXTENSION FILE: prints what a web action answers to the file, asked by nobody in particular
+  local namespace=$(curl --silent --fail --max-time 10 --user "$AUTH" "$APIHOST/api/v1/namespaces" | tr -d '[]"')
+  curl --silent --show-error --fail-with-body --max-time 90 --header 'Content-Type: application/json' --data-binary @"$2" \
+    "$APIHOST/api/v1/web/$namespace/$PACKAGE/$1"
+}
 
 compare() { # RESULT: prints it; fails if it is not what expected.json says
   python3 - "$1" expected.json <<'PYTHON'

@@ -25,8 +25,8 @@ from invoker_ext.bus import Message
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES: Final = 1024 * 1024 + 256 * 1024
-"""Stock's megabyte of arguments and what is around them."""
+MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 4 // 3 + 256 * 1024
+"""Stock's megabyte of arguments, in base64 where a web action got bytes, and what is around them."""
 MAX_HELD: Final = 10_000
 """Runs that may wait for an invoker."""
 UNANSWERED_S: Final = 60.0

@@ -89,7 +89,7 @@ def parse(text: str) -> MediaType | None:
 def accepted(header: str | None, content_type: str) -> bool:
     """Return whether an Accept header allows a type; one that cannot be read allows all, as none does."""
     ranges = parse_accept_header(header, MIMEAccept)
-    if not ranges:
+    if not any("/" in one for one, _ in ranges):
         return True
     name = content_type.partition(";")[0]
     if ranges.quality(name) > 0:

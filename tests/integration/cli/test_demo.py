@@ -28,7 +28,7 @@ def test_an_example_that_is_a_sequence_names_its_components():
 
 
 def test_an_unknown_example_is_told_which_there_are():
-    with pytest.raises(ExampleMissing, match="hello, sequence, stream, switch, wordcount"):
+    with pytest.raises(ExampleMissing, match="hello, sequence, stream, switch, web, wordcount"):
         load("nothing")
 
 

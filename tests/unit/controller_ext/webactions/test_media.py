@@ -53,6 +53,7 @@ def test_a_type_is_written_as_stock_writes_it(text: str, request_form: str, resp
     [
         (None, "text/html; charset=UTF-8", True),
         ("", "text/html; charset=UTF-8", True),
+        (";;;=,", "text/html; charset=UTF-8", True),
         ("*/*", "image/png", True),
         ("text/*", "text/html; charset=UTF-8", True),
         ("text/html;charset=utf-8", "text/html; charset=UTF-8", True),

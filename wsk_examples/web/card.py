@@ -1,0 +1,5 @@
+from html import escape
+
+
+def main(args):
+    return {"html": f"<li>{escape(args['title'])}</li>"}

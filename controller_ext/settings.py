@@ -45,6 +45,8 @@ class Settings:
     accept_wait_s: float = setting(
         "How long an invocation waits for an invoker to come (back) before 503.", 10.0, above(0)
     )
+    idempotency_ttl_s: float = setting("How long an `Idempotency-Key` stands for its first request.", 86400.0, above(0))
+    idempotency_keys: int = setting("Keys remembered of a namespace; the oldest are forgotten first.", 10_000, above(0))
     spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0, above(0))
     run_ttl_s: float = setting("When the slot of a run that no invoker ends any more is given back.", 3600.0, above(0))
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)
@@ -99,6 +101,11 @@ class Settings:
     def activations_file(self) -> Path:
         """SQLite file of activation records."""
         return self.data_dir / "activations.db"
+
+    @property
+    def keys_file(self) -> Path:
+        """SQLite file of idempotency keys."""
+        return self.data_dir / "keys.db"
 
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> Settings:

@@ -22,6 +22,7 @@ from controller_ext.entities.runtimes import manifest_of
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.doors import Doors
+from controller_ext.runs.repeats import Repeats
 from controller_ext.runs.spool import Spooler
 from controller_ext.settings import PREFIX, Settings
 from controller_ext.standalone.deathsig import DeathSignal
@@ -30,7 +31,7 @@ from invoker_ext import logs
 from invoker_ext.contract.kinds import read as read_kinds
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
-from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
 
 TIMEOUT_S: Final = 90
 """A worker that does not move for so long is replaced: above the 60 s that a blocking invocation may wait."""
@@ -69,6 +70,8 @@ def application(settings: Settings, token: str) -> Flask:
         fetch=activations.kept_result,
     )
     control_flow = ControlFlow(balancer, acceptor.component, activations, threads=settings.control_flow_threads)
+    door = Doors([settings.invoker_door_socket], token=token)
+    keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)
     services = Services(
         settings=api,
         catalog=catalog,
@@ -76,7 +79,8 @@ def application(settings: Settings, token: str) -> Flask:
         acceptor=acceptor,
         balancer=balancer,
         control_flow=control_flow,
-        door=Doors([settings.invoker_door_socket], token=token),
+        door=door,
+        repeats=Repeats(keys, activations, door.settle),
     )
     return create_app(services)
 

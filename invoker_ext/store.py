@@ -217,3 +217,46 @@ class ActivationStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and connections; idempotent."""
+
+
+@dataclass(slots=True, frozen=True)
+class Claim:
+    """What the first request under an idempotency key was.
+
+    Attributes:
+        body: Digest of its body.
+        activation_id: What it became.
+    """
+
+    body: bytes
+    activation_id: str
+
+
+class KeyStore(ABC):
+    """Idempotency keys and who claimed them; each is forgotten after a time, a namespace's oldest above a number."""
+
+    @abstractmethod
+    def find(self, key: bytes, now_ms: int) -> Claim | None:
+        """Return the claim on a key that holds at this time."""
+
+    @abstractmethod
+    def claim(self, namespace: str, key: bytes, claim: Claim, now_ms: int) -> Claim:
+        """Claim a key if nobody has; return the claim that holds. Atomic among all processes.
+
+        Args:
+            namespace: Whose claims are counted.
+            key: Digest of everything that the key is unique for.
+            claim: The caller's.
+            now_ms: Epoch milliseconds.
+
+        Raises:
+            StoreUnavailable: Nothing was claimed.
+        """
+
+    @abstractmethod
+    def release(self, key: bytes, activation_id: str) -> None:
+        """Forget a claim, if it is that of this activation."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; idempotent."""

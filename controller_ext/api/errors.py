@@ -107,6 +107,7 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
     entity_errors.Forbidden: (403, _OWN),
     entity_errors.KindForbidden: (403, _OWN),
     entity_errors.TooLarge: (413, _OWN),
+    entity_errors.KeyReused: (422, _OWN),
     entity_errors.Refused: (400, _OWN),
     Unauthenticated: (401, _OWN),
     NotAdmitted: (401, _OWN),

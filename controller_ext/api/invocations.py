@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Blueprint, Response, g
 
-from controller_ext.api import bodies, errors, queries, replies
+from action_runtime.wire.errors import DataflowError
+from controller_ext.api import bodies, errors, headers, queries, replies
 from controller_ext.api.actions import name_of
 from controller_ext.api.context import caller
 from controller_ext.api.services import Services
@@ -17,6 +18,7 @@ from controller_ext.entities.errors import Refused
 from controller_ext.entities.names import Name
 from controller_ext.runs.plan import Plan
 from controller_ext.runs.ports import Accepted, Ended, Prepared
+from controller_ext.runs.repeats import Keyed
 from controller_ext.workflow.errors import DefinitionError
 from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
@@ -34,11 +36,22 @@ def make(services: Services) -> Blueprint:
     return blueprint
 
 
-def start(services: Services, prepared: Prepared, wait_s: float | None) -> Accepted | Ended:
+def start(services: Services, prepared: Prepared, wait_s: float | None, *, repeated: bool = False) -> Accepted | Ended:
     """Have an invocation run by data flow or control flow; waits and raises as `ports.Balancer.invoke`."""
     if prepared.sequence is not None:
         return services.control_flow.run(prepared.sequence, wait_s=wait_s)
-    return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s)
+    return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s, repeated=repeated)
+
+
+@dataclass(slots=True, frozen=True)
+class _Asked:
+    """An invocation as it was read: what to run, with what, and how to answer."""
+
+    plan: Plan
+    raw: bytes
+    wait_s: float | None
+    only_result: bool
+    keyed: Keyed | None
 
 
 class _Invocations:
@@ -52,19 +65,23 @@ class _Invocations:
         full = name_of(namespace, package, name)
         user = caller()
         try:
-            prepared, wait_s, only_result = self._prepare(user, full)
+            asked = self._read(user, full)
+            ready = self._earlier(asked) or self._prepare(asked, user)
         except (Refused, DefinitionError):
             # Stock throttles before it looks at the request: what is refused counts, and 429 comes first.
             self._services.balancer.charge(user)
             raise
-        outcome = start(self._services, prepared, wait_s)
-        if isinstance(outcome, Accepted):
-            return replies.accepted(outcome.activation_id)
-        if prepared.message.graph is None and prepared.sequence is None:
-            outcome = Ended(outcome.activation.without_logs(), outcome.large)
-        return self._ended(outcome, only_result=only_result)
+        if isinstance(ready, Prepared):
+            outcome = self._start(ready, asked)
+            if isinstance(outcome, Ended) and ready.message.graph is None and ready.sequence is None:
+                outcome = Ended(outcome.activation.without_logs(), outcome.large)
+        else:
+            outcome = ready
+        if isinstance(outcome, Ended):
+            return self._ended(outcome, only_result=asked.only_result)
+        return replies.accepted(outcome.activation_id)
 
-    def _prepare(self, user: Identity, full: Name) -> tuple[Prepared, float | None, bool]:
+    def _read(self, user: Identity, full: Name) -> _Asked:
         """Check an invocation in stock's order (openwhisk-rest.md §3.2)."""
         self._services.catalog.authorize(user, ACTIVATE, full)
         plan = self._plan(user, full)
@@ -79,9 +96,23 @@ class _Invocations:
             if raw:
                 bodies.check_object(raw)
             raise plan
+        key = headers.idempotency_key()
+        keyed = None if key is None else Keyed.of(user.namespace, f"action {full}", key, raw)
+        return _Asked(plan, raw, wait_s if blocking else None, only_result, keyed)
+
+    def _prepare(self, asked: _Asked, user: Identity) -> Prepared:
         transid = [g.transid, self._services.now_ms()]
-        prepared = self._services.acceptor.prepare(plan, user, raw, transid=transid, blocking=blocking)
-        return prepared, wait_s if blocking else None, only_result
+        blocking = asked.wait_s is not None
+        return self._services.acceptor.prepare(asked.plan, user, asked.raw, transid=transid, blocking=blocking)
+
+    def _earlier(self, asked: _Asked) -> Accepted | Ended | None:
+        """Return what an earlier request with this key came to, if it has ended: nothing is made ready for it again."""
+        keyed = asked.keyed
+        first = None if keyed is None else self._services.repeats.earlier(keyed)
+        ended = None if keyed is None or first is None else self._services.repeats.ended(keyed.namespace, first)
+        if ended is not None and asked.wait_s is None:
+            return Accepted(ended.activation.activation_id)
+        return ended
 
     def _plan(self, user: Identity, full: Name) -> Plan | Refused | DefinitionError:
         """Return the plan, or why there is none: a malformed request is told of before a missing action."""
@@ -89,6 +120,25 @@ class _Invocations:
             return self._services.acceptor.plan(user, full)
         except (Refused, DefinitionError) as error:
             return error
+
+    def _start(self, prepared: Prepared, asked: _Asked) -> Accepted | Ended:
+        keyed = asked.keyed
+        if keyed is None:
+            return start(self._services, prepared, asked.wait_s)
+        own = prepared.message.activation_id
+        first = self._services.repeats.claim(keyed, own)
+        if prepared.sequence is None:
+            if first != own:
+                prepared = replace(prepared, message=replace(prepared.message, activation_id=first))
+            return start(self._services, prepared, asked.wait_s, repeated=first != own)
+        if first != own:
+            return self._services.repeats.wait(keyed.namespace, first, asked.wait_s)
+        try:
+            return start(self._services, prepared, asked.wait_s)
+        except DataflowError:
+            # Nothing runs, and no other worker could start it under this id.
+            self._services.repeats.release(keyed, own)
+            raise
 
     def _ended(self, outcome: Ended, *, only_result: bool) -> Response:
         activation = outcome.activation

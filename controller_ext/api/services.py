@@ -11,6 +11,7 @@ from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.runtimes import STOCK, Manifest
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.ports import Balancer, ControlFlow, Door
+from controller_ext.runs.repeats import Repeats
 from invoker_ext.store import ActivationStore
 
 
@@ -48,6 +49,7 @@ class Services:
         balancer: Takes them.
         control_flow: Runs sequences annotated `dataflow: false`.
         door: To the invokers: pending records, large results, cancel, trace.
+        repeats: Idempotency keys.
         now_ms: Epoch milliseconds.
     """
 
@@ -58,4 +60,5 @@ class Services:
     balancer: Balancer
     control_flow: ControlFlow
     door: Door
+    repeats: Repeats
     now_ms: Callable[[], int] = epoch_ms

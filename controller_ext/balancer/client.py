@@ -92,7 +92,9 @@ class BalancerClient:
         self._fetch = fetch
         self._closing = threading.Event()
 
-    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+    def invoke(
+        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+    ) -> Accepted | Ended:
         """See `ports.Balancer.invoke`.
 
         Sent again, under the same activation id, whenever the connection breaks: an invoker runs an id once, and one
@@ -113,7 +115,7 @@ class BalancerClient:
             head, payload = invoke.encode()
         except FrameTooLarge as error:
             raise MessageTooLarge(str(error)) from error
-        answer = self._send(message, head + payload, wait_s)
+        answer = self._send(message, head + payload, wait_s, repeated=repeated)
         return Accepted(message.activation_id) if wait_s is None else answer
 
     def charge(self, user: Identity) -> None:
@@ -142,7 +144,9 @@ class BalancerClient:
         self._pool.close()
         self._calls.close()
 
-    def _send(self, message: ActivationMessage, content: bytes, wait_s: float | None) -> Accepted | Ended:
+    def _send(
+        self, message: ActivationMessage, content: bytes, wait_s: float | None, *, repeated: bool
+    ) -> Accepted | Ended:
         give_up = time.monotonic() + (wait_s or 0.0) + ANSWER_S
         breaks = 0
         while True:
@@ -154,12 +158,12 @@ class BalancerClient:
             try:
                 with lease:
                     # Looked into when the balancer is there again: nothing is between this look and the sending.
-                    found = self._stored(message) if breaks else None
+                    found = self._stored(message) if breaks or repeated else None
                     if found is not None:
                         lease.keep()
                         return found
                     lease.connection.send(content, give_up)
-                    answer = self._answer(lease.connection.receive, message, give_up, breaks > 0)
+                    answer = self._answer(lease.connection.receive, message, give_up, breaks > 0 or repeated)
                     if isinstance(answer, Ended):
                         return answer
                     lease.keep()
@@ -183,10 +187,10 @@ class BalancerClient:
             raise BalancerUnavailable("the server is stopping")
 
     def _answer(
-        self, receive: Callable[[float], Frame], message: ActivationMessage, give_up: float, broken: bool
+        self, receive: Callable[[float], Frame], message: ActivationMessage, give_up: float, doubtful: bool
     ) -> Frame | Ended:
-        """Wait for the answer; once a connection broke, look into the store too: the end may be there already."""
-        if not broken:
+        """Wait for the answer; if the run may have ended unheard, look into the store too."""
+        if not doubtful:
             return receive(give_up)
         look_s = _FIRST_LOOK_S
         while True:

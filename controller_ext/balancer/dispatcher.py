@@ -82,9 +82,9 @@ class Timer(Protocol):
 @dataclass(slots=True, eq=False)
 class _Run:
     invoke: Invoke
-    waiter: Waiter | None
+    waits: list[tuple[Waiter, float | None]]
+    """Who waits, and until when; None: until it is kept."""
     began: float
-    wait_until: float | None
     state: State = State.HELD
     invoker: int = -1
     entry: Any = None
@@ -160,10 +160,13 @@ class Dispatcher:
         wait_until = None if invoke.wait_s is None else now + invoke.wait_s
         run = self._runs.get(run_id)
         if run is not None:
+            if invoke.spool != run.invoke.spool:
+                self._unspool(invoke)  # a repeat by a client, made ready anew, and not needed
             self._join(run, waiter, wait_until)
             return
         ended = self._unclaimed.claim(run_id)
         if ended is not None:
+            self._unspool(invoke)
             waiter.ended(ended.headers, ended.payload)
             return
         try:
@@ -172,16 +175,16 @@ class Dispatcher:
             self._unspool(invoke)
             waiter.rejected(run_id, error.code, str(error))
             return
-        run = self._runs[run_id] = _Run(invoke, waiter, now, wait_until)
+        run = self._runs[run_id] = _Run(invoke, [(waiter, wait_until)], now)
         self._throttles.began(invoke.limits.namespace)
         self._arm(run)
         self._dispatch(run)
 
     def detach(self, waiter: Waiter) -> None:
         """Forget a worker that is gone: it loses its wait only. What no invoker was asked to take is dropped."""
-        for run in [run for run in self._runs.values() if run.waiter is waiter]:
-            run.waiter = None
-            if run.state is State.HELD:
+        for run in [run for run in self._runs.values() if any(one is waiter for one, _ in run.waits)]:
+            run.waits = [wait for wait in run.waits if wait[0] is not waiter]
+            if run.state is State.HELD and not run.waits:
                 self._forget(run)
 
     def completed(self, message: Message) -> None:
@@ -197,8 +200,8 @@ class Dispatcher:
             return
         self._forget(run)
         self._unspool(run.invoke)
-        if run.waiter is not None:
-            run.waiter.ended(message.headers, message.payload)
+        for waiter, _ in run.waits:
+            waiter.ended(message.headers, message.payload)
         if run.invoker >= 0:
             system_error = message.headers.get("status") == _SYSTEM_ERROR
             self._changed(self.fleet.ended(run.invoker, system_error))
@@ -230,13 +233,13 @@ class Dispatcher:
             raise NoInvoker("no invoker is there, and too many runs wait for one")
 
     def _join(self, run: _Run, waiter: Waiter, wait_until: float | None) -> None:
-        run.waiter = waiter
-        run.wait_until = wait_until
         if run.state is State.KEPT and wait_until is None:
-            run.waiter = None
             waiter.accepted(run.invoke.activation_id)
-        else:
-            self._arm(run)
+            return
+        # A connection that asks again takes over its own wait; others go on waiting.
+        run.waits = [wait for wait in run.waits if wait[0] is not waiter]
+        run.waits.append((waiter, wait_until))
+        self._arm(run)
 
     def _dispatch(self, run: _Run) -> None:
         invoke = run.invoke
@@ -258,22 +261,25 @@ class Dispatcher:
             return
         run.move(State.KEPT)
         run.entry = None
-        waiter = run.waiter
-        if waiter is None:
-            self._disarm(run)
-        elif run.wait_until is None or run.wait_until <= self._around.monotonic():
-            self._accepted(run, waiter)
+        self._accept_waited(run)
 
-    def _accepted(self, run: _Run, waiter: Waiter) -> None:
-        run.waiter = None
-        self._disarm(run)
-        waiter.accepted(run.invoke.activation_id)
+    def _accept_waited(self, run: _Run) -> None:
+        """Answer those whose wait for a run that is kept is over; go on waiting for the others."""
+        now = self._around.monotonic()
+        over = [waiter for waiter, until in run.waits if until is None or until <= now]
+        run.waits = [(waiter, until) for waiter, until in run.waits if until is not None and until > now]
+        if run.waits:
+            self._arm(run)
+        else:
+            self._disarm(run)
+        for waiter in over:
+            waiter.accepted(run.invoke.activation_id)
 
     def _arm(self, run: _Run) -> None:
         """Set the run's one timer to whatever is due next."""
         self._disarm(run)
         now = self._around.monotonic()
-        times = [run.wait_until] if run.wait_until is not None else []
+        times = [until for _, until in run.waits if until is not None]
         if run.state is not State.KEPT:
             times += [run.began + self._accept_wait_s, run.began + UNANSWERED_S]
         due = min((at for at in times if at > now), default=now)
@@ -287,22 +293,19 @@ class Dispatcher:
     def _due(self, run: _Run) -> None:
         run.timer = None
         now = self._around.monotonic()
-        waited = run.wait_until is None or now >= run.wait_until
         if run.state is State.KEPT:
-            if run.waiter is not None and waited:
-                self._accepted(run, run.waiter)
-            elif run.waiter is not None:
-                self._arm(run)
+            self._accept_waited(run)
         elif now < run.began + self._accept_wait_s:
             self._arm(run)
         elif run.state is State.HELD or self._withdrawn(run):
             self._reject(run, NoInvoker.code, f"no invoker took the run within {self._accept_wait_s:g} s")
         elif now < run.began + UNANSWERED_S:
             self._arm(run)
-        elif run.waiter is not None:
-            waiter, run.waiter = run.waiter, None
+        else:
+            waits, run.waits = run.waits, []
             text = "the invoker has seen the run and does not say that it keeps it"
-            waiter.rejected(run.invoke.activation_id, BalancerUnavailable.code, text)
+            for waiter, _ in waits:
+                waiter.rejected(run.invoke.activation_id, BalancerUnavailable.code, text)
 
     def _withdrawn(self, run: _Run) -> bool:
         return run.entry is not None and self._around.bus.withdraw(f"invoker{run.invoker}", run.entry)
@@ -314,8 +317,8 @@ class Dispatcher:
     def _reject(self, run: _Run, code: str, text: str) -> None:
         self._forget(run)
         self._unspool(run.invoke)
-        if run.waiter is not None:
-            run.waiter.rejected(run.invoke.activation_id, code, text)
+        for waiter, _ in run.waits:
+            waiter.rejected(run.invoke.activation_id, code, text)
 
     def _forget(self, run: _Run) -> None:
         self._disarm(run)

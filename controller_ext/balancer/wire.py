@@ -11,7 +11,7 @@ After PEER_HELLO:
 | CALL | worker | `{"call": number, "op": "charge", "charge_fire", "invokers" or "in_flight", …}` | |
 | REPLY | balancer | `{"call", "ok", …}`, as at a peer door | |
 
-A repeated INVOKE of an activation that is under way takes over the wait; it is not started twice.
+A repeated INVOKE of an activation that is under way waits for its end, too; it is not started twice.
 """
 
 from __future__ import annotations

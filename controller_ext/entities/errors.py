@@ -114,3 +114,14 @@ class TooLarge(Refused):
 
     def __init__(self, field: str, size_bytes: int, allowed_bytes: int) -> None:
         super().__init__(f"{field} larger than allowed: {size_bytes} > {allowed_bytes} bytes.")
+
+
+class KeyReused(Refused):
+    """An idempotency key came again with another body."""
+
+    code = "key-reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for a request with another body. Send the same body, or use a new key."
+        )

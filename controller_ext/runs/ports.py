@@ -82,7 +82,9 @@ class Ended:
 class Balancer(Protocol):
     """The one process of a controller that owns bus, slots and throttles, as a worker sees it."""
 
-    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+    def invoke(
+        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+    ) -> Accepted | Ended:
         """Hand a run to an invoker.
 
         Counts the run for the throttles of `message.user` (per minute only if the message has no
@@ -93,6 +95,8 @@ class Balancer(Protocol):
             memory_mb: What to charge the invoker for.
             wait_s: How long to wait for the end; None: return once the run is accepted. At the
                 bound the run goes on and Accepted is returned.
+            repeated: This activation id may have been handed over before: such a run is joined, not started again, and
+                the store is looked into for its end.
 
         Raises:
             Throttled: The namespace is above a limit; nothing was started.

@@ -13,7 +13,7 @@ from typing import Final
 from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.builtins.install import install
 from controller_ext.settings import Settings
-from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
 from invoker_ext.stores.subjects import seed_subjects
 
 _BACKLOG: Final = 2048
@@ -77,7 +77,7 @@ def prepare(settings: Settings) -> None:
             file.write(secrets.token_hex(32))
     except OSError as error:
         raise CannotStart(f"cannot write to {settings.data_dir}: {error.strerror}") from error
-    # Both files are made here, so that no two processes make them at once.
+    # All files are made here, so that no two processes make them at once.
     entities = SqliteEntities(settings.entities_file)
     try:
         seed_subjects(entities)
@@ -85,6 +85,7 @@ def prepare(settings: Settings) -> None:
     finally:
         entities.close()
     SqliteActivations(settings.activations_file).close()
+    SqliteKeys(settings.keys_file, ttl_ms=1, most=1).close()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -17,7 +17,8 @@ from controller_ext.api.services import ApiSettings, Services
 from controller_ext.entities.catalog import Catalog
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.runs.accept import Acceptor
-from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+from controller_ext.runs.repeats import Repeats
+from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
 from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY, seed_subjects
 from tests.support.conformance import conformance
 from tests.support.fake_balancer import FakeBalancer, FakeControlFlow
@@ -43,6 +44,7 @@ class Api:
     services: Services
     entities: SqliteEntities
     activations: SqliteActivations
+    keys: SqliteKeys
     balancer: FakeBalancer
     control_flow: FakeControlFlow
 
@@ -86,12 +88,14 @@ class Api:
         self.balancer.finish()
         self.entities.close()
         self.activations.close()
+        self.keys.close()
 
 
 def make_api(folder: Path, limits: SystemLimits | None = None) -> Api:
     """Return an API on empty stores with the stock users."""
     entities = SqliteEntities(folder / "entities.db")
     activations = SqliteActivations(folder / "activations.db")
+    keys = SqliteKeys(folder / "keys.db", ttl_ms=86_400_000, most=100)
     seed_subjects(entities)
     settings = ApiSettings(limits=limits or SystemLimits())
     balancer = FakeBalancer(entities, activations)
@@ -106,6 +110,7 @@ def make_api(folder: Path, limits: SystemLimits | None = None) -> Api:
         balancer=balancer,
         control_flow=control_flow,
         door=balancer,
+        repeats=Repeats(keys, activations, balancer.settle),
     )
     app = create_app(services)
-    return Api(app, app.test_client(), services, entities, activations, balancer, control_flow)
+    return Api(app, app.test_client(), services, entities, activations, keys, balancer, control_flow)

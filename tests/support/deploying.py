@@ -22,13 +22,15 @@ class Deployer:
 
     Args:
         url: Of the server: `http://HOST:PORT`.
+        api_key: `uuid:key`; None: the guest's.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url
         self._deployed: dict[str, object] = {}
         self._session = requests.Session()
-        self._session.auth = KEY
+        uuid, _, key = (api_key or ":".join(KEY)).partition(":")
+        self._session.auth = (uuid, key)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -61,7 +61,9 @@ class FakeBalancer:
     spooled: dict[str, dict[str, bytes]] = field(default_factory=dict)
     threads: list[threading.Thread] = field(default_factory=list)
 
-    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+    def invoke(
+        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+    ) -> Accepted | Ended:
         if self.refuse is not None:
             raise self.refuse
         self.messages.append(message)
@@ -70,8 +72,8 @@ class FakeBalancer:
             return self.respond(message)
         ended: list[Activation] = []
         thread = threading.Thread(target=lambda: ended.append(self._run(message)), daemon=True)
-        self.threads.append(thread)
         thread.start()
+        self.threads.append(thread)
         if wait_s is None:
             return Accepted(message.activation_id)
         thread.join(wait_s)

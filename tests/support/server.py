@@ -18,7 +18,7 @@ from tests.support.processes import alive, child_running, children, command, des
 from tests.support.waiting import wait_until
 
 STOP_S: Final = 25.0
-LASTING: Final = ("entities.db", "activations.db", "results/", "lock", "run/token", "log/")
+LASTING: Final = ("entities.db", "activations.db", "keys.db", "results/", "lock", "run/token", "log/")
 """What a stopped server keeps in its data directory; of databases also what lies beside them."""
 ROLES: Final = {"balancer": "controller_ext.balancer", "invoker": "invoker_ext", "workers": "controller_ext.wsgi"}
 
@@ -53,9 +53,14 @@ class Server:
         self.url = line.removeprefix("ready ").strip()
         return self
 
-    def client(self) -> Deployer:
+    def client(self, api_key: str | None = None) -> Deployer:
         """Return a client; one a thread."""
-        return Deployer(self.url)
+        return Deployer(self.url, api_key)
+
+    def admin(self, *arguments: str) -> str:
+        """Run `dataflower admin` on the data directory, as an operator beside the server; return what it printed."""
+        argv = [sys.executable, "-m", "controller_ext.cli", "admin", "--data-dir", str(self.data), *arguments]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=STOP_S).stdout.strip()
 
     @property
     def pid(self) -> int:

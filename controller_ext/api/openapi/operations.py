@@ -19,6 +19,7 @@ ERRORS: Final[Mapping[int, str]] = {
     409: "In conflict with what is stored",
     413: "The request is too large",
     415: "The body of the request is not JSON",
+    422: "The idempotency key stands for a request with another body",
     429: "Too many requests",
     500: "The server failed",
     503: "The server is not able to answer for the moment",
@@ -49,6 +50,10 @@ PARAMETERS: Final[Mapping[str, Schema]] = {
     "timeout": {
         "name": "timeout", "in": "query", "type": "integer", "minimum": 1, "maximum": 60000, "default": 60000,
         "description": "Milliseconds that a blocking call waits before it answers 202",
+    },
+    "idempotencyKey": {
+        "name": "Idempotency-Key", "in": "header", "type": "string", "minLength": 1, "maxLength": 255,
+        "description": "A request with the key of an earlier one becomes no second activation",
     },
     "name": {"name": "name", "in": "query", "type": "string", "description": "Only of `NAME` or `PACKAGE/NAME`"},
     "since": {"name": "since", "in": "query", "type": "integer", "minimum": 0, "description": "Epoch milliseconds"},
@@ -108,8 +113,8 @@ def _action() -> dict[str, Operation]:
     invoke = _operation(
         "Invoke an action",
         {200: None, 202: ref("ActivationId"), 500: None, 502: None},
-        (400, 403, 404, 409, 429),
-        ("blocking", "result", "timeout"),
+        (400, 403, 404, 409, 422, 429),
+        ("blocking", "result", "timeout", "idempotencyKey"),
         {"schema": ref("Payload")},
     )
     return {**_entity("an action", "Action", read=("code",)), "post": invoke}

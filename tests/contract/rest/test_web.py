@@ -454,9 +454,11 @@ def test_an_action_that_is_not_done_in_time_is_said_to_be_under_way(echo: Api):
     waits: list[float | None] = []
     invoke = echo.balancer.invoke
 
-    def noted(message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+    def noted(
+        message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+    ) -> Accepted | Ended:
         waits.append(wait_s)
-        return invoke(message, memory_mb=memory_mb, wait_s=wait_s)
+        return invoke(message, memory_mb=memory_mb, wait_s=wait_s, repeated=repeated)
 
     echo.balancer.invoke = noted  # type: ignore[method-assign]
     echo.balancer.respond = lambda message: Accepted(message.activation_id)

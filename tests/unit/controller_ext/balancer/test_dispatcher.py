@@ -213,6 +213,32 @@ def test_a_repeated_invoke_takes_over_the_wait_and_starts_nothing(world: World, 
     assert (waiter.heard, again.heard) == ([], [("ended", "a", b"completion")])
 
 
+def test_all_who_repeat_an_invoke_hear_the_end(world: World, waiter: FakeWaiter):
+    second, third = FakeWaiter(), FakeWaiter()
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.dispatcher.invoke(second, an_invoke(spool="of the repeat"))
+    world.dispatcher.invoke(third, an_invoke(wait_s=5.0))
+    world.keep()
+    world.pass_time(6)
+    assert third.heard == [("accepted", "a")]
+    world.dispatcher.detach(second)
+    world.dispatcher.completed(a_completion())
+    assert (waiter.heard, second.heard) == ([("ended", "a", b"completion")], [])
+    assert len(world.posted) == 1
+    assert world.unspooled == ["of the repeat"]
+    assert world.dispatcher.in_flight() == 0
+
+
+def test_a_held_run_is_dropped_when_the_last_who_waits_has_left(waiter: FakeWaiter):
+    world, second = World(), FakeWaiter()
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.dispatcher.invoke(second, an_invoke())
+    world.dispatcher.detach(waiter)
+    assert world.dispatcher.in_flight() == 1
+    world.dispatcher.detach(second)
+    assert world.dispatcher.in_flight() == 0
+
+
 def test_a_repeated_invoke_of_a_kept_run_without_a_wait_is_accepted_at_once(world: World, waiter: FakeWaiter):
     again = FakeWaiter()
     world.dispatcher.invoke(waiter, an_invoke(wait_s=None))

@@ -25,7 +25,9 @@ class FakeBalancer:
         self.respond: Callable[[ActivationMessage], Accepted | Ended] = lambda message: Ended(a_record(message))
         self.throttled = False
 
-    def invoke(self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None) -> Accepted | Ended:
+    def invoke(
+        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+    ) -> Accepted | Ended:
         self.messages.append(message)
         self.waits.append(wait_s)
         return self.respond(message)

@@ -11,29 +11,27 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from controller_ext.api import bodies, queries, replies
-from controller_ext.api.auth import Authenticator
-from controller_ext.api.errors import Unauthenticated
+from controller_ext.api.context import caller
 from controller_ext.api.services import Services
 from controller_ext.entities.catalog import DELETE, PUT, READ
-from controller_ext.entities.errors import Forbidden, Malformed, Rejected
+from controller_ext.entities.errors import Forbidden, Malformed, ParametersNotAllowed, Rejected
 from controller_ext.gateway import documents, requests
 from controller_ext.gateway.apis import Apis
 from controller_ext.runs import contents
+from controller_ext.webactions.arguments import RESERVED
 from invoker_ext.contract.messages import Identity
 
 PREFIX: Final = "/api/v1/web/whisk.system/apimgmt"
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
 _EXTENSIONS: Final = ("", ".http", ".json")
-_MAX_BODY_BYTES: Final = 1 << 20
-"""Of a request to a web action."""
 _OUTPUT_FORMATS: Final = ("apigw", "swagger")
 _UNUSED: Final = "Not Used"
 
 
-def make(services: Services, authenticator: Authenticator) -> Blueprint:
+def make(services: Services) -> Blueprint:
     """Return the routes."""
     blueprint = Blueprint("apimgmt", __name__)
-    handlers = _Management(Apis(services.catalog.store, services.now_ms), authenticator)
+    handlers = _Management(Apis(services.catalog.store, services.now_ms), services.settings.limits.request_bytes)
     for name, view in (("getApi", handlers.get), ("createApi", handlers.create), ("deleteApi", handlers.delete)):
         for extension in _EXTENSIONS:
             blueprint.add_url_rule(f"/{name}{extension}", name, view, methods=_METHODS)
@@ -41,13 +39,13 @@ def make(services: Services, authenticator: Authenticator) -> Blueprint:
 
 
 class _Management:
-    def __init__(self, apis: Apis, authenticator: Authenticator) -> None:
+    def __init__(self, apis: Apis, most_bytes: int) -> None:
         self._apis = apis
-        self._authenticator = authenticator
+        self._most_bytes = most_bytes
 
     def get(self) -> Response:
-        user = self._caller(READ, "Invalid authentication.")
-        given = _Parameters(user)
+        user = _caller(READ)
+        given = _Parameters(user, self._most_bytes)
         if (given.text("outputFormat") or _OUTPUT_FORMATS[0]).lower() not in _OUTPUT_FORMATS:
             raise Rejected("Invalid outputFormat value. Valid values are: apigw, swagger")
         skip, limit = queries.window("apis")
@@ -61,13 +59,13 @@ class _Management:
         )
 
     def create(self) -> Response:
-        user = self._caller(PUT, "A valid auth key is required.")
-        wanted = requests.parse(_Parameters(user).all, user.namespace)
+        user = _caller(PUT)
+        wanted = requests.parse(_Parameters(user, self._most_bytes).all, user.namespace)
         return replies.json_object(_value(self._apis.create(user.namespace, wanted), user))
 
     def delete(self) -> Response:
-        user = self._caller(DELETE, "__ow_user is required.")
-        given = _Parameters(user)
+        user = _caller(DELETE)
+        given = _Parameters(user, self._most_bytes)
         api, path, method = given.text("basepath"), given.text("relpath"), given.method()
         if api is None:
             raise Rejected("basepath is required.")
@@ -75,16 +73,6 @@ class _Management:
             raise Rejected("When specifying an operation, the path is required.")
         self._apis.delete(user.namespace, api, path, method)
         return replies.json_object({})
-
-    def _caller(self, right: str, text: str) -> Identity:
-        """Return who asks; raises Unauthenticated with a text of stock's if the key is missing or wrong."""
-        try:
-            user = self._authenticator.identify(request.environ.get("HTTP_AUTHORIZATION"))
-        except Unauthenticated as error:
-            raise Unauthenticated(text) from error
-        if right not in user.rights:
-            raise Forbidden([f"{user.namespace}/apis"])
-        return user
 
 
 class _Parameters:
@@ -94,13 +82,13 @@ class _Parameters:
         all: Name → value.
     """
 
-    def __init__(self, user: Identity) -> None:
-        bodies.check_announced(_MAX_BODY_BYTES)
-        raw = bodies.read(_MAX_BODY_BYTES)
+    def __init__(self, user: Identity, most_bytes: int) -> None:
+        bodies.check_announced(most_bytes)
+        raw = bodies.read(most_bytes)
         body = contents.parse_object(raw) if raw else {}
         self.all: dict[str, Any] = {**request.args.to_dict(), **body}
-        if any(name.startswith("__ow_") for name in self.all):
-            raise Rejected("Request defines parameters that are not allowed (e.g., reserved properties).")
+        if not RESERVED.isdisjoint(self.all):
+            raise ParametersNotAllowed
         space = self.text("spaceguid")
         if space is not None and space.lower() != user.uuid.lower():
             raise Forbidden([space])
@@ -116,6 +104,13 @@ class _Parameters:
         """Return the operation that is asked for, in lower case."""
         method = self.text("operation")
         return None if method is None else method.lower()
+
+
+def _caller(right: str) -> Identity:
+    user = caller()
+    if right not in user.rights:
+        raise Forbidden([f"{user.namespace}/apis"])
+    return user
 
 
 def _value(document: dict[str, Any], user: Identity) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, unquote, unquote_to_bytes
 
+import orjson
 from flask import Blueprint, Response, g, request
 from werkzeug.routing import BaseConverter
 
 from controller_ext.api import bodies, invocations, queries, replies
 from controller_ext.api.auth import Authenticator, identity_of
 from controller_ext.api.errors import NoRoute, NotAcceptable, NotAdmitted, Unauthenticated
+from controller_ext.api.gateway import PATH_PARAMETERS
 from controller_ext.api.info import API
 from controller_ext.api.services import Services
 from controller_ext.entities.catalog import ACTIVATE, Located
@@ -147,8 +149,9 @@ class _WebActions:
         plan = self._services.acceptor.plan(owner, wanted.name)
         if not terms.raw and not given.allowed(plan.immutable):
             raise ParametersNotAllowed
+        below = plan.defaults if terms.raw else {**plan.defaults, **_of_the_path(plan.immutable)}
         transid = [g.transid, self._services.now_ms()]
-        return self._services.acceptor.prepare_web(plan, owner, given.over(plan.defaults), transid=transid)
+        return self._services.acceptor.prepare_web(plan, owner, given.over(below), transid=transid)
 
     def _user(self) -> str | None:
         """Return the namespace of who asks, None for whoever has no valid key."""
@@ -181,6 +184,15 @@ class _WebActions:
                 return answers.invalid(answers.type_of(extension))
             result = b"".join(self._services.door.pull(door, name, size_bytes))
         return answers.transcode(result, activation.status, extension)
+
+
+def _of_the_path(immutable: frozenset[str]) -> dict[str, bytes]:
+    """Return the parameters in the path of the API through which the request came, as JSON texts.
+
+    Query and body go over them; what the action does not let anybody give stays as it is.
+    """
+    found: dict[str, str] = request.environ.get(PATH_PARAMETERS, {})
+    return {name: orjson.dumps(value) for name, value in found.items() if name not in immutable | arguments.RESERVED}
 
 
 def _sent(wanted: Target, user: str | None, body: bytes) -> WebRequest:

@@ -236,3 +236,94 @@ def test_a_store_that_cannot_be_read_is_said(api: Api, front: Front, monkeypatch
     status, body = refusal(front.call("/path"))
     assert status == 503
     assert "secret" not in body["message"]
+
+
+def call(api: Api, path: str, method: str = "GET", body: Any = None, **headers: str) -> TestResponse:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return api.client.open(BASE + path, method=method, json=body, headers=sent)
+
+
+def expose(api: Api, path: str, method: str = "GET", response_type: str = "http", **more: Any) -> None:
+    """Write a web action and an API in front of it."""
+    marks = {"web-export": True, **more.pop("annotations", {})}
+    annotations = [{"key": key, "value": value} for key, value in marks.items()]
+    assert api.action("hello", annotations=annotations, parameters=more.pop("parameters", [])).status_code == 200
+    message = {"apidoc": apidoc(path, method, **more), "responsetype": response_type}
+    assert api.call("POST", "/api/v1/web/whisk.system/apimgmt/createApi", message).status_code == 200
+
+
+def given_to(api: Api) -> dict[str, Any]:
+    """Return what the last run got."""
+    found: dict[str, Any] = json.loads(api.balancer.messages[-1].content or b"")
+    return found
+
+
+def test_the_action_behind_an_api_gets_path_query_body_and_headers(api: Api):
+    expose(api, "/pets/{id}/toys/{name}", "POST")
+
+    call(api, "/pets/7/toys/a%20ball?colour=red", "POST", {"size": 5}, X_Mine="yes")
+
+    got = given_to(api)
+    headers = got.pop("__ow_headers")
+    assert (headers["x-mine"], headers["content-type"]) == ("yes", "application/json")
+    assert got == {
+        "__ow_method": "post",
+        "__ow_path": "/base/pets/7/toys/a%20ball",
+        "id": "7",
+        "name": "a ball",
+        "colour": "red",
+        "size": 5,
+    }
+
+
+def test_parameters_of_the_path_go_below_those_of_the_request_and_never_over_final_ones(api: Api):
+    expose(
+        api,
+        "/{mine}/{kept}/{asked}/{sent}/{__ow_user}",
+        "POST",
+        annotations={"final": True},
+        parameters=[{"key": "kept", "value": "own"}],
+    )
+
+    call(api, "/a/b/c/d/e?asked=query", "POST", {"sent": "body"})
+
+    got = {name: value for name, value in given_to(api).items() if name not in ("__ow_headers", "__ow_path")}
+    assert got == {"__ow_method": "post", "mine": "a", "kept": "own", "asked": "query", "sent": "body"}
+
+
+def test_an_action_that_wants_requests_as_they_are_gets_no_parameters_of_the_path(api: Api):
+    expose(api, "/{id}", annotations={"raw-http": True})
+
+    call(api, "/7?a=b")
+
+    assert {name for name in given_to(api) if name != "__ow_headers"} == {
+        "__ow_method", "__ow_path", "__ow_query", "__ow_body",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "status"), [("s3cret", 204), (5, 204), ("wrong", 401)])
+def test_a_secured_action_lets_the_gateway_in_by_its_key(api: Api, key: Any, status: int):
+    expose(api, "/p", annotations={"require-whisk-auth": 5 if key == 5 else "s3cret"}, secureKey=key)
+
+    assert call(api, "/p").status_code == status
+    assert call(api, "/p", X_Require_Whisk_Auth="s3cret").status_code == status
+
+
+def test_answers_of_web_actions_pass_with_the_gateways_cors(api: Api):
+    expose(api, "/p", response_type="json")
+
+    reply = call(api, "/p", Origin="https://page")
+    assert reply.status_code == 200
+    assert reply.headers.getlist("Access-Control-Allow-Origin") == ["https://page"]
+    assert reply.headers.getlist("X-Request-ID") == [reply.headers["X-Request-ID"]]
+
+    api.call("DELETE", "actions/hello")
+    reply = call(api, "/p", X_Request_ID="mine")
+    assert (reply.status_code, reply.get_json()) == (
+        404,
+        {"error": "The requested resource does not exist.", "code": "mine"},
+    )
+
+
+def test_the_transaction_id_of_a_refusal_is_that_of_the_request(api: Api):
+    assert call(api, "/nope", X_Request_ID="mine").headers["X-Request-ID"] == "mine"

@@ -6,11 +6,12 @@ route management; refusals have its texts, with the status of a request that is 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
-from controller_ext.api import bodies, queries, replies
+from controller_ext.api import bodies, replies
 from controller_ext.api.context import caller
 from controller_ext.api.services import Services
 from controller_ext.entities.catalog import DELETE, PUT, READ
@@ -26,6 +27,9 @@ _METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
 _EXTENSIONS: Final = ("", ".http", ".json")
 _OUTPUT_FORMATS: Final = ("apigw", "swagger")
 _UNUSED: Final = "Not Used"
+_NO_VALUE: Final = "undefined"
+"""What the client for JavaScript sends for an option that its caller left open."""
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 def make(services: Services) -> Blueprint:
@@ -48,12 +52,12 @@ class _Management:
         given = _Parameters(user, self._most_bytes)
         if (given.text("outputFormat") or _OUTPUT_FORMATS[0]).lower() not in _OUTPUT_FORMATS:
             raise Rejected("Invalid outputFormat value. Valid values are: apigw, swagger")
-        skip, limit = queries.window("apis")
+        first, most = given.number("skip") or 0, given.number("limit")
         path, method = given.text("relpath"), given.method()
         found = self._apis.listed(user.namespace, given.text("basepath"))
         if path or method:
             found = [one for one in (documents.narrowed(each, path, method) for each in found) if one is not None]
-        shown = found[skip : skip + limit] if "limit" in request.args else found[skip:]
+        shown = found[first : first + most] if most else found[first:]
         return replies.json_object(
             {"apis": [{"id": _UNUSED, "key": _UNUSED, "value": _value(one, user)} for one in shown]}
         )
@@ -98,7 +102,12 @@ class _Parameters:
         value = self.all.get(name)
         if value is not None and not isinstance(value, str):
             raise Malformed(f"the parameter {name} must be a string")
-        return value or None
+        return None if value in ("", _NO_VALUE) else value
+
+    def number(self, name: str) -> int | None:
+        """Return a parameter that is a whole number, None if it is none: stock looks at no such parameter."""
+        value = self.text(name)
+        return int(value) if value is not None and _NUMBER.fullmatch(value) else None
 
     def method(self) -> str | None:
         """Return the operation that is asked for, in lower case."""

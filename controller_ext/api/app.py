@@ -28,6 +28,7 @@ from controller_ext.api.context import transaction_id
 from controller_ext.api.errors import NoRoute, NotServedHere
 from controller_ext.api.gateway import Gateway
 from controller_ext.api.info import API, OPEN
+from controller_ext.api.packaged import PackagedNames
 from controller_ext.api.services import Services
 from controller_ext.gateway.apis import Tables
 
@@ -63,7 +64,8 @@ def create_app(services: Services) -> Flask:
     _register(app, services, authenticator)
     _frame(app, authenticator)
     errors.install(app)
-    app.wsgi_app = Gateway(app.wsgi_app, Tables(services.catalog.store))  # type: ignore[method-assign]
+    named = PackagedNames(app.wsgi_app)
+    app.wsgi_app = Gateway(named, Tables(services.catalog.store))  # type: ignore[method-assign]
     return app
 
 

@@ -77,7 +77,8 @@ class Conformance:
 
     def operation(self, method: str, target: str) -> Operation | None:
         """Return the operation that a request asks for; None if the document has none."""
-        path = unquote(urlsplit(target).path)
+        segments = urlsplit(target).path.split("/")
+        path = "/".join(unquote(one).replace("/", "%2F") for one in segments)
         path = f"{path}/" if path == self._base else path
         found = self._match(method, path)
         if found or not path.endswith("/") or "/namespaces" not in path:

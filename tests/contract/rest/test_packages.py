@@ -125,3 +125,17 @@ def test_a_binding_whose_package_is_gone_is_not_found(api: Api):
 
 def test_the_name_default_is_reserved(api: Api):
     assert error_of(api.put("packages/default", {})) == (400, "Package name 'default' is reserved.")
+
+
+def test_the_namespace_that_a_list_shows_for_a_packaged_action_leads_to_it(api: Api):
+    api.put("packages/pack", {})
+    api.action("pack/act")
+    (listed,) = api.call("GET", "actions").get_json()
+    assert listed["namespace"] == "guest/pack"
+    path = "/api/v1/namespaces/guest%2Fpack/actions/act"
+
+    assert api.call("GET", path).get_json()["namespace"] == "guest/pack"
+    assert api.call("POST", f"{path}?blocking=true&result=true", {"a": 1}).status_code == 200
+    assert api.call("DELETE", path.replace("%2F", "%2f")).status_code == 200
+    assert api.call("GET", path).status_code == 404
+    assert api.call("GET", path.replace("%2F", "/")).get_json()["error"] == "The requested resource could not be found."

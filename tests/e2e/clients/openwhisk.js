@@ -170,7 +170,7 @@ groups.triggers = async () => {
   })
   assert.deepEqual(pairs(made.parameters), { word: 'Hi' })
   assert.deepEqual(pairs(made.annotations), { about: 'a trigger' })
-  await refused(ow.triggers.create('t-one'), 409, /resource already exists/)
+  await refused(ow.triggers.create({ name: 't-one' }), 409, /resource already exists/)
   const updated = await ow.triggers.update({ name: 't-one', trigger: { parameters: [{ key: 'word', value: 'Hey' }] } })
   assert.equal(updated.version, '0.0.2')
   assert.deepEqual(pairs((await ow.triggers.get('t-one')).parameters), { word: 'Hey' })
@@ -278,13 +278,13 @@ groups.namespaces = async () => {
 }
 
 groups.routes = async () => {
-  const echo = 'def main(args):\n    return {"body": {"method": args["__ow_method"], "isbn": args.get("isbn")}}\n'
+  const echo = 'def main(args):\n    return {"body": {"method": args["__ow_method"], "path": args["__ow_path"]}}\n'
   await ow.actions.create(python('w-books', echo, { annotations: { 'web-export': true } }))
   const route = { basepath: '/library', relpath: '/books/{isbn}', operation: 'get', action: 'w-books', responsetype: 'http' }
   const made = await ow.routes.create({ ...route, name: 'Library' })
   const url = made.gwApiUrl ?? made.value.gwApiUrl
   const answer = await fetch(`${url}/books/42`)
-  assert.deepEqual([answer.status, await answer.json()], [200, { method: 'get', isbn: '42' }])
+  assert.deepEqual([answer.status, await answer.json()], [200, { method: 'get', path: '/library/books/42' }])
 
   await ow.routes.create({ ...route, name: 'Library', operation: 'delete' })
   const { apis } = await ow.routes.get({ basepath: '/library' })

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(90)
 
 SCENARIO = Path(__file__).parent / "openwhisk.js"
 GROUPS = re.findall(r"^groups\.(\w+) =", SCENARIO.read_text(), re.MULTILINE)
-MISSING = {"triggers", "rules", "feeds", "alarms", "routes"}  # of the server
+MISSING = {"alarms"}  # of the server
 ZIP = zipped({"__main__.py": 'def main(args):\n    return {"from": "zip"}\n'})
 
 

@@ -146,7 +146,6 @@ def test_packages_and_bindings(script):
     script.call("GET", "packages/p-bound", 404)
 
 
-@pytest.mark.xfail(strict=False, reason="the server has no triggers")
 def test_triggers_and_rules(script):
     script.python("r-greet", GREET)
     script.call("PUT", "triggers/r-trigger", json={"parameters": [{"key": "word", "value": "Hi"}]})
@@ -181,7 +180,6 @@ def test_activations_and_their_parts(script):
     assert script.call("GET", f"{query}&count=true").json() == {"activations": 1}
 
 
-@pytest.mark.xfail(strict=False, reason="the server has no web actions")
 def test_web_actions(script):
     code = """
         def main(args):

@@ -47,6 +47,12 @@ class Settings:
     )
     idempotency_ttl_s: float = setting("How long an `Idempotency-Key` stands for its first request.", 86400.0, above(0))
     idempotency_keys: int = setting("Keys remembered of a namespace; the oldest are forgotten first.", 10_000, above(0))
+    activations_age_s: float = setting(
+        "Activation records that started longer ago are removed; 0: none for their age.", 7 * 86400.0, at_least(0)
+    )
+    activations_per_namespace: int = setting(
+        "Activation records of a namespace; the oldest beyond are removed; 0: any number is kept.", 200_000, at_least(0)
+    )
     spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0, above(0))
     run_ttl_s: float = setting("When the slot of a run that no invoker ends any more is given back.", 3600.0, above(0))
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)

@@ -211,8 +211,22 @@ class ActivationStore(ABC):
         """Return max(0, number of matching records − skip); `limit` is ignored."""
 
     @abstractmethod
-    def expire(self, before_ms: int) -> int:
-        """Delete records that started before; return how many."""
+    def expire(self, before_ms: int | None, most: int | None, limit: int) -> int:
+        """Delete records that are too old or too many, oldest first; return how many.
+
+        Args:
+            before_ms: Those that started before; None: no age is too old.
+            most: Those beyond the latest so many of their namespace; None: no number is too many.
+            limit: At most so many; 0 is returned only once there are no more.
+        """
+
+    def reclaim(self, before_ms: int) -> None:
+        """Give back room that deleted records took, as far as this store does not do so by itself.
+
+        Args:
+            before_ms: Results that `keep_result` kept before and that no record has are deleted, too.
+        """
+        del before_ms
 
     @abstractmethod
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from controller_ext.balancer.dispatcher import Dispatcher, Surroundings
 from controller_ext.balancer.fleet import MalformedPing, Ping
+from controller_ext.balancer.retention import Bounds, Retention
 from controller_ext.balancer.workers import WorkerConnection
 from controller_ext.runs.spool import SpoolShelf
 from controller_ext.settings import Settings
@@ -20,6 +21,7 @@ from invoker_ext.door.body import Body, FileBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.framed import listen
 from invoker_ext.door.server import Door
+from invoker_ext.stores.sqlite import SqliteActivations
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,10 @@ class BalancerApp:
         self._workers: set[WorkerConnection] = set()
         self._workers_server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
+        self._records = SqliteActivations(settings.activations_file)
+        bounds = Bounds(settings.activations_age_s, settings.activations_per_namespace)
+        self._retention = Retention(self._records, bounds)
+        self._sweeper: asyncio.Task[None] | None = None
         self._completed_topic = f"completed{settings.id}"
         self._completed = -1
         """Offset of the last completion that is not committed yet; -1: none."""
@@ -68,6 +74,7 @@ class BalancerApp:
             lambda: WorkerConnection(self._dispatcher, self._workers, self._token),
         )
         self._ticker = asyncio.create_task(self._tick(), name="balancer-tick")
+        self._sweeper = asyncio.create_task(self._retention.run(), name="balancer-retention")
 
     async def close(self) -> None:
         """Stop serving: workers first, so that nothing new comes; the bus last. Idempotent."""
@@ -77,10 +84,12 @@ class BalancerApp:
             for connection in list(self._workers):
                 connection.close()
             await server.wait_closed()
-        ticker, self._ticker = self._ticker, None
-        if ticker is not None:
-            ticker.cancel()
-            await asyncio.wait([ticker])
+        tasks = [task for task in (self._ticker, self._sweeper) if task is not None]
+        self._ticker = self._sweeper = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._records.close()
         self._shelf.sweep()
         await self._door.close()
         await self._bus.close()

@@ -188,7 +188,7 @@ class FakeRecords(ActivationStore):
     def count(self, query: ActivationQuery) -> int:
         raise NotImplementedError
 
-    def expire(self, before_ms: int) -> int:
+    def expire(self, before_ms: int | None, most: int | None, limit: int) -> int:
         raise NotImplementedError
 
     def close(self) -> None:

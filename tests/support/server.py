@@ -29,6 +29,7 @@ class Server:
     Attributes:
         folder: Of the test; the data directory lies in it.
         url: Where it listens; set by `start`.
+        environ: Of the next start.
     """
 
     def __init__(self, *options: str, environ: dict[str, str] | None = None) -> None:
@@ -37,7 +38,7 @@ class Server:
         self.data = self.folder / "d"
         self.url = ""
         self._options = options
-        self._environ = {**os.environ, **(environ or {})}
+        self.environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Server:
@@ -45,7 +46,7 @@ class Server:
         argv = [sys.executable, "-m", "controller_ext.cli", "standalone", "--port", "0", "--data-dir", str(self.data)]
         with (self.folder / "stderr").open("a") as errors:
             self._process = subprocess.Popen(
-                [*argv, *self._options], stdout=subprocess.PIPE, stderr=errors, text=True, env=self._environ
+                [*argv, *self._options], stdout=subprocess.PIPE, stderr=errors, text=True, env=self.environ
             )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

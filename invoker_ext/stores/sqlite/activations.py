@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,18 @@ _USED: Final = (
     "SELECT 1 FROM activation WHERE typeof(result) = 'text' AND result >= ? || ':' AND result < ? || ';' LIMIT 1"
 )
 """Whether a record lies in a pack."""
+_NAMESPACES: Final = """
+WITH RECURSIVE found(namespace) AS (
+  SELECT min(namespace) FROM activation
+  UNION ALL SELECT (SELECT min(namespace) FROM activation WHERE namespace > found.namespace) FROM found
+  WHERE found.namespace IS NOT NULL
+) SELECT namespace FROM found WHERE namespace IS NOT NULL
+"""
+"""One step in an index for each, however many records there are."""
+_SPARE_PAGES: Final = 2_000
+"""Free pages (4 KiB) that stay: the next records take them."""
+_SHRUNK_PAGES: Final = 1_000
+"""Given back in one go: a few milliseconds."""
 _INSERT: Final = "INSERT OR IGNORE INTO activation VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _WORKFLOWS: Final = frozenset({GraphKind.SEQUENCE.value, GraphKind.DATAFLOW.value})
 
@@ -48,7 +61,7 @@ class SqliteActivations(ActivationStore):
     """
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
-        self._connections = Connections(path, _SCHEMA)
+        self._connections = Connections(path, _SCHEMA, shrinks=True)
         self._packs = Packs(path.with_name("results"), fsync=fsync)
 
     def put_many(self, records: Sequence[Activation]) -> None:
@@ -105,13 +118,34 @@ class SqliteActivations(ActivationStore):
                 total += connection.execute(text, bound).fetchone()[0]
         return max(0, total - query.skip)
 
-    def expire(self, before_ms: int) -> int:
-        """Delete records that started before, and packs that no record is left of."""
-        with self._connections.writing() as connection:
-            count = connection.execute("DELETE FROM activation WHERE position < ?", (2 * before_ms,)).rowcount
+    def expire(self, before_ms: int | None, most: int | None, limit: int) -> int:
+        """See `ActivationStore`; what to delete is looked up before anybody is kept from writing."""
+        found: list[tuple[int]] = []
+        with self._connections.reading() as connection:
+            for (namespace,) in connection.execute(_NAMESPACES).fetchall():
+                found += _oldest(connection, namespace, before_ms, most, limit - len(found))
+                if len(found) >= limit:
+                    break
+        if found:
+            with self._connections.writing() as connection:
+                connection.executemany("DELETE FROM activation WHERE rowid = ?", found)
+        return len(found)
+
+    def reclaim(self, before_ms: int) -> None:
+        """See `ActivationStore`: shrink the file, and delete packs that no record is left of."""
         with self._connections.reading() as connection:
             self._packs.expire(before_ms, lambda pack: connection.execute(_USED, (pack, pack)).fetchone() is not None)
-        return count
+        while self._shrink():
+            continue
+
+    def _shrink(self) -> bool:
+        """Give back some free pages; return whether there are more."""
+        with self._connections.alone() as connection:
+            free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            if free <= _SPARE_PAGES:
+                return False
+            connection.execute(f"PRAGMA incremental_vacuum({_SHRUNK_PAGES})").fetchall()
+            return bool(connection.execute("PRAGMA freelist_count").fetchone()[0] < free)
 
     def close(self) -> None:
         """Close all connections; idempotent."""
@@ -122,6 +156,23 @@ class SqliteActivations(ActivationStore):
         if isinstance(result, str):
             result = self._packs.get(result)
         return _activation(head, result, logs)
+
+
+def _oldest(
+    connection: sqlite3.Connection, namespace: str, before_ms: int | None, most: int | None, limit: int
+) -> list[tuple[int]]:
+    """Return the rows of a namespace that are to be deleted, at most `limit`."""
+    count = 0
+    if before_ms is not None:
+        query = "SELECT count(*) FROM (SELECT 1 FROM activation WHERE namespace = ? AND position < ? LIMIT ?)"
+        count = connection.execute(query, (namespace, _clamp(2 * before_ms), limit)).fetchone()[0]
+    if most is not None and count < limit:
+        total = connection.execute("SELECT count(*) FROM activation WHERE namespace = ?", (namespace,)).fetchone()[0]
+        count = max(count, min(total - most, limit))
+    if count <= 0:
+        return []
+    query = "SELECT rowid FROM activation WHERE namespace = ? ORDER BY position, rowid LIMIT ?"
+    return connection.execute(query, (namespace, count)).fetchall()
 
 
 def _conditions(query: ActivationQuery) -> Iterable[tuple[str, list[Any]]]:

@@ -42,12 +42,13 @@ class Connections:
     Args:
         path: The file; made if it is missing, its folder must exist.
         schema: Statements that make the tables if they are missing.
+        shrinks: The file can give back room; decided when it is made.
 
     Raises:
         StoreUnavailable: The file cannot be opened, or is not a database.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, *, shrinks: bool = False) -> None:
         self.path = path
         self._idle: list[sqlite3.Connection] = []
         self._slots = threading.BoundedSemaphore(READERS)
@@ -56,6 +57,8 @@ class Connections:
         self._closed = False
         try:
             self._writer = self._open()
+            if shrinks:
+                self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written
             self._writer.execute("PRAGMA journal_mode = WAL")  # of the file, for good
             self._writer.executescript(schema)
         except sqlite3.Error as error:
@@ -105,18 +108,24 @@ class Connections:
         Raises:
             StoreUnavailable: Nothing was written.
         """
+        with self.alone() as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield writer
+                writer.execute("COMMIT")
+            finally:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """Lend the writer outside of a transaction, for statements that are one by themselves; raises as `writing`."""
         if not self._writing.acquire(timeout=BUSY_S):
             raise StoreUnavailable(f"{self.path}: writers queued for more than {BUSY_S:.0f} s")
         try:
             with self._guard:
                 self._check_open()
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+            yield self._writer
         except sqlite3.Error as error:
             raise unavailable(self.path, error) from error
         finally:

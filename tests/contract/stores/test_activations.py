@@ -152,10 +152,52 @@ def test_a_list_without_docs_may_leave_results_out(activations: ActivationStore)
     assert record.summary() == a_record(1).summary()
 
 
+def left(activations: ActivationStore, namespace: str = "guest") -> list[int]:
+    return ids(activations.list(ActivationQuery(namespace=namespace)))
+
+
 def test_old_records_expire(activations: ActivationStore):
     activations.put_many([a_record(n, n) for n in range(1, 6)])
-    assert activations.expire(3) == 2
-    assert ids(activations.list(ActivationQuery(namespace="guest"))) == [5, 4, 3]
+    assert activations.expire(3, None, 100) == 2
+    assert left(activations) == [5, 4, 3]
+    assert activations.expire(3, None, 100) == 0
+
+
+def test_of_too_many_records_the_oldest_of_each_namespace_expire(activations: ActivationStore):
+    activations.put_many([a_record(n, n) for n in (3, 1, 4, 2, 5)])
+    activations.put_many([a_record(n, n, namespace="other") for n in range(10, 15)])
+    activations.put_many([a_record(20, 1, namespace="small")])
+    assert activations.expire(None, 3, 100) == 4
+    assert left(activations) == [5, 4, 3]
+    assert left(activations, "other") == [14, 13, 12]
+    assert left(activations, "small") == [20]
+    assert activations.expire(None, 3, 100) == 0
+
+
+def test_records_expire_a_few_at_a_time_and_by_both_bounds(activations: ActivationStore):
+    activations.put_many([a_record(n, n) for n in range(1, 9)])
+    activations.put_many([a_record(20, 1, namespace="other")])
+    assert activations.expire(3, 4, 3) == 3
+    assert left(activations) == [8, 7, 6, 5, 4]
+    assert activations.expire(3, 4, 3) == 2
+    assert (left(activations), left(activations, "other")) == ([8, 7, 6, 5], [])
+    assert activations.expire(3, 4, 3) == 0
+    assert activations.expire(None, None, 3) == 0
+
+
+def test_room_of_expired_records_is_given_back(activations: ActivationStore, tmp_path: Path):
+    def size() -> int:
+        return sum(path.stat().st_size for path in tmp_path.iterdir())
+
+    for first in range(0, 1000, 100):
+        activations.put_many([a_record(n, n, result=b"1" * 60_000) for n in range(first, first + 100)])
+    full = size()
+    while activations.expire(990, None, 200):
+        pass
+    activations.reclaim(0)
+    activations.close()
+    assert full > 50_000_000
+    assert size() < 15_000_000
 
 
 def _write(path: Path, first: int, count: int) -> None:

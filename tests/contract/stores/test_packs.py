@@ -74,18 +74,20 @@ def test_a_pack_goes_with_the_last_of_its_records(
     assert len(files(tmp_path)) == 2
     for path in files(tmp_path):
         os.utime(path, (0, 0))
-    store.expire(1500)
+    assert store.expire(1500, None, 10) == 1
+    store.reclaim(1500)
     assert len(files(tmp_path)) == 2
-    store.expire(2500)
+    assert store.expire(2500, None, 10) == 1
+    store.reclaim(2500)
     assert len(files(tmp_path)) == 1
     assert store.get("guest", f"{3:032x}") == a_record(3, 3000, result=LARGE)
 
 
 def test_a_pack_whose_records_may_still_come_stays(store: SqliteActivations, tmp_path: Path):
     store.keep_result(LARGE)
-    store.expire(1_000_000)
+    store.reclaim(1_000_000)
     assert len(files(tmp_path)) == 1
-    store.expire(EVER_MS)
+    store.reclaim(EVER_MS)
     assert files(tmp_path) == []
     place = store.keep_result(LARGE)
     assert place is not None

@@ -34,11 +34,12 @@ def read(allowed_bytes: int) -> bytes:
         Malformed: Its chunks are none.
         Stalled: It broke off.
         TooLarge: It turned out larger than announced.
-        UnsupportedMedia: It is not said to be JSON.
+        UnsupportedMedia: It is said to be something else than JSON; nothing said is JSON, as in stock.
     """
     raw = read_any(allowed_bytes)
-    if raw and request.mimetype != JSON_TYPE:
-        raise UnsupportedMedia(request.content_type)
+    said = request.content_type
+    if raw and said and request.mimetype != JSON_TYPE:
+        raise UnsupportedMedia(said)
     return raw
 
 

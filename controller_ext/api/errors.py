@@ -93,9 +93,8 @@ class UnsupportedMedia(DataflowError):
     code = "unsupported-media"
     blame = Blame.CALLER
 
-    def __init__(self, content_type: str | None) -> None:
-        named = f" [{content_type}]" if content_type else ""
-        super().__init__(f"The request's Content-Type{named} is not supported. Expected:\napplication/json")
+    def __init__(self, content_type: str) -> None:
+        super().__init__(f"The request's Content-Type [{content_type}] is not supported. Expected:\napplication/json")
 
 
 _OWN: Final = None

@@ -64,8 +64,8 @@ class _Packages:
         user = caller()
         self._catalog.authorize_package(user, PUT, str(full))
         system = self._settings.limits.of(user.limits)
-        overwrite = queries.flag("overwrite")
         put = packages.parse(bodies.read_json(system.exec_bytes), user.namespace, system)
+        overwrite = queries.flag("overwrite")
         if put.binding is not None and put.binding.partition("/")[0] != user.namespace:
             self._catalog.authorize_package(user, READ, put.binding)
         old = self._catalog.to_replace(str(full), packages.TYPE, overwrite=overwrite)

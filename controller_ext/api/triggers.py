@@ -9,10 +9,11 @@ from typing import Final
 from flask import Blueprint, Response, g, request
 
 from controller_ext.api import bodies, errors, listings, queries, replies
-from controller_ext.api.context import caller, own_name, own_namespace
+from controller_ext.api.context import caller, entity_name, namespace_of, own_name, own_namespace
 from controller_ext.api.invocations import start
 from controller_ext.api.services import Services
 from controller_ext.entities import documents, triggers
+from controller_ext.entities.names import Name
 from controller_ext.runs import contents
 from controller_ext.runs.firing import Fire, Firing
 
@@ -76,9 +77,10 @@ class _Triggers:
 
     def fire(self, namespace: str, name: str) -> Response:
         user = caller()
-        # Stock throttles before it looks at anything else: what is refused counts, too.
+        full = Name(namespace_of(namespace), None, entity_name(name))
+        # But for the names of its path stock looks at nothing before it throttles: what is refused counts, too.
         self._balancer.charge_fire(user)
-        full = own_name(namespace, name)
+        own_namespace(namespace, full.name)
         bodies.check_announced(self._limits.request_bytes)
         raw = bodies.read(self._limits.request_bytes)
         members = contents.parse_object(raw) if raw else {}

@@ -43,7 +43,7 @@ def parse(value: object, manifest: Manifest, namespace: str, system: SystemLimit
         Rejected: A limit or kind is not allowed.
         TooLarge: Code, parameters or annotations are above their bound.
     """
-    body = documents.parse_object(value, "exec")
+    body = documents.parse_object(value)
     put = ActionPut(
         exec=None if body.get("exec") is None else code.parse(body["exec"], manifest, namespace),
         parameters=parameters.parse_optional(body.get("parameters")),

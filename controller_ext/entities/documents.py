@@ -14,15 +14,11 @@ FIRST_VERSION: Final = "0.0.1"
 _VERSION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?", re.ASCII)
 
 
-def parse_object(value: object, first_field: str) -> dict[str, Any]:
-    """Return the body of a PUT; raises Malformed if it is no object.
-
-    Args:
-        value: Any JSON value.
-        first_field: Which member stock misses first in anything else.
-    """
+def parse_object(value: object) -> dict[str, Any]:
+    """Return the body of a PUT; raises Malformed if it is no object."""
     if not isinstance(value, dict):
-        raise Malformed(f"Object expected in field '{first_field}'")
+        # Stock looks for code first, whatever the entity is.
+        raise Malformed("Object expected in field 'exec'")
     return value
 
 

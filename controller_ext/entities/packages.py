@@ -40,7 +40,7 @@ def parse(value: object, namespace: str, system: SystemLimits) -> PackagePut:
         Malformed: It is no description of a package.
         TooLarge: Parameters or annotations are above their bound.
     """
-    body = documents.parse_object(value, _BINDING)
+    body = documents.parse_object(value)
     given = parameters.parse_optional(body.get("parameters"))
     annotations = parameters.parse_optional(body.get("annotations"))
     put = PackagePut(

@@ -39,7 +39,7 @@ def parse(value: object, namespace: str, system: SystemLimits) -> RulePut:
         Malformed: It is no description of a rule.
         TooLarge: The annotations are above their bound.
     """
-    body = documents.parse_object(value, "exec")
+    body = documents.parse_object(value)
     annotations = parameters.parse_optional(body.get("annotations"))
     check_parameter_sizes(None, annotations, system)
     return RulePut(

@@ -36,7 +36,7 @@ def parse(value: object, system: SystemLimits) -> TriggerPut:
         Malformed: It is no description of a trigger.
         TooLarge: Parameters or annotations are above their bound.
     """
-    body = documents.parse_object(value, "exec")
+    body = documents.parse_object(value)
     given = parameters.parse_optional(body.get("parameters"))
     annotations = parameters.parse_optional(body.get("annotations"))
     check_parameter_sizes(given, annotations, system)

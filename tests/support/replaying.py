@@ -62,22 +62,14 @@ def replay(
         skip: Steps not to be sent at all; by default those about routes that are to come.
     """
     report = Report()
-    ids = module.Ids()
-    target = urllib.parse.urlsplit(url)
-    described = Conformance(_get(module, target, "/api/v1/api-docs")[2]["json"])
-    for text in recording.read_text().splitlines():
-        line = json.loads(text)
+    session = Session(module, url)
+    for line in read_lines(recording):
         if skip(line):
             continue
-        status, headers, body = module.send(target, line["request"], ids)
-        want = line["response"]
-        if want["body"] and body and "json" in want["body"] and "json" in body:
-            ids.learn(want["body"]["json"], body["json"])
-        if status == 202 and want["status"] == 202:
-            _await_record(module, target, body["json"]["activationId"])
-        problems = _problems(module, want, status, headers, body) + _undocumented(
-            described, line, status, headers, body
-        )
+        answer = session.send(line)
+        if answer[0] == 202 and line["response"]["status"] == 202:
+            session.await_record(answer[2]["json"]["activationId"])
+        problems = session.problems(line, answer)
         step = line["step"] or ""
         may = any(re.search(pattern, step) for pattern, _ in allowed)
         if not problems:
@@ -90,19 +82,58 @@ def replay(
     return report
 
 
-def _await_record(module: ModuleType, target: urllib.parse.SplitResult, activation_id: str) -> None:
-    """Wait for the end of what was accepted: the recorded session did, between its steps."""
-    path = f"/api/v1/namespaces/_/activations/{activation_id}"
-    wait_until(
-        lambda: _get(module, target, path)[0] == 200,
-        within_s=15,
-        message=lambda: f"no record of {activation_id}",
-    )
+def read_lines(recording: Path) -> list[dict[str, Any]]:
+    """Return the exchanges of a recorded session."""
+    return [json.loads(text) for text in recording.read_text().splitlines()]
 
 
-def _get(module: ModuleType, target: urllib.parse.SplitResult, path: str) -> tuple[int, dict[str, str], Any]:
+Answer = tuple[int, dict[str, str], Any]
+"""Status, headers by their lower-case names, and body as recordings have it."""
+
+
+class Session:
+    """One session with a server: sends what was recorded, and compares; ids of answers stand for the recorded ones.
+
+    Args:
+        module: From `load`.
+        url: Of the server.
+    """
+
+    def __init__(self, module: ModuleType, url: str) -> None:
+        self._module = module
+        self._target = urllib.parse.urlsplit(url)
+        self._ids = module.Ids()
+        self._described = Conformance(_get(module, self._target, "/api/v1/api-docs")[2]["json"])
+
+    def send(self, line: dict[str, Any]) -> Answer:
+        """Send the request of an exchange."""
+        answer: Answer = self._module.send(self._target, line["request"], self._ids)
+        want, body = line["response"], answer[2]
+        if want["body"] and body and "json" in want["body"] and "json" in body:
+            self._ids.learn(want["body"]["json"], body["json"])
+        return answer
+
+    def problems(self, line: dict[str, Any], answer: Answer) -> list[str]:
+        """Return what about an answer is not as recorded, or not as the server's own document says."""
+        found = _problems(self._module, line["response"], *answer)
+        return found + _undocumented(self._described, line, *answer)
+
+    def await_record(self, activation_id: str) -> None:
+        """Wait for the end of what was accepted, and of what it fired: the recorded session did, between its steps."""
+        path = f"/api/v1/namespaces/_/activations/{activation_id}"
+        wait_until(
+            lambda: _get(self._module, self._target, path)[0] == 200,
+            within_s=15,
+            message=lambda: f"no record of {activation_id}",
+        )
+        for line in _get(self._module, self._target, path)[2]["json"]["logs"]:
+            if line.startswith('{"statusCode":0,'):
+                self.await_record(json.loads(line)["activationId"])
+
+
+def _get(module: ModuleType, target: urllib.parse.SplitResult, path: str) -> Answer:
     request: dict[str, Any] = {"method": "GET", "path": path, "auth": "guest", "headers": {}, "body": None}
-    answer: tuple[int, dict[str, str], Any] = module.send(target, request, module.Ids())
+    answer: Answer = module.send(target, request, module.Ids())
     return answer
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from controller_ext.entities.subjects import Subjects
-from tests.support.api import SYSTEM, Api
+from tests.support.api import GUEST, SYSTEM, Api
 
 EXEC = {"kind": "python:3", "code": "def main(a):\n  return a\n"}
 SEQUENCE = {"kind": "sequence", "components": ["/_/a"]}
@@ -94,6 +94,12 @@ def test_a_body_of_another_type_is_not_supported(api: Api):
         415,
         "The request's Content-Type [text/plain; charset=UTF-8] is not supported. Expected:\napplication/json",
     )
+
+
+def test_a_body_of_no_stated_type_is_taken_for_json(api: Api):
+    body = b'{"exec":{"kind":"python:3","code":""}}'
+    reply = api.client.put("/api/v1/namespaces/_/actions/a", data=body, headers={"Authorization": GUEST})
+    assert reply.status_code == 200
 
 
 def test_json_with_a_charset_is_supported(api: Api):

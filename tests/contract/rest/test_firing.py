@@ -209,6 +209,8 @@ def test_every_fire_is_counted_whatever_comes_of_it(ready: Api):
     ready.call("POST", "triggers/t", b"{")
     ready.call("POST", f"{SYSTEM_NS}/triggers/t")
     assert [user.namespace for user in ready.balancer.fired] == ["guest"] * 4
+    assert ready.call("POST", "triggers/a,b").status_code == 400  # no trigger can have this name
+    assert len(ready.balancer.fired) == 4
     ready.balancer.refuse_fire = Throttled(TOO_MANY)
     for trigger in ("t", "nosuch"):
         assert error_of(ready.call("POST", f"triggers/{trigger}", b"{")) == (429, TOO_MANY)

@@ -122,7 +122,8 @@ def test_many_fires_at_once_run_every_rule_exactly_once_each(make_server: Callab
 
 
 @pytest.mark.timeout(120)
-def test_every_fire_that_was_answered_has_run_through_the_death_of_a_worker(make_server: Callable[..., Server]):
+@pytest.mark.parametrize("role", ["worker", "balancer", "invoker"])
+def test_every_fire_that_was_answered_has_run_through_the_death_of_a(make_server: Callable[..., Server], role: str):
     server = make_server("--workers", "2").start()
     client = server.client()
     client.action("echo", ECHO)
@@ -151,17 +152,19 @@ def test_every_fire_that_was_answered_has_run_through_the_death_of_a_worker(make
     for thread in threads:
         thread.start()
     wait_until(lambda: len(fired) > FIRES // 8, within_s=30, message=lambda: f"fires: {outcomes}")
-    victim = server.kill("worker")
+    victim = server.kill(role)
     for thread in threads:
         thread.join(60)
 
     assert not alive({victim})
     assert outcomes.keys() <= {"202", "broken"}, outcomes
-    assert outcomes["broken"] <= 16, outcomes
+    # What a worker had in its hands was not answered; nothing else is lost.
+    assert outcomes["broken"] <= (16 if role == "worker" else 0), outcomes
     for activation_id in fired:
         for line in lines_of(client, activation_id).values():
             assert line["success"], line
-            assert client.finished(line["activationId"], 60)["response"]["success"]
+            # What ran in the invoker that died ends in a record that says so.
+            assert client.finished(line["activationId"], 60)["response"]["success"] or role == "invoker"
     client.close()
 
 

@@ -20,7 +20,7 @@ def put(body: Any) -> packages.PackagePut:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ([], "Object expected in field 'binding'"),
+        ([], "Object expected in field 'exec'"),
         ({"binding": 5}, "Object expected in field 'binding'"),
         ({"binding": {"name": "q"}}, "Object is missing required member 'namespace'"),
         ({"binding": {"namespace": "n", "name": 1}}, "Object is missing required member 'name'"),

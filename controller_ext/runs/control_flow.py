@@ -150,7 +150,8 @@ class ControlFlow:
             if outcome.status:
                 break
         record = _record(sequence, outcome, tally, start_ms, self._now_ms())
-        self._records.put_many([record])
+        if sequence.message.user.stores_activations:
+            self._records.put_many([record])
         return record
 
     def _component(

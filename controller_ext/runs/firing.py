@@ -117,7 +117,7 @@ class Firing:
         # One rule is the usual case: it needs no other thread.
         lines = [line(links[0])] if len(links) == 1 else list(self._pool.map(line, links))
         record = _record(trigger, fire, lines)
-        if fire.user.limits.get("storeActivations") is not False:
+        if fire.user.stores_activations:
             self._keep(record)
         return record.activation_id
 

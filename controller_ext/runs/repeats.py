@@ -3,7 +3,7 @@
 The first request of a key claims it for its activation id, in the store and before anything is started. Whoever comes
 after it, through any worker, runs under that id: a run that is under way is joined, one that ended is read, one that
 was never started (its worker died, it was throttled) is started now. What starts an id twice is recognised by balancer
-and invoker, as for connections that break.
+and invoker, as for connections that break. In a namespace that keeps no records only these two remember an end.
 """
 
 from __future__ import annotations

@@ -41,6 +41,11 @@ class Identity:
     rights: tuple[str, ...] = ("READ", "PUT", "DELETE", "ACTIVATE")
     limits: dict[str, Any]
 
+    @property
+    def stores_activations(self) -> bool:
+        """Whether records of its activations are kept: the namespace's limit `storeActivations`, true by default."""
+        return self.limits.get("storeActivations") is not False
+
     def to_json(self) -> dict[str, Any]:
         """Return the stock shape."""
         return {

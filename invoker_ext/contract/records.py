@@ -32,6 +32,7 @@ class Activation:
         dataflow: Time line of a firing or a run, where the API's document must stay as stock (plain actions,
             sequences):
             stored beside the record, shown by `trace` alone. Native runs carry it as an annotation instead.
+        unstored: The namespace keeps no records (`Identity.stores_activations`): who waits is told, no store has it.
     """
 
     activation_id: str
@@ -51,6 +52,7 @@ class Activation:
     publish: bool = False
     dataflow: dict[str, Any] | None = None
     place: str | None = None
+    unstored: bool = False
 
     def annotation(self, key: str) -> Any:
         """Return the value of an annotation, or None."""
@@ -126,6 +128,8 @@ class Activation:
             head["dataflow"] = self.dataflow
         if self.place is not None and self.result is None:
             head["place"] = self.place
+        if self.unstored:
+            head["unstored"] = True
         front = orjson.dumps(head)[:-1] + b',"response":'
         text = orjson.dumps(rest)
         if self.result is None:
@@ -186,6 +190,7 @@ class Activation:
                 publish=fields.get("publish", False),
                 dataflow=fields.get("dataflow"),
                 place=fields.get("place"),
+                unstored=fields.get("unstored", False),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an activation record: {error!r}") from error

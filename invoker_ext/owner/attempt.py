@@ -271,6 +271,7 @@ class Attempt:
             namespace=run.spec.user.namespace,
             name=call.name.rpartition("/")[2],
             subject=run.spec.user.subject,
+            unstored=not run.spec.user.stores_activations,
             version=call.version,
             start_ms=start_ms,
             end_ms=start_ms + duration_ms,

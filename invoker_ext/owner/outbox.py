@@ -107,7 +107,9 @@ class Outbox:
         shown = record.without_logs() if message.graph is None else record
         large: tuple[str, str, int] | None = None
         result = record.result
-        if result is not None and len(result) > INLINE_RESULT_BYTES + TRUNCATION_BYTES:
+        if record.unstored and record.place is not None:
+            shown = replace(shown, result=None)  # it lies in the store alone, without a record
+        elif result is not None and len(result) > INLINE_RESULT_BYTES + TRUNCATION_BYTES:
             self._held[record.activation_id] = result
             large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
             shown = replace(shown, result=None, place=None)

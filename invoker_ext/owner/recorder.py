@@ -96,7 +96,7 @@ class Recorder:
         delay_s = FIRST_RETRY_S
         while batch := self._next():
             try:
-                self._store.put_many(batch)
+                self._store.put_many([record for record in batch if not record.unstored])
             except StoreUnavailable as error:
                 _log.warning("activation records wait for the store", extra={"error": str(error)})
                 if self._pause(delay_s):
@@ -111,6 +111,8 @@ class Recorder:
 
     def _write_singly(self, batch: list[Activation]) -> None:
         for record in batch:
+            if record.unstored:
+                continue
             try:
                 self._store.put_many([record])
             except Exception:  # noqa: BLE001 - as above

@@ -57,6 +57,12 @@ def test_a_record_survives_its_stored_form_with_its_result_untouched(result, siz
         assert document[at : at + length] == result
 
 
+def test_that_a_record_is_not_to_be_stored_outlives_the_journal_and_is_shown_to_nobody():
+    record = a_record(unstored=True)
+    assert Activation.from_document(*record.document_json()).unstored
+    assert b"unstored" not in record.api_json() + a_record().document_json()[0]
+
+
 def test_a_result_is_spliced_in_and_never_parsed():
     record = a_record(result=b'{"n": 1.00, "n": 2}')
     assert b'"result":{"n": 1.00, "n": 2}' in record.api_json()

@@ -14,6 +14,7 @@ from tests.support.server import Server
 from tests.support.waiting import wait_until
 
 CODE = "import time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    return {}\n"
+NATIVE = "dataflow: 1\nsteps:\n  make: {action: make, inputs: {n: $run.n}}\nresult: make\n"
 ROOM_S = 20
 """What must be left of the clock minute in which requests are counted."""
 
@@ -97,3 +98,31 @@ def test_limits_and_blocks_hold_at_once_in_all_workers(server: Server, user: tup
     assert {status for status, _ in send(server, key, many)} == {401}
     server.admin("user", "unblock", name)
     assert send(server, key, many) == [(200, "")] * many
+
+
+@pytest.mark.timeout(60)
+def test_a_namespace_may_have_no_records_kept(server: Server, user: tuple[str, str]):
+    name, key = user
+    client = server.client(key)
+    client.action("make", "def main(args):\n    return {'text': 'x' * args['n']}\n")
+    for action, exec_ in (
+        ("flow", {"kind": "sequence", "components": ["/_/make"]}),
+        ("stepwise", {"kind": "sequence", "components": ["/_/make"]}),
+        ("native", {"kind": "dataflow:1", "code": NATIVE}),
+    ):
+        notes = [{"key": "dataflow", "value": False}] if action == "stepwise" else []
+        reply = client.call("PUT", f"actions/{action}", json={"exec": exec_, "annotations": notes})
+        assert reply.status_code == 200, reply.text
+    server.admin("limits", "set", name, "--storeActivations", "false")
+
+    for action in ("make", "flow", "stepwise", "native"):
+        for length in (10, 200_000, *((3_000_000,) if action == "native" else ())):
+            assert len(client.run(action, n=length)["text"]) == length, action
+    sent = client.call("POST", "actions/make", json={"n": 1}).json()["activationId"]
+    assert len(client.run("make", n=1)["text"]) == 1
+
+    assert client.call("GET", "activations").json() == []
+    assert client.call("GET", f"activations/{sent}").status_code == 404
+    server.admin("limits", "set", name, "--storeActivations", "true")
+    client.run("make", n=1)
+    assert len(client.call("GET", "activations").json()) == 1

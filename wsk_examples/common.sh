@@ -12,6 +12,14 @@ if command -v wsk >/dev/null; then
   deploy() { made+=("$1") && client action update "$PACKAGE/$1" "$2" --kind "${3:-python:3}" >/dev/null; }
   chain() { made+=("$1") && client action update "$PACKAGE/$1" --sequence "$(printf "$PACKAGE/%s," "${@:2}" | head -c -1)" >/dev/null; }
   publish() { client action update "$PACKAGE/$1" --web true >/dev/null; }
+  managed() { # the CLI reads the key of an API's owner from a file alone
+    local properties=$(mktemp) code=0
+    printf 'APIHOST=%s\nAUTH=%s\n' "$APIHOST" "$AUTH" >"$properties"
+    WSK_CONFIG_FILE=$properties client api "$@" || code=$?
+    rm -f "$properties" && return $code
+  }
+  route() { url=$(managed create "/$PACKAGE" "$2" "$1" "$PACKAGE/$3" | tail -n 1); }
+  remove_api() { managed delete "/$PACKAGE" >/dev/null; }
   invoke() { client action invoke "$PACKAGE/$1" --result --param-file "$2"; }
   remove_action() { client action delete "$PACKAGE/$1" >/dev/null; }
   remove_package() { client package delete "$PACKAGE" >/dev/null; }
@@ -35,6 +43,17 @@ else
   publish() { # NAME: makes it a web action
     echo '{"annotations":[{"key":"web-export","value":true}]}' | api PUT "actions/$PACKAGE/$1?overwrite=true" >/dev/null
   }
+  manage() { # METHOD ACTION, the body on stdin: calls an action of route management
+    curl --silent --show-error --fail-with-body --max-time 90 --user "$AUTH" --request "$1" \
+      --header 'Content-Type: application/json' --data-binary @- "$APIHOST/api/v1/web/whisk.system/apimgmt/$2"
+  }
+  route() { # METHOD PATH NAME: has an API pass requests on to a web action; sets url
+    url=$(printf '{"apidoc":{"namespace":"_","gatewayBasePath":"/%s","gatewayPath":"%s","gatewayMethod":"%s","action":{"name":"%s",
+      "namespace":"_","backendMethod":"%s","backendUrl":"%s/api/v1/web/_/%s.json","authkey":"-"}}}' \
+      "$PACKAGE" "$2" "$1" "$PACKAGE/$3" "$1" "$APIHOST" "$PACKAGE/$3" | manage POST createApi |
+      python3 -c 'import json, sys; print(json.load(sys.stdin)["gwApiUrl"] + sys.argv[1])' "$2")
+  }
+  remove_api() { manage DELETE "deleteApi?basepath=/$PACKAGE" </dev/null >/dev/null; }
   invoke() { api POST "actions/$PACKAGE/$1?blocking=true&result=true" <"$2"; } # NAME FILE: prints the result
   remove_action() { api DELETE "actions/$PACKAGE/$1" </dev/null >/dev/null; }
   remove_package() { api DELETE "packages/$PACKAGE" </dev/null >/dev/null; }
@@ -58,6 +77,7 @@ PYTHON
 clean() { # also after a failure; the exit code stays
   [ -z "${KEEP:-}" ] || return 0
   for name in "${made[@]}"; do remove_action "$name" || true; done
+  [ -z "${url:-}" ] || remove_api || true
   remove_package || true
 }
 trap clean EXIT

@@ -16,7 +16,7 @@ from controller_ext.api.context import caller
 from controller_ext.api.services import Services
 from controller_ext.entities.catalog import DELETE, PUT, READ
 from controller_ext.entities.errors import Forbidden, Malformed, ParametersNotAllowed, Rejected
-from controller_ext.gateway import documents, requests
+from controller_ext.gateway import creation, documents
 from controller_ext.gateway.apis import Apis
 from controller_ext.runs import contents
 from controller_ext.webactions.arguments import RESERVED
@@ -64,7 +64,7 @@ class _Management:
 
     def create(self) -> Response:
         user = _caller(PUT)
-        wanted = requests.parse(_Parameters(user, self._most_bytes).all, user.namespace)
+        wanted = creation.parse(_Parameters(user, self._most_bytes).all, user.namespace)
         return replies.json_object(_value(self._apis.create(user.namespace, wanted), user))
 
     def delete(self) -> Response:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from controller_ext.gateway import checks, documents
+from controller_ext.gateway.creation import Endpoint, Upload
 from controller_ext.gateway.errors import DeletionRefused
-from controller_ext.gateway.requests import Endpoint, Upload
 from controller_ext.gateway.routes import Routes
 from invoker_ext.store import Document, EntityStore, RevisionConflict
 
@@ -102,8 +102,11 @@ class Apis:
         if api is not None and api.startswith("/"):
             one = self._store.get(_doc_id(namespace, api))
             return [] if one is None else [one]
-        found = self._store.list(TYPE, namespace)
-        return [one for one in found if api is None or one.body["document"]["info"]["title"] == api]
+        found = list(self._store.list(TYPE, namespace))
+        if api is None:
+            return found
+        named = [one for one in found if one.body["document"]["info"]["title"] == api]
+        return named or [one for one in found if one.body["document"]["basePath"] == api]
 
 
 class Tables:

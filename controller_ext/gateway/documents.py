@@ -6,8 +6,8 @@ import copy
 import re
 from typing import Any, Final
 
+from controller_ext.gateway.creation import Endpoint
 from controller_ext.gateway.errors import DeletionRefused
-from controller_ext.gateway.requests import Endpoint
 
 METHODS: Final = ("get", "put", "post", "delete", "patch", "head", "options")
 REQUEST_PATH: Final = "$(request.path)"

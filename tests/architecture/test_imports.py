@@ -22,7 +22,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
     r"|controller_ext\.builtins\.packages"
     r"|controller_ext\.(webactions|workflow)(\..+)?"
-    r"|controller_ext\.gateway\.(requests|documents|checks|backends|routes)"
+    r"|controller_ext\.gateway\.(creation|documents|checks|backends|routes)"
     r"|controller_ext\.cli\.timeline"
 )
 IMPURE: Final = {

@@ -127,6 +127,10 @@ def test_operations_join_the_api_of_their_base_path(api: Api):
 def test_an_api_may_be_named_by_a_word_alone(api: Api):
     assert create(api, base="word").get_json()["gwApiUrl"].endswith(f"/api/{GUEST_UUID}/word")
     assert operations(create(api, "/other", base="word").get_json()) == [("/path", "get"), ("/other", "get")]
+    create(api, base="another", apiName="A name")
+    assert operations(create(api, "/other", base="another").get_json()) == [("/path", "get"), ("/other", "get")]
+    assert delete(api, "another").status_code == delete(api, "word").status_code == 200
+    assert listed(api) == []
 
 
 def test_an_operation_is_replaced(api: Api):

@@ -6,13 +6,15 @@ import io
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 from werkzeug.test import Client, TestResponse
 
 from controller_ext.api.gateway import PATH_PARAMETERS, Gateway
 from controller_ext.gateway.apis import Apis, Tables
-from controller_ext.gateway.requests import Upload, parse
+from controller_ext.gateway.creation import Upload, parse
 from invoker_ext.store import StoreUnavailable
 from invoker_ext.stores.subjects import GUEST_KEY
 from tests.support.api import Api
@@ -173,6 +175,21 @@ def test_other_paths_pass_as_they_are(front: Front):
     for path in ("/api/v1/namespaces", "/", "/api", "/api/guest/base/path", f"/x/api/{UUID}/base/path"):
         assert front.client.get(path).data == b"served"
         assert front.behind.path == path
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(segments=st.lists(st.binary(max_size=4) | st.sampled_from([b"a", b"7", b"..", b"%2F"]), max_size=5))
+def test_any_path_below_a_tenant_reaches_a_web_action_or_none(front: Front, segments: list[bytes]):
+    front.create("/a/{id}", response_type="http")
+    front.behind.got = {}
+
+    reply = front.call(BASE + "".join("/" + quote(segment, safe="") for segment in segments))
+
+    if reply.status_code == 404:
+        assert front.behind.got == {}
+    else:
+        assert reply.status_code == 200
+        assert front.behind.path.startswith("/api/v1/web/guest/default/hello.http/base/a/")
 
 
 def test_a_change_is_seen_by_the_next_request(front: Front):

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller_ext.runs.ports import Accepted
 from tests.support.api import Api, make_api
+from tests.support.swagger import apidoc, document, operation
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
 anything = st.recursive(
@@ -53,6 +54,35 @@ RULE: dict[str, Any] = {
     "publish": False,
     "status": "",
 }
+
+
+WEB_URL = "https://h/api/v1/web/guest/default/a"
+APIDOC = apidoc("/p/{id}", "GET", "/base", secureKey="k", apiName="A", pathParameters=[{"name": "id", "in": "path"}])
+SWAGGER: dict[str, Any] = document(
+    {"/p": {"get": operation("x", f"{WEB_URL}.http", parameters=[{"name": "q", "in": "query"}]), "parameters": []}},
+    **{
+        "x-ibm-configuration": {
+            "cors": {"enabled": True},
+            "assembly": {
+                "execute": [
+                    {"set-variable": {"actions": [{"set": "message.headers.X-A", "value": "b"}]}},
+                    {
+                        "operation-switch": {
+                            "case": [
+                                {
+                                    "operations": ["x"],
+                                    "execute": [
+                                        {"invoke": {"target-url": f"{WEB_URL}.http$(request.path)", "verb": "keep"}}
+                                    ],
+                                }
+                            ]
+                        }
+                    },
+                ]
+            },
+        }
+    },
+)
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -106,6 +136,27 @@ def test_a_wrong_type_anywhere_in_a_body_is_the_callers_fault(shared: Api, path:
         shared.call("DELETE", path)
     else:
         assert shared.call("GET", path).status_code == 404
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+@pytest.mark.parametrize("doc", [APIDOC, {"namespace": "_", "swagger": SWAGGER}], ids=["endpoint", "swagger"])
+def test_a_wrong_type_anywhere_in_an_api_is_the_callers_fault(shared: Api, doc: Any, data: st.DataObject):
+    at = data.draw(st.sampled_from(list(places(doc))))
+    bad = replaced(doc, at, data.draw(anything))
+    management = "/api/v1/web/whisk.system/apimgmt"
+    reply = shared.call("POST", f"{management}/createApi?responsetype=http", json.dumps({"apidoc": bad}).encode())
+    assert reply.status_code < 500, (bad, reply.data)
+    made = [one["value"] for one in shared.call("GET", f"{management}/getApi").get_json()["apis"]]
+    assert len(made) == (reply.status_code == 200)
+    for one in made:
+        base = one["gwApiUrl"].removeprefix("http://localhost")
+        for path in ("/p", "/p/7", ""):
+            assert shared.client.open(quote(base) + path).status_code < 500
+        name = quote(one["apidoc"]["basePath"], safe="")
+        for more in ("relpath=/p&operation=get&", ""):
+            assert shared.call("DELETE", f"{management}/deleteApi?{more}basepath={name}").status_code < 500
+        assert shared.call("GET", f"{management}/getApi").get_json() == {"apis": []}
 
 
 JSON_TYPES: dict[str, Any] = {

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from controller_ext.gateway import backends, checks, documents
+from controller_ext.gateway.creation import Endpoint, parse
 from controller_ext.gateway.errors import DeletionRefused
-from controller_ext.gateway.requests import Endpoint, parse
 from tests.support.swagger import apidoc, document, operation
 
 
@@ -65,6 +65,12 @@ def test_an_api_has_the_form_that_the_cli_reads():
 
 def test_a_base_path_is_the_name_of_an_api_without_one():
     assert documents.new("/base", None)["info"]["title"] == "/base"
+
+
+@pytest.mark.parametrize("base_path", ["/a/b", "a/b", "/a/b/", "//a/b//"])
+def test_slashes_around_a_base_path_make_no_other_api(base_path: str):
+    assert documents.base_key(base_path) == "/a/b"
+    assert documents.base_key("/") == "/"
 
 
 def test_a_secured_action_gets_its_key():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from controller_ext.entities.errors import Rejected
-from controller_ext.gateway.requests import Endpoint, Upload, parse
+from controller_ext.gateway.creation import Endpoint, Upload, parse
 from tests.support.swagger import HOST, apidoc, document
 
 

@@ -1,0 +1,2 @@
+def main(args):
+    return {"greeting": f"Hello {args.get('name', 'stranger')}!"}

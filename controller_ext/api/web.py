@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, unquote, unquote_to_bytes
@@ -31,6 +32,8 @@ from invoker_ext.contract.messages import Identity
 
 PREFIX: Final = f"{API}/web/"
 _WAIT_S: Final = queries.MAX_WAIT_MS / 1000
+_LARGE_AT_A_TIME: Final = 4
+"""Results above a megabyte that a worker makes answers of; parsed, one may take ten times its size."""
 _NO_HEADERS: Final = frozenset({"content-length", "content-type", "transfer-encoding"})
 """Are about the body, not for the action."""
 _PATH_SAFE: Final = "!$&'()*+,;=:@"
@@ -82,6 +85,7 @@ class _WebActions:
         self._services = services
         self._authenticator = authenticator
         self._most_bytes = services.settings.limits.request_bytes
+        self._large = threading.BoundedSemaphore(_LARGE_AT_A_TIME)
 
     def serve(self, **path: str) -> Response:
         """Answer a request for `g.web`, which was read from the same path.
@@ -141,7 +145,8 @@ class _WebActions:
         if request.method == "OPTIONS" and not terms.own_options:
             return None
         user = self._user()
-        if not terms.allow(request.method, request.headers.get("X-Require-Whisk-Auth"), known=user is not None):
+        secret = request.headers.get("X-Require-Whisk-Auth")
+        if not terms.allow(request.method, secret and _utf8(secret), known=user is not None):
             raise NotAdmitted
         cors, g.cors = g.cors, ()  # stock refuses what it cannot read without them
         given = arguments.build(_sent(wanted, user, body), raw=terms.raw)
@@ -182,7 +187,9 @@ class _WebActions:
             door, name, size_bytes = outcome.large
             if size_bytes > WEB_RESULT_BYTES:
                 return answers.invalid(answers.type_of(extension))
-            result = b"".join(self._services.door.pull(door, name, size_bytes))
+            with self._large:
+                result = b"".join(self._services.door.pull(door, name, size_bytes))
+                return answers.transcode(result, activation.status, extension)
         return answers.transcode(result, activation.status, extension)
 
 

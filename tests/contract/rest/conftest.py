@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import Api, make_api
+from tests.support.web import answering, export
 
 
 @pytest.fixture
@@ -16,3 +17,11 @@ def api(tmp_path: Path) -> Iterator[Api]:
     made = make_api(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def echo(api: Api) -> Api:
+    """Web action `a`; every run ends with `{"body": "x"}`."""
+    export(api)
+    answering(api, {"body": "x"})
+    return api

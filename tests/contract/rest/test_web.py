@@ -1,88 +1,26 @@
-"""Web actions, by the rows of openwhisk-rest.md §7."""
+"""Requests to web actions, by the rows of openwhisk-rest.md §7.1 to §7.5."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from werkzeug.test import TestResponse
 
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.runs.accept import INLINE_BYTES, WEB_RESULT_BYTES
-from controller_ext.runs.ports import Accepted, Ended, NoInvoker, Throttled
-from invoker_ext.contract.messages import ActivationMessage
-from invoker_ext.contract.records import Activation
+from controller_ext.runs.ports import Throttled
 from invoker_ext.stores.subjects import GUEST_KEY, subject
 from tests.support.api import GUEST, SYSTEM, Api, basic
+from tests.support.swagger import apidoc
+from tests.support.web import HTML, ID, ORIGIN, WEB, answering, error_of, export, get, given_to
 
-WEB = "/api/v1/web/guest"
-ID = "X-Openwhisk-Activation-Id"
-ORIGIN = "Access-Control-Allow-Origin"
 ALLOWED = "Access-Control-Allow-Headers"
-HTML = "text/html; charset=UTF-8"
 NOT_FOUND = "The requested resource does not exist."
 UNAUTHORIZED = "Authentication is possible but has failed or not yet been provided."
 NOT_ALLOWED = "Request defines parameters that are not allowed (e.g., reserved properties)."
 WORKFLOW = "dataflow: 1\nsteps:\n  one:\n    action: a\n    inputs: {x: $run.x}\nresult: one\n"
-
-
-def ended(message: ActivationMessage, result: Any, status: int = 0) -> Ended:
-    record = Activation(
-        activation_id=message.activation_id,
-        namespace=message.user.namespace,
-        name="a",
-        subject=message.user.subject,
-        version="0.0.1",
-        start_ms=1,
-        end_ms=2,
-        duration_ms=1,
-        status=status,
-        result=None if result is None else json.dumps(result).encode(),
-        annotations=(),
-    )
-    return Ended(record)
-
-
-def export(api: Api, name: str = "a", **more: Any) -> None:
-    """Write a web action; annotations are named without their dashes."""
-    body = {key: more.pop(key) for key in ("parameters", "exec") if key in more}
-    marks = {"web_export": True, **more}
-    annotations = [{"key": key.replace("_", "-"), "value": value} for key, value in marks.items()]
-    code = {"kind": "python:3", "code": "def main(a):\n  return a\n"}
-    reply = api.put(f"actions/{name}", {"exec": code, "annotations": annotations, **body})
-    assert reply.status_code == 200, reply.data
-
-
-def answering(api: Api, result: Any, status: int = 0) -> None:
-    """Have every run end like this."""
-    api.balancer.respond = lambda message: ended(message, result, status)
-
-
-def get(api: Api, path: str, method: str = "GET", auth: str | None = None, **more: Any) -> TestResponse:
-    return api.call(method, f"{WEB}/{path}", auth=auth, **more)
-
-
-def error_of(reply: TestResponse) -> tuple[int, str]:
-    document = reply.get_json()
-    assert document["code"] == reply.headers["X-Request-ID"]
-    return reply.status_code, document["error"]
-
-
-def given_to(api: Api) -> Any:
-    """Return what the last run got."""
-    return json.loads(api.balancer.messages[-1].content or b"")
-
-
-@pytest.fixture
-def echo(api: Api) -> Api:
-    """Web action `a`; every run ends with `{"body": "x"}`."""
-    export(api)
-    answering(api, {"body": "x"})
-    return api
 
 
 # -- the route -------------------------------------------------------------------------------------
@@ -316,12 +254,12 @@ def test_an_action_may_want_a_key(echo: Api):
     assert get(echo, "default/a", auth=SYSTEM).status_code == 200
 
 
-@pytest.mark.parametrize("secret", ["s3cret", 777])
-def test_an_action_may_want_a_secret(echo: Api, secret: Any):
+@pytest.mark.parametrize(("secret", "sent"), [("s3cret", "s3cret"), (777, "777"), ("é", "\xc3\xa9")])
+def test_an_action_may_want_a_secret(echo: Api, secret: Any, sent: str):
     export(echo, require_whisk_auth=secret)
     assert get(echo, "default/a", auth=GUEST).status_code == 401
     assert get(echo, "default/a", X_Require_Whisk_Auth="other").status_code == 401
-    assert get(echo, "default/a", X_Require_Whisk_Auth=str(secret)).status_code == 200
+    assert get(echo, "default/a", X_Require_Whisk_Auth=sent).status_code == 200
 
 
 def test_an_action_that_wants_what_cannot_be_lets_nobody_in(echo: Api):
@@ -360,134 +298,6 @@ def test_an_action_may_answer_options_itself(echo: Api):
     assert get(echo, "default/a").status_code == 401
 
 
-# -- answers ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("extension", "result", "content_type", "body"),
-    [
-        (".json", {"a": [1]}, "application/json", b'{\n  "a": [1]\n}'),
-        (".json", [1, 2], "application/json", b"[1, 2]"),
-        (".html", {"html": "<i/>"}, HTML, b"<i/>"),
-        (".svg", {"svg": "<svg/>"}, "image/svg+xml", b"<svg/>"),
-        (".text", {"text": "t"}, "text/plain; charset=UTF-8", b"t"),
-        (".http", {"body": "x"}, HTML, b"x"),
-        ("", {"body": {"ok": True}}, "application/json", b'{\n  "ok": true\n}'),
-        ("", {"headers": {"Content-Type": "image/png"}, "body": "iVBORw0KGgo="}, "image/png", b"\x89PNG\r\n\x1a\n"),
-    ],
-)
-def test_a_result_is_shown_as_the_extension_says(
-    echo: Api, extension: str, result: Any, content_type: str, body: bytes
-):
-    answering(echo, result)
-    reply = get(echo, f"default/a{extension}")
-    assert (reply.status_code, reply.headers.getlist("Content-Type"), reply.data) == (200, [content_type], body)
-    head = get(echo, f"default/a{extension}", "HEAD")
-    assert (head.status_code, head.data, head.content_length) == (200, b"", len(body))
-
-
-@pytest.mark.parametrize(
-    ("extension", "result", "status", "told"),
-    [
-        (".json", {"error": "x"}, 1, (400, "Response is not valid 'application/json'.")),
-        ("", {"error": "x"}, 1, (400, "Response is not valid 'message/http'.")),
-        (".text", {"a": 1}, 0, (404, "Response does not include requested property.")),
-        ("", {"error": "x"}, 2, (400, "There was an error processing your request.")),
-        (".json", {"error": "x"}, 3, (400, "There was an error processing your request.")),
-    ],
-)
-def test_a_result_that_is_no_answer_is_told_of(
-    echo: Api, extension: str, result: Any, status: int, told: tuple[int, str]
-):
-    answering(echo, result, status)
-    reply = get(echo, f"default/a{extension}")
-    assert error_of(reply) == told
-    assert reply.headers[ID] == echo.balancer.messages[-1].activation_id
-    assert reply.headers[ORIGIN] == "*"
-
-
-def test_errors_are_laid_out_as_stock_does(echo: Api):
-    reply = get(echo, "default/nosuch", X_Request_ID="t")
-    assert reply.data == b'{\n  "error": "The requested resource does not exist.",\n  "code": "t"\n}'
-
-
-def test_status_and_headers_are_the_actions(echo: Api):
-    cookies = ["a=1; Path=/", "b=2"]
-    location = "http://[not a url/ä"
-    answering(echo, {"statusCode": 302, "headers": {"Set-Cookie": cookies, "location": location, "X-N": 7}})
-    reply = get(echo, "default/a")
-    assert (reply.status_code, reply.data, reply.headers["Content-Length"]) == (302, b"", "0")
-    assert reply.headers.getlist("Set-Cookie") == cookies
-    assert reply.headers["Location"].encode("latin-1").decode() == location
-    assert reply.headers["X-N"] == "7"
-    assert "Content-Type" not in reply.headers
-
-
-def test_an_empty_answer_has_no_length(echo: Api):
-    answering(echo, {})
-    reply = get(echo, "default/a")
-    assert (reply.status_code, reply.data) == (204, b"")
-    assert not {"Content-Type", "Content-Length"} & set(reply.headers.keys())
-
-
-def test_an_application_error_may_be_an_answer(echo: Api):
-    answering(echo, {"error": {"statusCode": 418, "body": "teapot", "headers": {"x-a": "b"}}}, 1)
-    reply = get(echo, "default/a")
-    assert (reply.status_code, reply.data, reply.headers["x-a"]) == (418, b"teapot", "b")
-
-
-@pytest.mark.parametrize(
-    ("extension", "accept", "offered"),
-    [("", "application/json", HTML), (".json", "text/*", "application/json"), (".text", "image/png", "text/plain")],
-)
-def test_an_answer_that_the_client_does_not_accept_is_not_sent(echo: Api, extension: str, accept: str, offered: str):
-    answering(echo, {"body": "x"})
-    reply = get(echo, f"default/a{extension}", Accept=accept)
-    text = f"Resource representation is only available with these types:\n{offered}"
-    assert error_of(reply) == (406, text)
-    assert ORIGIN not in reply.headers
-    assert ID not in reply.headers
-    assert get(echo, f"default/a{extension}", Accept=f"{accept}, */*;q=0.1").status_code == 200
-
-
-def test_an_action_that_is_not_done_in_time_is_said_to_be_under_way(echo: Api):
-    waits: list[float | None] = []
-    invoke = echo.balancer.invoke
-
-    def noted(
-        message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
-    ) -> Accepted | Ended:
-        waits.append(wait_s)
-        return invoke(message, memory_mb=memory_mb, wait_s=wait_s, repeated=repeated)
-
-    echo.balancer.invoke = noted  # type: ignore[method-assign]
-    echo.balancer.respond = lambda message: Accepted(message.activation_id)
-    reply = get(echo, "default/a")
-    assert error_of(reply) == (202, "Response not yet ready.")
-    assert reply.headers[ID] == echo.balancer.messages[-1].activation_id
-    assert waits == [60.0]
-
-
-def test_without_an_invoker_it_is_unavailable(echo: Api):
-    echo.balancer.refuse = NoInvoker("nobody")
-    reply = get(echo, "default/a")
-    assert reply.status_code == 503
-    assert reply.headers[ORIGIN] == "*"
-
-
-def test_a_large_result_is_fetched_up_to_a_bound(echo: Api):
-    large = json.dumps({"body": "y" * 2_000_000}).encode()
-    echo.balancer.large["r"] = large
-
-    def respond(size: int, message: ActivationMessage) -> Ended:
-        return replace(ended(message, None), large=("door", "r", size))
-
-    echo.balancer.respond = lambda message: respond(len(large), message)
-    assert len(get(echo, "default/a").data) == 2_000_000
-    echo.balancer.respond = lambda message: respond(WEB_RESULT_BYTES + 1, message)
-    assert error_of(get(echo, "default/a.json")) == (400, "Response is not valid 'application/json'.")
-
-
 # -- what runs -------------------------------------------------------------------------------------
 
 
@@ -520,28 +330,14 @@ def test_a_workflow_that_cannot_be_compiled_any_more_is_told_of(api: Api):
     assert len(api.balancer.charged) == 1
 
 
-# -- whatever comes --------------------------------------------------------------------------------
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-names = st.sampled_from(["Location", "Content-Location", "Content-Type", "Set-Cookie"]) | st.text(max_size=6)
-answers = st.fixed_dictionaries(
-    {"body": values}, optional={"statusCode": st.integers(100, 999), "headers": st.dictionaries(names, values)}
-)
-
-
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    result=values | answers, extension=st.sampled_from(["", ".http", ".json", ".html", ".svg", ".text"]), data=st.data()
-)
-def test_any_result_is_answered(echo: Api, result: Any, extension: str, data: st.DataObject):
-    answering(echo, result, data.draw(st.sampled_from([0, 0, 1])))
-    reply = get(echo, f"default/a{extension}", data.draw(st.sampled_from(["GET", "HEAD"])))
-    own = result.get("statusCode") if isinstance(result, dict) else None
-    assert reply.status_code < 500 or reply.status_code == own
+def test_a_request_for_an_api_of_the_gateway_reaches_its_action(echo: Api):
+    export(echo, "hello", require_whisk_auth="s3cret")
+    doc = {"apidoc": apidoc("/p", secureKey="s3cret")}
+    made = echo.call("POST", "/api/v1/web/whisk.system/apimgmt/createApi.http?responsetype=json", doc)
+    assert made.status_code == 200
+    uuid = GUEST_KEY.partition(":")[0]
+    assert echo.client.get(f"/api/{uuid}/base/p/more%2Fx?y=1").status_code == 200
+    assert (given_to(echo)["__ow_path"], given_to(echo)["y"]) == ("/more%2Fx", "1")
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

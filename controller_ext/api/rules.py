@@ -85,8 +85,10 @@ class _Rules:
     def delete(self, namespace: str, name: str) -> Response:
         full = own_name(namespace, name)
         rule = self._catalog.typed(str(full), rules.TYPE)
-        links.change(self._store, str(rules.trigger(rule.body)), lambda one: triggers.unlinked(one, str(full)))
+        trigger = rules.trigger(rule.body)
+        self._unlink(full, trigger)
         self._store.delete(rule.id, rule.revision)
+        self._unlink(full, trigger)  # whoever has linked it meanwhile
         return replies.json_object(rules.shown(rule.body, triggers.INACTIVE))
 
     def set_status(self, namespace: str, name: str) -> Response:
@@ -98,7 +100,7 @@ class _Rules:
         trigger = rules.trigger(rule.body)
         if status != self._status(full, trigger):
             link = Link(str(full), rules.action(rule.body), status)
-            if not links.change(self._store, str(trigger), lambda one: triggers.linked(one, link, last=True)):
+            if not self._enter(full, trigger, lambda one: triggers.linked(one, link, last=True)):
                 raise NotFound("Only rules with existing triggers can be activated")
         return replies.text("OK")
 
@@ -108,14 +110,25 @@ class _Rules:
         before = trigger if old is None else rules.trigger(old)
         status = triggers.ACTIVE if old is None else self._status(full, before)
         if before != trigger:
-            links.change(self._store, str(before), lambda body: triggers.unlinked(body, str(full)))
+            self._unlink(full, before)
 
-        def enter(body: dict[str, Any]) -> dict[str, Any]:
+        def relinked(body: dict[str, Any]) -> dict[str, Any]:
             # Read anew where it stays: somebody may be enabling or disabling it.
             kept = status if old is None or before != trigger else triggers.status(body, str(full))
             return triggers.linked(body, Link(str(full), rules.action(rule), kept))
 
-        links.change(self._store, str(trigger), enter)
+        self._enter(full, trigger, relinked)
+
+    def _enter(self, full: Name, trigger: Name, how: links.Change) -> bool:
+        """Link a rule; no link stays of one that was deleted or moved meanwhile. False: there is no such trigger."""
+        linked = links.change(self._store, str(trigger), how)
+        rule = self._store.get(str(full))
+        if rule is None or rule.body["entityType"] != rules.TYPE or rules.trigger(rule.body) != trigger:
+            self._unlink(full, trigger)
+        return linked
+
+    def _unlink(self, full: Name, trigger: Name) -> None:
+        links.change(self._store, str(trigger), lambda body: triggers.unlinked(body, str(full)))
 
     def _shown(self, full: Name, rule: dict[str, Any]) -> Response:
         return replies.json_object(rules.shown(rule, self._status(full, rules.trigger(rule))))

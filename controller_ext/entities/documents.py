@@ -23,15 +23,14 @@ def parse_object(value: object) -> dict[str, Any]:
 
 
 def parse_version(value: object) -> str | None:
-    """Return a semantic version, None if there is none."""
+    """Return a semantic version, None if there is none: as in stock, up to three numbers, not all of them zero."""
     if value is None:
         return None
-    if not isinstance(value, str):
-        raise Malformed("semantic version string expected")
-    match = _VERSION.fullmatch(value)
-    if match is None:
-        raise Malformed(f"semantic version '{value}' is not of the form MAJOR.MINOR.PATCH")
-    return ".".join(str(int(part or 0)) for part in match.groups())
+    match = _VERSION.fullmatch(value) if isinstance(value, str) else None
+    parts = [int(part or 0) for part in match.groups()] if match else []
+    if not any(parts):
+        raise Malformed("semantic version malformed")
+    return ".".join(map(str, parts))
 
 
 def parse_flag(value: object) -> bool | None:

@@ -252,3 +252,26 @@ def test_others_that_are_always_faster_are_told_as_a_conflict_and_nothing_stays(
     text = "Concurrent modification to resource detected."
     assert error_of(ready.call("PUT", "rules/r", BODY)) == (409, text)
     assert ready.call("GET", "rules").get_json() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("DELETE", "rules/r", None), ("PUT", "rules/r?overwrite=true", {"trigger": "/_/u"})],
+    ids=["deleted", "moved"],
+)
+def test_no_link_stays_of_a_rule_that_goes_while_it_is_disabled(
+    ruled: Api, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
+):
+    put = ruled.entities.put
+    ahead = ["the other request"]
+
+    def overtaken(doc_id: str, document: dict[str, Any], revision: str | None) -> Any:
+        if doc_id == "guest/t" and ahead:
+            ahead.clear()
+            assert ruled.call(method, path, body).status_code == 200
+        return put(doc_id, document, revision)
+
+    monkeypatch.setattr(ruled.entities, "put", overtaken)
+    assert ruled.call("POST", "rules/r", {"status": "inactive"}).status_code == 200
+    assert not ahead
+    assert links_of(ruled, "t") == {}

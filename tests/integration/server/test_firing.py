@@ -8,11 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 import requests
 
+from controller_ext.entities.subjects import Subjects
+from invoker_ext.stores.sqlite import SqliteEntities
 from tests.support.deploying import Deployer
 from tests.support.processes import alive
 from tests.support.server import Server
@@ -188,5 +191,9 @@ def test_fires_are_throttled_across_all_workers(make_server: Callable[..., Serve
     counts = {f"(count: {number}, allowed: 5)" for number in range(6, 21)}
     assert {text[text.index("(") : text.index(")") + 1] for status, text in answers if status == 429} == counts
     assert client.invoke("nosuch").status_code == requests.codes.not_found  # invocations are counted apart
+    with closing(SqliteEntities(server.data / "entities.db")) as entities:
+        Subjects(entities).set_limits("guest", {"firesPerMinute": 0})
+    reply = client.call("POST", "triggers/t", json={})  # seen without a restart
+    assert (reply.status_code, ", allowed: 0)" in reply.text) == (requests.codes.too_many_requests, True)
     client.close()
     server.stop()

@@ -68,8 +68,9 @@ def annotation(document: dict[str, Any], key: str) -> Any:
         ({"exec": EXEC, "annotations": "x"}, "parameters malformed!"),
         ({"exec": EXEC, "limits": []}, "no valid json object passed"),
         ({"exec": EXEC, "publish": "x"}, 'Expected JsBoolean, but got "x"'),
-        ({"exec": EXEC, "version": "x"}, "semantic version 'x' is not of the form MAJOR.MINOR.PATCH"),
-        ({"exec": EXEC, "version": 1}, "semantic version string expected"),
+        ({"exec": EXEC, "version": "x"}, "semantic version malformed"),
+        ({"exec": EXEC, "version": 1}, "semantic version malformed"),
+        ({"exec": EXEC, "version": "0.0.0"}, "semantic version malformed"),
         ({"exec": EXEC, "delAnnotations": "x"}, "Expected List as JsArray of strings in field 'delAnnotations'"),
     ],
 )  # fmt: skip

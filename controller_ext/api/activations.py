@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Blueprint, Response
 
 from controller_ext.api import queries, replies
-from controller_ext.api.context import own_namespace
+from controller_ext.api.context import namespace_of, own_namespace
 from controller_ext.api.services import Services
 from controller_ext.entities.errors import Conflict, NotFound, Rejected
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
@@ -44,8 +44,9 @@ class _Activations:
 
     def list(self, namespace: str) -> Response:
         own = own_namespace(namespace)
+        # In this order stock reads them: of several that are malformed it tells of the first.
         skip, limit = queries.window(_COLLECTION)
-        docs, count = queries.flag("docs"), queries.flag("count")
+        count, docs = queries.flag("count"), queries.flag("docs")
         query = ActivationQuery(
             namespace=own,
             name=queries.activation_name(),
@@ -130,13 +131,13 @@ class _Activations:
         return [record for record in found.values() if record is not None]
 
     def _check(self, namespace: str, activation_id: str) -> str:
-        """Return the caller's namespace; raises Rejected for what is no activation id."""
-        own = own_namespace(namespace, activation_id)
+        """Return the caller's namespace; raises Rejected for what is no activation id, before Forbidden."""
+        namespace_of(namespace)
         if len(activation_id) != _ID_CHARS:
             raise Rejected(f"Activation id length is {len(activation_id)} but must be {_ID_CHARS}.")
         if not _ID.fullmatch(activation_id):
             raise Rejected("The activation id is not valid.")
-        return own
+        return own_namespace(namespace, activation_id)
 
 
 def firing_ids(run: Activation) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Final
 from flask import request
 
 from controller_ext.entities.errors import MalformedQuery
+from controller_ext.entities.names import is_segment
 
 LIST_LIMIT: Final = 30
 MAX_LIST_LIMIT: Final = 200
@@ -17,6 +18,7 @@ _FLAGS: Final = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
+_LONG: Final = re.compile(r"[-+]?[0-9]{1,40}")
 
 
 def flag(name: str, *, default: bool = False) -> bool:
@@ -31,19 +33,19 @@ def flag(name: str, *, default: bool = False) -> bool:
 
 
 def window(collection: str) -> tuple[int, int]:
-    """Return how many items of a list to skip, and how many to show at most.
+    """Return how many items of a list to skip, and how many to show at most; `skip` is looked at first, as in stock.
 
     Args:
         collection: What the texts call the items.
     """
+    skip = _integer("skip", 0, collection)
+    if skip < 0:
+        raise MalformedQuery("skip", f"The value '{skip}' is not greater than or equal to 0 for {collection}.")
     limit = _integer("limit", LIST_LIMIT, collection)
     if not 0 <= limit <= MAX_LIST_LIMIT:
         raise MalformedQuery(
             "limit", f"The value '{limit}' is not in the range of 0 to {MAX_LIST_LIMIT} for {collection}."
         )
-    skip = _integer("skip", 0, collection)
-    if skip < 0:
-        raise MalformedQuery("skip", f"The value '{skip}' is not greater than or equal to 0 for {collection}.")
     return skip, limit or MAX_LIST_LIMIT
 
 
@@ -57,11 +59,11 @@ def _integer(name: str, default: int, collection: str) -> int:
 
 
 def instant_ms(name: str) -> int | None:
-    """Return an instant in epoch milliseconds, None if it is not given."""
+    """Return an instant in epoch milliseconds, None if it is not given; before 1970 it is negative."""
     text = request.args.get(name)
     if text is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    if not _LONG.fullmatch(text) or not -(1 << 63) <= int(text) < 1 << 63:
         raise MalformedQuery(name, f"Parameter is not a valid value for epoch seconds: {text}")
     return int(text)
 
@@ -77,11 +79,11 @@ def wait_s() -> float:
 
 
 def activation_name() -> str | None:
-    """Return the filter `name`: `NAME` or `PACKAGE/NAME`; None: no filter."""
-    text = request.args.get("name")
-    if not text:
+    """Return the filter `name`: `NAME` or `PACKAGE/NAME`, further slashes ignored; None: no filter."""
+    text = request.args.get("name", "")
+    if not text.strip():
         return None
-    segments = text.split("/")
-    if len(segments) > 2 or not all(segments):
+    segments = [segment for segment in text.split("/") if segment]
+    if not 1 <= len(segments) <= 2 or not all(map(is_segment, segments)):
         raise MalformedQuery("name", f"Parameter may be a 'simple' name or 'package-name/simple' name: {text}")
-    return text
+    return "/".join(segments)

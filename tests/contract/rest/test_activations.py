@@ -73,14 +73,28 @@ def test_filters_narrow_the_list(api: Api):
     assert starts("name=a&skip=1&limit=1") == [20]
     assert starts("name=") == [30, 20, 10]
     assert starts("name=p/a") == []
+    assert starts("name=/a/") == starts("name=a") == [30, 20, 10]
+    assert starts("name=%20") == starts("limit=0") == [30, 20, 10]
+    assert starts(f"since=-1&upto={2**63 - 1}") == [30, 20, 10]
+    assert starts("upto=-1") == []
+    assert starts("skip=5") == []
     assert api.call("GET", "activations?count=true&since=20").get_json() == {"activations": 2}
+    assert api.call("GET", "activations?count=true&since=20&skip=1&limit=0").get_json() == {"activations": 1}
+    assert api.call("GET", "activations?count=true&name=a&skip=9").get_json() == {"activations": 0}
 
 
 @pytest.mark.parametrize(
     ("query", "text"),
     [
         ("since=abc", "Parameter is not a valid value for epoch seconds: abc"),
-        ("upto=-1", "Parameter is not a valid value for epoch seconds: -1"),
+        ("upto=1.5", "Parameter is not a valid value for epoch seconds: 1.5"),
+        ("since=", "Parameter is not a valid value for epoch seconds: "),
+        (f"since={2**63}", f"Parameter is not a valid value for epoch seconds: {2**63}"),
+        ("name=/", "Parameter may be a 'simple' name or 'package-name/simple' name: /"),
+        ("name=a!", "Parameter may be a 'simple' name or 'package-name/simple' name: a!"),
+        ("since=x&name=a/b/c&docs=x&count=y", "'y' is not a valid Boolean value"),
+        ("limit=x&skip=y", "The value 'y' is not an integer for activations."),
+        ("upto=x&since=y&name=a", "Parameter is not a valid value for epoch seconds: y"),
         ("name=a/b/c", "Parameter may be a 'simple' name or 'package-name/simple' name: a/b/c"),
         ("docs=true&count=true", "The parameter 'docs' is not permitted with 'count'."),
         ("docs=x", "'x' is not a valid Boolean value"),
@@ -97,6 +111,20 @@ def test_an_id_is_checked_before_it_is_looked_up(api: Api, tail: str):
     assert error_of(api.call("GET", f"activations/xyz{tail}")) == (400, "Activation id length is 3 but must be 32.")
     assert error_of(api.call("GET", f"activations/{'A' * 32}{tail}")) == (400, "The activation id is not valid.")
     assert error_of(api.call("GET", f"activations/{'0' * 32}{tail}")) == NOT_FOUND
+
+
+def test_an_id_is_checked_before_the_namespace_is_refused(api: Api):
+    foreign = "/api/v1/namespaces/whisk.system/activations"
+    assert error_of(api.call("GET", f"{foreign}/xyz")) == (400, "Activation id length is 3 but must be 32.")
+    assert error_of(api.call("GET", f"{foreign}/{'0' * 32}"))[0] == 403
+    assert error_of(api.call("GET", f"{foreign}?since=x"))[0] == 403
+
+
+def test_through_a_binding_a_record_is_found_by_either_package(api: Api):
+    notes = ({"key": "path", "value": "guest/pkg/a"}, {"key": "binding", "value": "guest/bound"})
+    api.activations.put_many([a_record(10, annotations=notes)])
+    for name, count in (("pkg/a", 1), ("bound/a", 1), ("a", 0), ("other/a", 0)):
+        assert api.call("GET", f"activations?count=true&name={name}").get_json() == {"activations": count}
 
 
 def test_records_of_others_are_not_found(api: Api):

@@ -114,8 +114,11 @@ class Outbox:
             large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
             shown = replace(shown, result=None, place=None)
         completion = Completion(message.transid, shown, large, message.controller)
-        small = result is None or len(result) <= SMALL_BYTES
-        self.remember(message.activation_id, completion if small else None)
+        # What lies in the store or is pulled at our door is told of, not sent: that much is cheap to remember.
+        told = replace(shown, result=None) if shown.place is not None else shown
+        small = told.result is None or len(told.result) <= SMALL_BYTES
+        remembered = Completion(message.transid, told, large, message.controller) if small else None
+        self.remember(message.activation_id, remembered)
         self._ended.append(completion)
         self._flush_soon()
 
@@ -128,7 +131,7 @@ class Outbox:
     def repeated(self, run: str) -> bool:
         """Answer again for a run that has ended; return whether it is one.
 
-        Of one with a large result, nobody is told again: its controller finds the record in the store.
+        Of one whose result is neither small nor in the store, nobody is told again: its controller finds the record.
         """
         if run not in self._recent:
             return False

@@ -272,6 +272,21 @@ async def test_a_repeated_message_of_a_run_that_ended_is_answered_again(make: Ma
     assert len(owning.pool.jobs) == 1
 
 
+@pytest.mark.parametrize("length", [2 * LARGE_BYTES, 3_000_000])
+async def test_a_repeated_message_of_a_run_with_a_large_result_is_told_where_it_lies(make: Make, length: int):
+    owning = make()
+    owning.records.places = {}
+    message, job = await owning.run()
+    does(job, {"text": "x" * length})
+    await until(lambda: owning.bus.published)
+
+    owning.bus.deliver(message)
+
+    first, again = owning.bus.told(message.activation_id)
+    assert first == again
+    assert len(owning.pool.jobs) == 1
+
+
 # -- restarts ----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from controller_ext.entities.subjects import Subjects
@@ -293,7 +293,7 @@ def _size(text: str) -> str:
     return f"{size_bytes} B"
 
 
-def _boolean(text: str) -> Any:
+def _boolean(text: str) -> bool:
     known = {"yes": True, "true": True, "no": False, "false": False}
     if text.lower() not in known:
         raise argparse.ArgumentTypeError(f"{text} is not a valid boolean.")

@@ -116,18 +116,18 @@ class Subjects:
 
     def delete(self, subject: str, namespace: str | None = None) -> str:
         """Remove a subject, or its key to one namespace; return what was done."""
-        document = self._document(subject, "delete")
         if namespace is None:
+            document = self._document(subject, "delete")
             self._store.delete_subject_document(document.id, document.revision)
             return "Subject deleted"
 
-        def change(body: dict[str, Any] | None) -> dict[str, Any]:
-            left = [one for one in (body or document.body)["namespaces"] if one["name"] != namespace.strip()]
-            if len(left) == len((body or document.body)["namespaces"]):
-                raise AdminRefused(f'Namespace "{namespace.strip()}" does not exist for "{document.id}"')
-            return {**(body or document.body), "namespaces": left}
+        def change(body: dict[str, Any]) -> dict[str, Any]:
+            left = [one for one in body["namespaces"] if one["name"] != namespace.strip()]
+            if len(left) == len(body["namespaces"]):
+                raise AdminRefused(f'Namespace "{namespace.strip()}" does not exist for "{body["subject"]}"')
+            return {**body, "namespaces": left}
 
-        self._change(document.id, change)
+        self._edit(subject, "delete", change)
         return "Namespace deleted"
 
     def keys(self, subject: str) -> list[tuple[str, str]]:
@@ -159,9 +159,7 @@ class Subjects:
 
     def block(self, subject: str, *, blocked: bool) -> None:
         """Refuse a subject's keys from its next request on, or accept them again."""
-        word = "block" if blocked else "unblock"
-        document = self._document(subject, word)
-        self._change(document.id, lambda body: {**(body or document.body), "blocked": blocked})
+        self._edit(subject, "block" if blocked else "unblock", lambda body: {**body, "blocked": blocked})
 
     def set_limits(self, namespace: str, limits: Mapping[str, Any]) -> None:
         """Set limits of a namespace; what `limits` does not name stays as it is.
@@ -203,6 +201,14 @@ class Subjects:
             create = f"; `dataflower admin user create {name}` makes it" if verb == "get" else ""
             raise AdminRefused(f'Failed to {verb} subject (there is no subject "{name}"{create})')
         return document
+
+    def _edit(self, subject: str, verb: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change a subject that is there; one that is deleted meanwhile is not made again."""
+
+        def edited(body: dict[str, Any] | None) -> dict[str, Any]:
+            return change(self._document(subject, verb).body if body is None else body)
+
+        self._change(self._document(subject, verb).id, edited)
 
     def _change(self, doc_id: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> None:
         for left in reversed(range(_TRIES)):

@@ -1,8 +1,11 @@
 """Subjects and limits as an operator changes them beside a running API: each change holds from the next request on."""
 
+from typing import Any
+
 import pytest
 
 from controller_ext.entities.subjects import AdminInvalid, AdminRefused, Subjects, make_key
+from invoker_ext.store import Document
 from tests.support.api import GUEST, NS, SYSTEM, Api, basic
 
 UUID = "11111111-2222-4333-8444-555555555555"
@@ -152,3 +155,42 @@ def test_limits_of_one_namespace_are_not_those_of_another(api: Api, subjects: Su
     subjects.set_limits("guest", {"invocationsPerMinute": 0})
     system = api.call("GET", f"{NS}/limits", auth=SYSTEM).get_json()
     assert system["invocationsPerMinute"] != 0
+
+
+def test_a_subject_that_is_deleted_meanwhile_is_not_made_again(
+    api: Api, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+):
+    create(subjects, "alice")
+    look, looks = api.entities.subject_document, []
+
+    def look_and_lose(doc_id: str) -> Document | None:
+        looks.append(doc_id)
+        if len(looks) == 2:
+            Subjects(api.entities).delete(doc_id)
+        return look(doc_id)
+
+    monkeypatch.setattr(api.entities, "subject_document", look_and_lose)
+    with pytest.raises(AdminRefused, match="there is no subject"):
+        subjects.block("alice", blocked=True)
+    assert look("alice") is None
+
+
+def test_a_change_by_somebody_else_at_the_same_moment_is_kept(
+    api: Api, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+):
+    create(subjects, "alice")
+    put = api.entities.put_subject_document
+    raced: list[str] = []
+
+    def race(doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
+        if not raced:
+            raced.append(doc_id)
+            create(Subjects(api.entities), "alice", "team")
+        return put(doc_id, body, revision)
+
+    monkeypatch.setattr(api.entities, "put_subject_document", race)
+    subjects.block("alice", blocked=True)
+    assert [name for name, _ in subjects.keys("alice")] == ["alice", "team"]
+    document = api.entities.subject_document("alice")
+    assert document is not None
+    assert document.body["blocked"] is True

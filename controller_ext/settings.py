@@ -28,6 +28,7 @@ class Settings:
     data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
     id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
     listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
+    api_host: str = setting("URL of the API, for alarms, which fire triggers by it.", "http://127.0.0.1:3233")
     workers: int = setting("Worker processes; 0: one per two cores.", 0, at_least(0))
     worker_threads: int = setting("Requests that one worker process serves at a time.", 200, above(0))
     kinds: str = setting(

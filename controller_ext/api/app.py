@@ -10,6 +10,7 @@ from flask.sessions import SecureCookieSession, SessionInterface
 from controller_ext.api import (
     actions,
     activations,
+    alarms,
     apimgmt,
     bodies,
     docs,
@@ -80,6 +81,7 @@ def _register(app: Flask, services: Services, authenticator: Authenticator) -> N
     app.register_blueprint(triggers.make(services), url_prefix=f"{under}/<namespace>/triggers")
     app.register_blueprint(rules.make(services), url_prefix=f"{under}/<namespace>/rules")
     app.register_blueprint(apimgmt.make(services), url_prefix=apimgmt.PREFIX)
+    app.register_blueprint(alarms.make(services, authenticator))
     app.register_blueprint(activations.make(services), url_prefix=f"{under}/<namespace>/activations")
     app.register_blueprint(web.make(services, authenticator))
 

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from controller_ext.balancer.dispatcher import Dispatcher, Surroundings
 from controller_ext.balancer.fleet import MalformedPing, Ping
@@ -22,6 +22,9 @@ from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.framed import listen
 from invoker_ext.door.server import Door
 from invoker_ext.stores.sqlite import SqliteActivations
+
+if TYPE_CHECKING:
+    from controller_ext.alarms.keeper import AlarmKeeper
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class BalancerApp:
         bounds = Bounds(settings.activations_age_s, settings.activations_per_namespace)
         self._retention = Retention(self._records, bounds)
         self._sweeper: asyncio.Task[None] | None = None
+        self._alarms: asyncio.Task[None] | None = None
+        self._started_ms = _epoch_ms()
         self._completed_topic = f"completed{settings.id}"
         self._completed = -1
         """Offset of the last completion that is not committed yet; -1: none."""
@@ -75,6 +80,8 @@ class BalancerApp:
         )
         self._ticker = asyncio.create_task(self._tick(), name="balancer-tick")
         self._sweeper = asyncio.create_task(self._retention.run(), name="balancer-retention")
+        self._alarms = asyncio.create_task(self._keep_alarms(), name="balancer-alarms")
+        self._alarms.add_done_callback(_say_why)
 
     async def close(self) -> None:
         """Stop serving: workers first, so that nothing new comes; the bus last. Idempotent."""
@@ -84,8 +91,8 @@ class BalancerApp:
             for connection in list(self._workers):
                 connection.close()
             await server.wait_closed()
-        tasks = [task for task in (self._ticker, self._sweeper) if task is not None]
-        self._ticker = self._sweeper = None
+        tasks = [task for task in (self._alarms, self._ticker, self._sweeper) if task is not None]
+        self._alarms = self._ticker = self._sweeper = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -127,6 +134,13 @@ class BalancerApp:
                 sweep_at = time.monotonic() + _SWEEP_S
             await asyncio.sleep(_TICK_S)
 
+    async def _keep_alarms(self) -> None:
+        """Fire alarms from the first invoker on: before, nothing that they start could run."""
+        while not self._dispatcher.fleet.usable():
+            await self._fleet_moved.wait()
+        keeper = await asyncio.to_thread(_alarm_keeper, self._settings, self._started_ms)
+        await keeper.run()
+
     async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         name = fields.get("name")
         descriptor = self._shelf.open(name) if isinstance(name, str) else None
@@ -145,3 +159,24 @@ class BalancerApp:
             except TimeoutError:
                 break
         return {"invokers": fleet.states(), "usable": len(fleet.usable())}, None
+
+
+def _alarm_keeper(settings: Settings, started_ms: int) -> AlarmKeeper:
+    """Return what fires alarms. What it needs is imported here, so that it does not hold up the start of the server."""
+    from controller_ext.alarms.calls import TriggerApi
+    from controller_ext.alarms.keeper import AlarmKeeper
+    from invoker_ext.stores.sqlite import SqliteEntities
+
+    return AlarmKeeper(
+        lambda: SqliteEntities(settings.entities_file), TriggerApi(settings.api_host), started_ms, _epoch_ms
+    )
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """Log what a task that should run for good ended with."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("task of the balancer ended by a bug", extra={"task": task.get_name()}, exc_info=error)
+
+
+def _epoch_ms() -> int:
+    return int(time.time() * 1000)

@@ -249,4 +249,33 @@ SAMPLES: Final = BuiltinPackage(
     ),
 )
 
-PACKAGES: Final = (UTILS, SAMPLES)
+
+def _feed(name: str, description: str, *required: str, optional: tuple[str, ...], **defaults: bool) -> BuiltinAction:
+    told = [_parameter(one, required=True) for one in required] + [_parameter(one) for one in optional]
+    about = {"description": description, "parameters": told, "feed": True}
+    return BuiltinAction(name=name, about=about, file="alarms/feed", defaults=defaults)
+
+
+ALARMS: Final = BuiltinPackage(
+    name="alarms",
+    about={"description": "Alarms and periodic utility", "parameters": [_parameter("trigger_payload")]},
+    defaults={"trigger_payload": ""},
+    actions=(
+        _feed(
+            "alarm",
+            "Fire trigger when alarm occurs",
+            "cron",
+            optional=("timezone", "startDate", "stopDate", "strict"),
+        ),
+        _feed("once", "Fire trigger once when alarm occurs", "date", optional=("deleteAfterFire",), fireOnce=True),
+        _feed(
+            "interval",
+            "Fire trigger at specified interval",
+            "minutes",
+            optional=("startDate", "stopDate"),
+            isInterval=True,
+        ),
+    ),
+)
+
+PACKAGES: Final = (UTILS, SAMPLES, ALARMS)

@@ -64,6 +64,8 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
             url_host = f"[{host}]" if ":" in host else host
             url = f"http://{url_host}:{bound.getsockname()[1]}"
             settings = replace(settings, listen=f"fd://{bound.fileno()}", kinds=_kinds(given))
+            if PREFIX + "API_HOST" not in given:
+                settings = replace(settings, api_host=url)
             logs.configure("supervisor", settings.log_level)
             prepare(settings)
             plans = _plans(settings, given, url, bound.fileno())

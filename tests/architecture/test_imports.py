@@ -20,6 +20,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.containers\.(job|pool|pressure)"
     r"|invoker_ext\.sink\.(datum|entries|ledger|terms|errors|orphans)"
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
+    r"|controller_ext\.alarms\.(dates|schedule|feed|machine)"
     r"|controller_ext\.builtins\.packages"
     r"|controller_ext\.(webactions|workflow)(\..+)?"
     r"|controller_ext\.gateway\.(creation|documents|checks|backends|routes)"

@@ -186,7 +186,7 @@ class _WebActions:
         if outcome.large is not None:
             door, name, size_bytes = outcome.large
             if size_bytes > WEB_RESULT_BYTES:
-                return answers.invalid(answers.type_of(extension))
+                return answers.unfit(extension)
             with self._large:
                 result = b"".join(self._services.door.pull(door, name, size_bytes))
                 return answers.transcode(result, activation.status, extension)

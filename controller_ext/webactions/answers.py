@@ -88,9 +88,9 @@ def invalid(media_type: str) -> Refusal:
     return Refusal(400, f"Response is not valid '{media_type}'.")
 
 
-def type_of(extension: str) -> str:
-    """Return the media type that refusals of an extension name."""
-    return _TYPES[extension]
+def unfit(extension: str) -> Refusal:
+    """Return what is said of a result of which nothing can be shown under an extension."""
+    return invalid(_TYPES[extension])
 
 
 def transcode(result: bytes | None, status: int, extension: str) -> Answer | Refusal:
@@ -111,7 +111,7 @@ def transcode(result: bytes | None, status: int, extension: str) -> Answer | Ref
             value = value["error"]
         return _TRANSCODERS[extension](value)
     except (ValueError, ArithmeticError, RecursionError):
-        return invalid(_TYPES[extension])
+        return unfit(extension)
 
 
 def _refuse(word: str) -> None:
@@ -137,9 +137,7 @@ def _plain(value: Any) -> Answer | Refusal:
         if "body" not in value and "text" not in value:
             return MISSING
         value = value["body"] if "body" in value else value["text"]
-    if isinstance(value, str):
-        return _text(media.TEXT, value)
-    return _text(media.TEXT, pretty(value) if isinstance(value, dict | list) else scalar(value))
+    return _text(media.TEXT, value if isinstance(value, str) else pretty(value))
 
 
 def _http(value: Any) -> Answer | Refusal:
@@ -155,22 +153,26 @@ def _http(value: Any) -> Answer | Refusal:
     if body is None or body == "":
         return Answer(204 if status is None else status, headers=kept)
     given = next((text for name, text in headers if name.lower() == "content-type"), None)
-    default = media.HTML if isinstance(body, str) else media.JSON
-    media_type = default if given is None else media.parse(given)
-    if isinstance(body, str):
-        if media_type is None:
-            return UNKNOWN_TYPE
-        data = _string_body(media_type, body)
-    elif media_type is not None and media_type.json:
-        data = pretty(body).encode(errors="replace") if isinstance(body, dict | list) else scalar(body).encode()
-        media_type = MediaType(media_type.name, {})
-    else:
-        return WRONG_TYPE
-    if data is None or media_type is None:
-        return WRONG_TYPE
+    made = _entity(given, body)
+    if isinstance(made, Refusal):
+        return made
     if status in _BODILESS:
         return Answer(status, headers=kept)
-    return Answer(status or 200, data, media_type.of_response(), kept)
+    return Answer(200 if status is None else status, *made, kept)
+
+
+def _entity(content_type: str | None, body: Any) -> tuple[bytes, str] | Refusal:
+    """Return the bytes of a body that is not empty, and their type."""
+    default = media.HTML if isinstance(body, str) else media.JSON
+    media_type = default if content_type is None else media.parse(content_type)
+    if not isinstance(body, str):
+        if media_type is None or not media_type.json:
+            return WRONG_TYPE
+        return pretty(body).encode(errors="replace"), media_type.name
+    if media_type is None:
+        return UNKNOWN_TYPE
+    data = _string_body(media_type, body)
+    return WRONG_TYPE if data is None else (data, media_type.of_response())
 
 
 def _string_body(media_type: MediaType, body: str) -> bytes | None:

@@ -20,7 +20,8 @@ from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.repeats import Repeats
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
 from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY, seed_subjects
-from tests.support.conformance import conformance
+from tests.support import outcomes
+from tests.support.conformance import Conformance, conformance
 from tests.support.fake_balancer import FakeBalancer, FakeControlFlow
 
 NS = "/api/v1/namespaces/_"
@@ -71,9 +72,14 @@ class Api:
 
     def hold(self, method: str, target: str, reply: TestResponse) -> None:
         """Fail if an answer is not as the document that the API serves says."""
-        described = conformance(self.client.get("/api/v1/api-docs").data)
+        described = self.described()
+        outcomes.note(described.outcome(method, target, reply.status_code))
         problems = described.problems(method, target, reply.status_code, reply.headers.get("Content-Type"), reply.data)
         assert not problems, f"{method} {target}: {problems}: {reply.data[:300]!r}"
+
+    def described(self) -> Conformance:
+        """Return what holds answers against the document that the API serves."""
+        return conformance(self.client.get("/api/v1/api-docs").data)
 
     def put(self, path: str, body: Any, **more: Any) -> TestResponse:
         """Write an entity, replacing what is there."""

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from jsonschema import Draft4Validator
 
 from controller_ext.api.openapi.document import OUTSIDE
+from controller_ext.api.openapi.operations import METHODS
 
 NO_ROUTE: Final = frozenset({400, 401, 403, 404, 405, 413, 414})
 """How an answer may be refused where the document has no operation."""
@@ -48,6 +49,10 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
+Outcome = tuple[str, str, str]
+"""Method, path, status or `default`."""
+
+
 class Conformance:
     """One document, ready to be held against."""
 
@@ -65,10 +70,7 @@ class Conformance:
     def operations(self) -> list[Operation]:
         """Return all operations."""
         return [
-            Operation(method.upper(), path)
-            for path, of in self._paths.items()
-            for method in of
-            if method != "parameters"
+            Operation(method.upper(), path) for path, of in self._paths.items() for method in of if method in METHODS
         ]
 
     def statuses(self, operation: Operation) -> frozenset[str]:
@@ -84,6 +86,14 @@ class Conformance:
         if found or not path.endswith("/") or "/namespaces" not in path:
             return found
         return self._match(method, path[:-1])  # lists are served with a slash, too
+
+    def outcome(self, method: str, target: str, status: int) -> Outcome | None:
+        """Return as what an answer is declared; None: its operation is not in the document."""
+        operation = self.operation(method, target)
+        if operation is None:
+            return None
+        exact = str(status) in self._of(operation)["responses"]
+        return operation.method, operation.path, str(status) if exact else "default"
 
     def problems(self, method: str, target: str, status: int, content_type: str | None, body: bytes) -> list[str]:
         """Return what about an answer is not as the document says.

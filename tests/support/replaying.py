@@ -12,11 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from tests.support.conformance import Conformance
+from tests.support.conformance import Conformance, Outcome
 from tests.support.waiting import wait_until
 
 _LATER: Final = re.compile("conductor-")
 """Steps about routes that the server does not have yet."""
+
+
+Note = Callable[[Outcome | None], None]
 
 
 @dataclass
@@ -51,6 +54,7 @@ def replay(
     recording: Path,
     allowed: Sequence[tuple[str, str]],
     skip: Callable[[dict[str, Any]], bool] = lambda line: _LATER.match(line["step"] or "") is not None,
+    note: Note = lambda outcome: None,
 ) -> Report:
     """Send every step of a recording and compare the answers.
 
@@ -60,9 +64,10 @@ def replay(
         recording: One session.
         allowed: Steps that may differ.
         skip: Steps not to be sent at all; by default those about routes that are to come.
+        note: Told as what each answer is declared.
     """
     report = Report()
-    session = Session(module, url)
+    session = Session(module, url, note)
     for line in read_lines(recording):
         if skip(line):
             continue
@@ -97,10 +102,12 @@ class Session:
     Args:
         module: From `load`.
         url: Of the server.
+        note: Told as what each answer is declared.
     """
 
-    def __init__(self, module: ModuleType, url: str) -> None:
+    def __init__(self, module: ModuleType, url: str, note: Note = lambda outcome: None) -> None:
         self._module = module
+        self._note = note
         self._target = urllib.parse.urlsplit(url)
         self._ids = module.Ids()
         self._described = Conformance(_get(module, self._target, "/api/v1/api-docs")[2]["json"])
@@ -108,6 +115,8 @@ class Session:
     def send(self, line: dict[str, Any]) -> Answer:
         """Send the request of an exchange."""
         answer: Answer = self._module.send(self._target, line["request"], self._ids)
+        request = line["request"]
+        self._note(self._described.outcome(request["method"], request["path"], answer[0]))
         want, body = line["response"], answer[2]
         if want["body"] and body and "json" in want["body"] and "json" in body:
             self._ids.learn(want["body"]["json"], body["json"])

@@ -8,7 +8,9 @@ from typing import Any, Final
 from controller_ext.api.openapi.schemas import Schema, array, ref
 
 Operation = dict[str, Any]
-Paths = dict[str, dict[str, Operation]]
+Paths = dict[str, dict[str, Any]]
+
+METHODS: Final = ("get", "put", "post", "delete", "head", "options", "patch")
 
 ERRORS: Final[Mapping[int, str]] = {
     400: "The request is malformed, or asks for what is not allowed",
@@ -30,12 +32,13 @@ _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
 _FLAG: Final = {"type": "boolean"}
 _IN_PATH: Final = {"in": "path", "required": True, "type": "string"}
+_NAME: Final = {**_IN_PATH, "pattern": "^[A-Za-z0-9_]([A-Za-z0-9_@ .&-]{0,254}[A-Za-z0-9_@.&-])?$"}
 
 PARAMETERS: Final[Mapping[str, Schema]] = {
-    "namespace": {"name": "namespace", **_IN_PATH, "description": "`_`: the caller's own", "x-example": "_"},
-    **{name: {"name": name, **_IN_PATH} for name in ("packageName", "actionName", "triggerName", "ruleName")},
+    "namespace": {"name": "namespace", **_NAME, "description": "`_`: the caller's own", "x-example": "_"},
+    **{name: {"name": name, **_NAME} for name in ("packageName", "actionName", "triggerName", "ruleName")},
     "path": {"name": "path", **_IN_PATH, "description": "For the action; may hold slashes"},
-    "activationId": {"name": "activationId", **_IN_PATH, "description": "32 hexadecimal digits"},
+    "activationId": {"name": "activationId", **_IN_PATH, "pattern": "^[0-9a-f]{32}$"},
     "limit": {
         "name": "limit", "in": "query", "type": "integer", "minimum": 0, "maximum": 200, "default": 30,
         "description": "How many items to show; 0: as many as possible",
@@ -96,15 +99,25 @@ def _list(noun: str, item: str) -> Operation:
     return _operation(f"List {noun}", {200: array(item)}, (400, 403), ("limit", "skip", "count"))
 
 
-def _entity(noun: str, shown: str, read: Sequence[str] = (), delete: Sequence[str] = ()) -> dict[str, Operation]:
-    """Return how an entity is read, written and deleted."""
+def _entity(
+    noun: str, shown: str, query: Mapping[str, Sequence[str]] | None = None, missing: bool = False
+) -> dict[str, Operation]:
+    """Return how an entity is read, written and deleted.
+
+    Args:
+        noun: What it is called.
+        shown: Its definition.
+        query: Method → parameters.
+        missing: Writing it may fail for want of a package.
+    """
     one = {200: ref(shown)}
     there = (400, 403, 404, 409)
     put = {"required": True, "schema": ref(f"{shown}Put")}
+    given = query or {}
     return {
-        "get": _operation(f"Read {noun}", one, there, read),
-        "put": _operation(f"Create or update {noun}", one, there, ("overwrite",), put),
-        "delete": _operation(f"Delete {noun}", one, there, delete),
+        "get": _operation(f"Read {noun}", one, there, given.get("get", ())),
+        "put": _operation(f"Create or update {noun}", one, there if missing else (400, 403, 409), ("overwrite",), put),
+        "delete": _operation(f"Delete {noun}", one, there, given.get("delete", ())),
     }
 
 
@@ -117,7 +130,7 @@ def _action() -> dict[str, Operation]:
         ("blocking", "result", "timeout", "idempotencyKey"),
         {"schema": ref("Payload")},
     )
-    return {**_entity("an action", "Action", read=("code",)), "post": invoke}
+    return {**_entity("an action", "Action", {"get": ("code",)}, missing=True), "post": invoke}
 
 
 def _triggers() -> Paths:
@@ -141,7 +154,10 @@ def _rules() -> Paths:
         body={"required": True, "schema": ref("RuleStatus")},
     )
     switch["produces"] = [_TEXT, _JSON]
-    return {"": {"get": _list("rules", "RuleMeta")}, "/{ruleName}": {**_entity("a rule", "Rule"), "post": switch}}
+    return {
+        "": {"get": _list("rules", "RuleMeta")},
+        "/{ruleName}": {**_entity("a rule", "Rule", missing=True), "post": switch},
+    }
 
 
 def _activations() -> Paths:
@@ -165,9 +181,8 @@ def _activations() -> Paths:
 
 
 def _web() -> dict[str, Operation]:
-    methods = ("get", "put", "post", "delete", "head", "options", "patch")
     answer = {"default": {"description": "What the action answers, or why it was not invoked"}}
-    return {one: {"summary": "Invoke a web action", "security": [], "responses": answer} for one in methods}
+    return {one: {"summary": "Invoke a web action", "security": [], "responses": answer} for one in METHODS}
 
 
 def _open(summary: str, schema: Schema | None, produces: str = _JSON, status: int = 200) -> dict[str, Operation]:
@@ -189,7 +204,7 @@ def paths() -> Paths:
     )
     packages: Paths = {
         "": {"get": _list("packages", "PackageMeta")},
-        "/{packageName}": _entity("a package", "Package", delete=("force",)),
+        "/{packageName}": _entity("a package", "Package", {"delete": ("force",)}),
     }
     own = "/namespaces/{namespace}"
     found: Paths = {

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from controller_ext.api.openapi.document import OUTSIDE
+from controller_ext.api.openapi.operations import METHODS
 
 TITLE: Final = "Swagger UI"
 """Clients know the page by this title."""
@@ -33,7 +34,7 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
         for path, of in paths.items():
             shared = of.get("parameters", [])
             for method, operation in of.items():
-                if method != "parameters":
+                if method in METHODS:
                     yield from _operation(document, method.upper(), path, operation, shared)
     yield "<h2>Bodies</h2>"
     for name, schema in document["definitions"].items():

@@ -21,7 +21,7 @@ _TEXT: Final[Schema] = {"type": "string"}
 _WORD: Final[Schema] = {"type": "string", "minLength": 1}
 _OBJECT: Final[Schema] = {"type": "object"}
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
-_VERSION: Final[Schema] = {**_WORD, "description": "MAJOR.MINOR.PATCH"}
+_VERSION: Final[Schema] = {"type": "string", "pattern": "^[0-9]+([.][0-9]+){0,2}$", "description": "MAJOR.MINOR.PATCH"}
 _INSTANT: Final[Schema] = {**_INTEGER, "description": "Milliseconds since 1970"}
 _ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 

@@ -68,7 +68,7 @@ def discard(refused: Request) -> None:
 
 def check_object(raw: bytes) -> None:
     """Raise Malformed if a body is no JSON object."""
-    contents.parse_object(raw)
+    contents.parse_object(raw, goes_on=True)
 
 
 def read_json(allowed_bytes: int) -> Any:

@@ -72,7 +72,7 @@ class Acceptor:
             spool = self._spooler.put({**plan.defaults, **members})
             content = None
         else:
-            names = contents.parse_object(raw) if raw else {}
+            names = contents.parse_object(raw, goes_on=True) if raw else {}
             _check_final(plan, names)
             content = contents.merge(plan.defaults, plan.joined, raw, names)
         return self._prepared(plan, user, content, transid=transid, blocking=blocking, spool=spool)
@@ -148,7 +148,7 @@ class Acceptor:
             return None
         raw = content or b""
         if not raw.lstrip().startswith(b"["):
-            names = contents.parse_object(raw) if raw else {}
+            names = contents.parse_object(raw, goes_on=True) if raw else {}
             _check_final(plan, names)
             raw = contents.merge(plan.defaults, plan.joined, raw, names)
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NoReturn
@@ -13,6 +14,13 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 _SHOWN_CHARS: Final = 160
 """Of a line around an error; a whole body may be one line."""
+_NUMBER_CHARS: Final = 100
+"""As stock's parser."""
+_TOO_DEEP: Final = (
+    "JSON input nested too deeply:JSON input was nested more deeply than the configured limit of maxNesting = 1000"
+)
+_TOO_LONG: Final = "Number too long"
+"""Thousands of digits, which Python refuses to read."""
 _EXPECTED: Final = {
     "Expecting value": "JSON Value",
     "Expecting property name enclosed in double quotes": "'\"'",
@@ -28,32 +36,59 @@ def _refuse_constant(word: str) -> NoReturn:
     raise Malformed(f"{word} is not a JSON value")
 
 
+def _bounded(number: str) -> str:
+    """Return a number; raises Malformed, as stock's parser, if it is longer than any that is meant."""
+    if len(number) > _NUMBER_CHARS:
+        raise Malformed(
+            f"Number too long:The number starting with '{number[:20]}' had {len(number)} characters which is more than"
+            f" the allowed limit maxNumberCharacters = {_NUMBER_CHARS}. If this is legit input consider increasing the"
+            " limit."
+        )
+    return number
+
+
+def _float(number: str) -> float:
+    value = float(_bounded(number))
+    if math.isinf(value):
+        raise Malformed(f"{number} is beyond the range of numbers")
+    return value
+
+
 _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+"""For texts that go on as they are: it looks at no number."""
+_careful: Final = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=lambda number: int(_bounded(number)), parse_float=_float
+)
+"""For values that are printed again, so that all must have a JSON form."""
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes, *, goes_on: bool = False) -> Any:
     """Return the value of a JSON text.
+
+    Args:
+        raw: The text.
+        goes_on: It is kept as it is, so that its numbers may be any.
 
     Raises:
         Malformed: It is none, or cannot be stored: not UTF-8, half a surrogate pair, nested or long beyond reason.
     """
     text = _text(raw)
     try:
-        value = _decoder.decode(text)
+        value = (_decoder if goes_on else _careful).decode(text)
     except json.JSONDecodeError as error:
         raise Malformed(_sentence(text, error)) from error
     except RecursionError as error:
-        raise Malformed("JSON input nested too deeply") from error
+        raise Malformed(_TOO_DEEP) from error
     except ValueError as error:
-        raise Malformed(str(error)) from error
+        raise Malformed(_TOO_LONG) from error
     if _may_hold_surrogates(raw):
         _check_surrogates(value)
     return value
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
-    """Return the value of a JSON text; raises Malformed if it is no object."""
-    value = parse(raw)
+def parse_object(raw: bytes, *, goes_on: bool = False) -> dict[str, Any]:
+    """Return the value of a JSON text as `parse`; raises Malformed if it is no object."""
+    value = parse(raw, goes_on=goes_on)
     if not isinstance(value, dict):
         raise Malformed("JSON object expected")
     return value
@@ -77,9 +112,9 @@ def split(raw: bytes) -> dict[str, bytes]:
     except json.JSONDecodeError as error:
         raise Malformed(_sentence(text, error)) from error
     except RecursionError as error:
-        raise Malformed("JSON input nested too deeply") from error
+        raise Malformed(_TOO_DEEP) from error
     except ValueError as error:
-        raise Malformed(str(error)) from error
+        raise Malformed(_TOO_LONG) from error
     return members
 
 

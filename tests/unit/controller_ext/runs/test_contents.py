@@ -71,7 +71,11 @@ def test_a_payload_without_defaults_is_not_printed_again():
         (b'{"a":"\xff"}', "Illegal UTF-8 at byte 6"),
         (b'{"a":"\\ud800"}', "half a surrogate pair is no character"),
         (b'{"\\udc00":1}', "half a surrogate pair is no character"),
-        (b'{"a":' + b"[" * 100_000 + b"}", "JSON input nested too deeply"),
+        (
+            b'{"a":' + b"[" * 100_000 + b"}",
+            "JSON input nested too deeply:JSON input was nested more deeply than the configured limit of maxNesting"
+            " = 1000",
+        ),
     ],
 )
 @pytest.mark.parametrize("read", [contents.parse, contents.split])
@@ -81,9 +85,36 @@ def test_what_is_no_json_is_told_in_stocks_words(raw: bytes, text: str, read: An
     assert str(caught.value) == f"The request content was malformed:\n{text}"
 
 
-def test_a_number_with_too_many_digits_is_malformed():
-    with pytest.raises(Malformed):
-        contents.parse(b"9" * 5000)
+@pytest.mark.parametrize("number", [b"1" * 101, b"0." + b"1" * 99, b"-" + b"9" * 100])
+def test_a_number_of_more_characters_than_stock_reads_is_malformed(number: bytes):
+    with pytest.raises(Malformed) as caught:
+        contents.parse(number)
+    start = number[:20].decode()
+    assert str(caught.value) == (
+        f"The request content was malformed:\nNumber too long:The number starting with '{start}' had 101 characters"
+        " which is more than the allowed limit maxNumberCharacters = 100. If this is legit input consider increasing"
+        " the limit."
+    )
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b'[1, {"a": 2E+400}]'])
+def test_a_number_that_has_no_json_form_in_python_is_malformed(number: bytes):
+    with pytest.raises(Malformed, match="is beyond the range of numbers"):
+        contents.parse(number)
+
+
+def test_a_number_that_python_cannot_read_is_malformed_wherever_it_goes():
+    with pytest.raises(Malformed, match=r"Number too long$"):
+        contents.split(b'{"a":' + b"9" * 5000 + b"}")
+
+
+@pytest.mark.parametrize("number", [b"1" * 100, b"1e308", b"-0", b"1.5e-400"])
+def test_other_numbers_are_read(number: bytes):
+    assert contents.parse(number) == json.loads(number)
+
+
+def test_what_goes_on_as_it_is_may_hold_any_number():
+    assert contents.parse_object(b'{"a": 1e999, "b": ' + b"1" * 200 + b"}", goes_on=True).keys() == {"a", "b"}
 
 
 def test_a_long_line_is_shown_around_the_error():

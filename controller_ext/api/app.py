@@ -26,12 +26,13 @@ from controller_ext.api import (
 )
 from controller_ext.api.auth import Authenticator
 from controller_ext.api.context import transaction_id
-from controller_ext.api.errors import NoRoute, NotServedHere
+from controller_ext.api.errors import NoRoute, NotAcceptable, NotServedHere
 from controller_ext.api.gateway import Gateway
 from controller_ext.api.info import API, OPEN
 from controller_ext.api.packaged import PackagedNames
 from controller_ext.api.services import Services
 from controller_ext.gateway.apis import Tables
+from controller_ext.webactions import media
 
 _BODY_SLACK_BYTES: Final = 16 << 20
 
@@ -112,7 +113,16 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
 
     @app.after_request
     def _end(response: Response) -> Response:
+        if g.web is None and not _acceptable(response):
+            response.close()
+            response = errors.answer(NotAcceptable(replies.JSON_TYPE))
         if response.status_code >= 400 and response.status_code != 408:  # what stalled is not waited for again
             bodies.discard(request)
         response.headers.extend((("X-Request-ID", g.transid), *g.cors))
         return response
+
+
+def _acceptable(response: Response) -> bool:
+    """Return whether the client takes what it gets; stock asks when all is done, and about JSON that is no error."""
+    asked = response.status_code in (200, 202) and response.mimetype == replies.JSON_TYPE
+    return not asked or media.accepted(request.headers.get("Accept"), replies.JSON_TYPE)

@@ -78,7 +78,7 @@ class NotAdmitted(DataflowError):
 
 
 class NotAcceptable(DataflowError):
-    """The client does not want what the action answers."""
+    """The client does not want what it would get."""
 
     code = "not-acceptable"
     blame = Blame.CALLER
@@ -162,7 +162,7 @@ def status_of_record(status: int) -> int:
 
 def install(app: Flask) -> None:
     """Make every error of a request an answer; log those that somebody else than the caller must act on, once."""
-    app.register_error_handler(DataflowError, _answer)
+    app.register_error_handler(DataflowError, answer)
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, _answer_bug)
 
@@ -175,7 +175,8 @@ def told(error: DataflowError, transid: str) -> tuple[int, str]:
     return status, text
 
 
-def _answer(error: DataflowError) -> Response:
+def answer(error: DataflowError) -> Response:
+    """Return what a caller gets for an error; log it if somebody else must act."""
     status, text = told(error, g.transid)
     reply = replies.error(text, status)
     if isinstance(error, Unauthenticated):
@@ -189,7 +190,7 @@ def _answer_http(error: HTTPException) -> Response:
     """Answer what the framework refuses: an unknown path or method (404 both), a body above any bound."""
     status = 413 if isinstance(error, RequestEntityTooLarge) else (error.code or 500)
     if status in (404, 405):
-        return _answer(NoRoute() if g.in_api else NotServedHere())
+        return answer(NoRoute() if g.in_api else NotServedHere())
     text = DEFAULT_TEXTS.get(status, DEFAULT_TEXTS[400 if status < 500 else 500])
     return replies.error(text, status)
 

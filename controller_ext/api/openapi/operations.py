@@ -17,6 +17,7 @@ ERRORS: Final[Mapping[int, str]] = {
     401: "No credentials, or wrong ones",
     403: "The credentials do not reach so far",
     404: "There is no such resource",
+    406: "The client does not accept what it would get",
     408: "The body of the request did not arrive in time",
     409: "In conflict with what is stored",
     413: "The request is too large",
@@ -27,6 +28,7 @@ ERRORS: Final[Mapping[int, str]] = {
     503: "The server is not able to answer for the moment",
 }
 _COMMON: Final = (401, 500, 503)
+_NOT_ACCEPTED: Final = {"406": {"$ref": "#/responses/406"}}
 _BODY: Final = (408, 413, 415)
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
@@ -85,7 +87,8 @@ def _operation(
     described: dict[str, Schema] = {}
     for status, schema in ok.items():
         described[str(status)] = {"description": "Done", **({} if schema is None else {"schema": schema})}
-    for status in sorted({*_COMMON, *errors, *(_BODY if body else ())} - ok.keys()):
+    negotiated = (406,) if any(status in (200, 202) for status in ok) else ()
+    for status in sorted({*_COMMON, *negotiated, *errors, *(_BODY if body else ())} - ok.keys()):
         described[str(status)] = {"$ref": f"#/responses/{status}"}
     operation: Operation = {"summary": summary, "responses": described}
     given: list[Schema] = [{"$ref": f"#/parameters/{name}"} for name in parameters]
@@ -154,6 +157,7 @@ def _rules() -> Paths:
         body={"required": True, "schema": ref("RuleStatus")},
     )
     switch["produces"] = [_TEXT, _JSON]
+    del switch["responses"]["406"]  # its OK is no JSON
     return {
         "": {"get": _list("rules", "RuleMeta")},
         "/{ruleName}": {**_entity("a rule", "Rule", missing=True), "post": switch},
@@ -188,7 +192,8 @@ def _web() -> dict[str, Operation]:
 def _open(summary: str, schema: Schema | None, produces: str = _JSON, status: int = 200) -> dict[str, Operation]:
     """Return the one operation of a document that needs no key."""
     answer = {"description": "Done", **({} if schema is None else {"schema": schema})}
-    return {"get": {"summary": summary, "security": [], "produces": [produces], "responses": {str(status): answer}}}
+    responses = {str(status): answer, **(_NOT_ACCEPTED if produces == _JSON else {})}
+    return {"get": {"summary": summary, "security": [], "produces": [produces], "responses": responses}}
 
 
 def paths() -> Paths:

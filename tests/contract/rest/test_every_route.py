@@ -56,6 +56,50 @@ def failures(routes: list[Route], send: Callable[[Route], TestResponse], status:
             yield f"{route.method} {route.path}: {reply.status_code} {found[:200]}"
 
 
+def test_every_route_answers_as_the_document_says(api: Api, routes: list[Route]):
+    for one in routes:
+        reply = full(api)(one)
+        assert reply.status_code in (200, 202), (one, reply.text)
+
+
+def test_what_the_client_does_not_accept_is_not_sent(api: Api, routes: list[Route]):
+    json = [one for one in routes if (one.method, one.path.rpartition("/")[2]) != ("POST", "{ruleName}")]
+    text = "Resource representation is only available with these types:\napplication/json"
+    assert list(failures(json, full(api, "text/html, image/*"), 406, text)) == []
+    for path in ("/", "/api/v1", "/api/v1/api-docs", "/invokers", "/invokers/healthy/count", "/activation/count"):
+        assert api.call("GET", path, auth=None, Accept="text/html").status_code == 406
+    api.balancer.states = {"invoker0/a": "up"}
+    assert api.call("GET", "/invokers/ready", auth=None, Accept="text/html").status_code == 406
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/*", "text/html, */*;q=0.1", "application/json;charset=utf-8", "x"]
+)
+def test_other_wishes_are_granted(api: Api, accept: str):
+    assert api.call("GET", "actions", Accept=accept).status_code == 200
+
+
+def test_an_error_is_told_whatever_the_client_accepts(api: Api):
+    assert api.call("GET", "actions/nosuch", Accept="text/html").status_code == 404
+
+
+def full(api: Api, accept: str = "*/*") -> Callable[[Route], TestResponse]:
+    """Return how a request is sent to a route so that it succeeds."""
+
+    def send(one: Route) -> TestResponse:
+        api.put("packages/p", {})
+        for name in ("a", "p/a"):
+            api.action(name)
+        api.put("triggers/t", {})
+        api.put("rules/r", {"trigger": "/_/t", "action": "/_/a"})
+        run = api.call("POST", "actions/a?blocking=true", {}).headers["X-Openwhisk-Activation-Id"]
+        api.balancer.running = {run: "guest"} if one.path.endswith("cancel") else {}
+        target = f"{one.at(activationId=run)}?{'force' if one.method == 'DELETE' else 'overwrite'}=true"
+        return api.call(one.method, target, _body(one), Accept=accept)
+
+    return send
+
+
 def test_without_a_key_nothing_is_told(api: Api, routes: list[Route]):
     text = "The resource requires authentication, which was not supplied with the request"
     assert len(routes) > 20

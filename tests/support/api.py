@@ -32,6 +32,12 @@ def basic(api_key: str) -> str:
     return "Basic " + base64.b64encode(api_key.encode()).decode()
 
 
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
+    "Access-Control-Allow-Methods": "GET, DELETE, POST, PUT, HEAD",
+}
+"""Headers of all answers of the API but those of web actions."""
 GUEST = basic(GUEST_KEY)
 SYSTEM = basic(SYSTEM_KEY)
 
@@ -76,6 +82,12 @@ class Api:
         outcomes.note(described.outcome(method, target, reply.status_code))
         problems = described.problems(method, target, reply.status_code, reply.headers.get("Content-Type"), reply.data)
         assert not problems, f"{method} {target}: {problems}: {reply.data[:300]!r}"
+        transid = reply.headers.get("X-Request-ID")
+        assert transid, f"{method} {target}: no X-Request-ID"
+        if target.startswith("/api/v1/namespaces"):
+            assert CORS.items() <= dict(reply.headers).items(), f"{method} {target}: no CORS headers"
+            if reply.status_code >= 400 and method != "HEAD" and "code" in (told := reply.get_json()):
+                assert told["code"] == transid
 
     def described(self) -> Conformance:
         """Return what holds answers against the document that the API serves."""

@@ -7,13 +7,8 @@ import pytest
 
 from controller_ext.entities.subjects import Subjects
 from invoker_ext.stores.subjects import GUEST_KEY, subject
-from tests.support.api import GUEST, Api, basic
+from tests.support.api import CORS, GUEST, Api, basic
 
-CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
-    "Access-Control-Allow-Methods": "GET, DELETE, POST, PUT, HEAD",
-}
 UNSUPPLIED = "The resource requires authentication, which was not supplied with the request"
 INVALID = "The supplied authentication is invalid"
 MALFORMED = "The query parameter '{}' was malformed:\n"

@@ -34,6 +34,7 @@ from controller_ext.api.services import Services
 from controller_ext.gateway.apis import Tables
 from controller_ext.webactions import media
 
+_ALL: Final = "*/*"
 _BODY_SLACK_BYTES: Final = 16 << 20
 
 
@@ -124,5 +125,7 @@ def _frame(app: Flask, authenticator: Authenticator) -> None:
 
 def _acceptable(response: Response) -> bool:
     """Return whether the client takes what it gets; stock asks when all is done, and about JSON that is no error."""
-    asked = response.status_code in (200, 202) and response.mimetype == replies.JSON_TYPE
-    return not asked or media.accepted(request.headers.get("Accept"), replies.JSON_TYPE)
+    wanted = request.environ.get("HTTP_ACCEPT", _ALL)
+    if wanted == _ALL or response.status_code not in (200, 202) or response.mimetype != replies.JSON_TYPE:
+        return True
+    return media.accepted(wanted, replies.JSON_TYPE)

@@ -43,5 +43,5 @@ def _with_place(path: str, of: dict[str, Any]) -> dict[str, Any]:
     named = [{"$ref": f"#/parameters/{name}"} for name in _IN_PATH.findall(path)]
     parts = path.split("/")
     tag = parts[3] if len(parts) > 3 and parts[1] == "namespaces" else parts[1] or "api"
-    tagged = {name: {"tags": [tag], **one} if name in operations.METHODS else one for name, one in of.items()}
+    tagged = {method: {"tags": [tag], **operation} for method, operation in of.items()}
     return {"parameters": named, **tagged} if named else tagged

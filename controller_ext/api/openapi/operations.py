@@ -8,7 +8,7 @@ from typing import Any, Final
 from controller_ext.api.openapi.schemas import Schema, array, ref
 
 Operation = dict[str, Any]
-Paths = dict[str, dict[str, Any]]
+Paths = dict[str, dict[str, Operation]]
 
 METHODS: Final = ("get", "put", "post", "delete", "head", "options", "patch")
 

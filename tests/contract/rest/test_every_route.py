@@ -143,6 +143,14 @@ def test_what_does_not_exist_is_not_found(api: Api, routes: list[Route]):
     )
 
 
+def test_no_web_action_is_behind_a_path_that_names_none(api: Api):
+    web = [one for one in api.described().operations() if "/web/" in one.path]
+    assert len(web) == 14
+    for one in web:
+        target = one.path.format(namespace="guest", packageName="default", actionName="nosuch", path="a/b")
+        assert api.call(one.method, target, auth=None).status_code == 404, one
+
+
 def test_what_is_in_another_collection_is_told(api: Api, routes: list[Route]):
     api.action("other")
     api.put("packages/pack", {})

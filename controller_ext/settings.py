@@ -39,6 +39,11 @@ class Settings:
     invocations_per_minute: int = setting("Invocations a namespace may make in a clock minute.", 1_000_000, at_least(0))
     concurrent_invocations: int = setting("Activations a namespace may have in flight.", 1_000, at_least(0))
     fires_per_minute: int = setting("Trigger fires of a namespace in a clock minute.", 1_000_000, at_least(0))
+    action_concurrency: int = setting(
+        "Largest limit `concurrency` of an action: activations in one container at a time, if its kind can.",
+        1,
+        above(0),
+    )
     workflow_payload_bytes: int = setting(
         "Bound of a native workflow's parameters and result.", 64 * 1024 * 1024, above(0)
     )

@@ -17,7 +17,7 @@ from controller_ext.api.app import create_app
 from controller_ext.api.services import ApiSettings, Services
 from controller_ext.balancer.client import BalancerClient, DefaultLimits
 from controller_ext.entities.catalog import Catalog
-from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.limits import Range, SystemLimits
 from controller_ext.entities.runtimes import manifest_of
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
@@ -51,6 +51,7 @@ def application(settings: Settings, token: str) -> Flask:
     entities = SqliteEntities(settings.entities_file)
     activations = SqliteActivations(settings.activations_file)
     limits = SystemLimits(
+        concurrency=Range(1, 1, settings.action_concurrency),
         workflow_bytes=settings.workflow_payload_bytes,
         invocations_per_minute=settings.invocations_per_minute,
         concurrent_invocations=settings.concurrent_invocations,

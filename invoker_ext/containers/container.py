@@ -158,6 +158,18 @@ class Container(ABC):
         elif self._farewell is None:
             self._farewell = self._loop.call_later(within_s, self.end)
 
+    def kill(self, assignment: Assignment, within_s: float) -> None:
+        """End a job that was given to this container; neither another job's function nor its outputs are ended for it.
+
+        Args:
+            assignment: One that has returned ends by itself.
+            within_s: As in `end_alone`.
+        """
+        if self.current is None and all(one is assignment for one in self.firings.values()):
+            self.end(Failure.RUN_DIED, None)
+        elif self.current is assignment:
+            self.end_alone(within_s)
+
     @property
     def _is_alone(self) -> bool:
         return all(one is self.current for one in self.firings.values())
@@ -184,7 +196,7 @@ class Container(ABC):
         firings, self.firings = self.firings, {}
         self._host.is_gone(self, (how.error or _start_error(lines)) if failure is Failure.NOT_STARTED else None)
         for assignment in firings.values():
-            if assignment is current:
+            if assignment is current or self._shares_fate(assignment):
                 assignment.fail(failure, detail, at, lines, truncated=truncated)
             else:
                 assignment.fail(Failure.RUN_DIED, None, at, [], truncated=False)
@@ -220,10 +232,11 @@ class Container(ABC):
             return
         now = time.monotonic()
         self._move(State.READY)
+        first = self.current  # the pool may now give a shared container more jobs
         self._host.is_initialised(self)
-        if self.current is not None and self.current.began is None:
-            self.current.init_s = now - self._init_began
-            self._begin(self.current)
+        if first is not None and first.began is None:
+            first.init_s = now - self._init_began
+            self._begin(first)
 
     def _begin(self, assignment: Assignment) -> None:
         """Tell the listener and send the inputs, or fail the job without harm to the container."""
@@ -246,17 +259,15 @@ class Container(ABC):
         job, now = assignment.job, time.monotonic()
         job.listener.began(Timing(job.queued, now, assignment.init_s), assignment.warmth, self.name)
         assignment.began = now
-        self._move(State.RUNNING)
-        self._expire_in(job.timeout_s, Failure.RUN_TIMED_OUT)
+        self._enter(assignment)
 
     def _could_not_begin(self, assignment: Assignment, reason: str) -> None:
         """The inputs could not be sent: the job fails, the container is as before."""
-        self._move(State.RUNNING)
-        self._move(State.DRAINING)
-        self.current = None
+        if self.state is not State.RUNNING:
+            self._move(State.RUNNING)
+        self._leave(assignment)
         del self.firings[assignment.ticket]
         self._settle()
-        assignment.returned = True
         self._host.has_returned(self, keep=True, busy_s=0.0)
         self._host.has_drained(self, assignment)
         assignment.fail(Failure.NOT_STARTED, reason, time.monotonic(), [], truncated=False)
@@ -266,15 +277,32 @@ class Container(ABC):
         self._disarm()
         self._stay()
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
-        assignment.returned = True
-        self.current = None
-        self._move(State.DRAINING)
-        self._expire_in(DRAIN_S, Failure.RUN_DIED)
+        self._leave(assignment)
         # The container gets its next job first: what the listeners do meanwhile does not keep it waiting.
         self._host.has_returned(self, keep=report.status in _KEPT, busy_s=now - (assignment.began or now))
         listener = assignment.job.listener
         listener.returned(report, now)
         listener.logs(lines, truncated)
+
+    def _enter(self, assignment: Assignment) -> None:
+        """A function begins."""
+        self._move(State.RUNNING)
+        self._expire_in(assignment.job.timeout_s, Failure.RUN_TIMED_OUT)
+
+    def _leave(self, assignment: Assignment) -> None:
+        """A function is over."""
+        assignment.returned = True
+        self.current = None
+        self._rest()
+
+    def _rest(self) -> None:
+        """No function runs any more."""
+        self._move(State.DRAINING)
+        self._expire_in(DRAIN_S, Failure.RUN_DIED)
+
+    def _shares_fate(self, assignment: Assignment) -> bool:
+        """Say whether another firing than the current one fails of what ended the container."""
+        return False
 
     def _drained(self, assignment: Assignment, refusal: str | None = None) -> None:
         del self.firings[assignment.ticket]

@@ -8,7 +8,7 @@ from typing import Final
 from invoker_ext.containers.commands import Command, Remove, Run, Start, WakeAt
 from invoker_ext.containers.events import ActionKey
 from invoker_ext.containers.job import Warmth
-from invoker_ext.containers.lanes import Lane, Place, Slot
+from invoker_ext.containers.lanes import TAKING, Lane, Place, Slot
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.yard import Yard
 
@@ -49,21 +49,58 @@ class Dispatcher:
         self._out.append(command)
 
     def run(self, slot: Slot, ticket: int, warmth: Warmth, at: float) -> None:
-        """Give a job to a container."""
-        slot.move(Place.BUSY, at)
-        self.yard.busy += 1
+        """Give a job to a container, which is in no list of those that take one."""
+        slot.running += 1
+        lane = slot.owned()
+        if slot.place in TAKING and slot.running < lane.need.concurrency:
+            self._open(slot, at)
+        else:
+            self._fill(slot, at)
         self._out.append(Run(slot.number, ticket, warmth))
 
     def idle(self, slot: Slot, at: float) -> None:
-        """Let a container take the next job of its action, unless too much of it is still to leave."""
+        """Let a container take the next jobs of its action, unless too much of it is still to leave."""
         if slot.undrained >= self._limits.undrained:
             return
         lane = slot.owned()
-        slot.move(Place.IDLE, at)
-        if lane.waiting:
-            self.run(slot, self.next(lane), Warmth.WARM, at)
+        if slot.running:
+            self._open(slot, at)
         else:
+            slot.move(Place.IDLE, at)
             lane.idle.append(slot)
+        while lane.waiting and lane.idle:
+            self.run(lane.idle.pop(), self.next(lane), Warmth.WARM, at)
+
+    def returned(self, slot: Slot) -> None:
+        """Take one function off a container that runs some; the caller places it."""
+        slot.running -= 1
+        if slot.place is Place.BUSY:
+            self.yard.busy -= 1
+        else:
+            slot.owned().idle.remove(slot)
+
+    def goes_on(self, slot: Slot, at: float) -> None:
+        """Place a container in which functions go on: it takes more, unless it is to go or too much is to leave."""
+        if slot.retiring or slot.undrained >= self._limits.undrained:
+            self._fill(slot, at)
+        else:
+            self.idle(slot, at)
+
+    def reopen(self, slot: Slot, at: float) -> None:
+        """Let a container that runs fewer functions than it may take more, if nothing else speaks against it."""
+        if slot.running < slot.owned().need.concurrency:
+            self.yard.busy -= 1
+            self.goes_on(slot, at)
+
+    def _open(self, slot: Slot, at: float) -> None:
+        if slot.place is not Place.OPEN:
+            slot.move(Place.OPEN, at)
+        slot.owned().idle.append(slot)
+
+    def _fill(self, slot: Slot, at: float) -> None:
+        if slot.place is not Place.BUSY:
+            slot.move(Place.BUSY, at)
+        self.yard.busy += 1
 
     def next(self, lane: Lane) -> int:
         """Take the first job out of a queue."""

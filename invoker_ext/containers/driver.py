@@ -87,6 +87,10 @@ class Driver(ABC):
             UnknownKind: This host has none.
         """
 
+    def shares(self, runtime: str) -> bool:
+        """Return whether a container of this runtime can run several functions at a time."""
+        return False
+
     @abstractmethod
     def start(self, spec: ContainerSpec, gone: Callable[[Exit], None]) -> Handle:
         """Start a container; does not wait for it.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ActionKey(NamedTuple):
-    """Jobs with equal keys may share a container, one after the other."""
+    """Jobs with equal keys may share a container, one after the other or, if it can, several at a time."""
 
     namespace: str
     """The invoking one."""
@@ -25,11 +25,13 @@ class Need:
         key: Whose.
         runtime: What the driver starts for its kind; kinds that share a runtime share started containers.
         memory_mb: Limit of the container.
+        concurrency: How many of its functions one container runs at a time.
     """
 
     key: ActionKey
     runtime: str
     memory_mb: int
+    concurrency: int = 1
 
 
 @dataclass(slots=True, frozen=True)

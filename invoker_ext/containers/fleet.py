@@ -46,6 +46,7 @@ from invoker_ext.containers.pool import Pool
 from invoker_ext.containers.pressure import reuse_delay_s
 from invoker_ext.containers.refusals import refuse, refuse_kind
 from invoker_ext.containers.runtime import RuntimeContainer
+from invoker_ext.containers.shared import SharedContainer
 from invoker_ext.containers.states import Progress, State
 from invoker_ext.containers.stock import StockContainer
 from invoker_ext.contract.graph import ActionCall
@@ -145,12 +146,7 @@ class Fleet:
             return
         container = assignment.container
         if container is not None:
-            # One that has returned ends by itself; neither another job's function nor its outputs are ended for it.
-            alone = container.current is None and all(one is assignment for one in container.firings.values())
-            if alone:
-                container.end(Failure.RUN_DIED, None)
-            elif container.current is assignment:
-                container.end_alone(_FAREWELL_S)
+            container.kill(assignment, _FAREWELL_S)
             return
         self._forget(assignment)
         self._tell(Withdrawn(assignment.ticket, assignment.need.key, time.monotonic()))
@@ -330,7 +326,8 @@ class Fleet:
         if handle.session is not None:
             container = RuntimeContainer(number, name, self, self._loop, self._sink, self._outbox_bytes)
         else:
-            container = StockContainer(number, name, self, self._loop, self._sink)
+            made = SharedContainer if self._driver.shares(command.runtime) else StockContainer
+            container = made(number, name, self, self._loop, self._sink)
         self._containers[number] = container
         container.start(handle, self._limits.start_timeout_s)
 
@@ -371,7 +368,10 @@ class Fleet:
     def _need(self, call: ActionCall, user: Identity) -> Need:
         key = ActionKey(user.namespace, call.name, call.revision, call.version, call.binding)
         lane = self._pool.lanes.get(key)
-        return lane.need if lane is not None else Need(key, self._driver.runtime_of(call.kind), call.memory_mb)
+        if lane is not None:
+            return lane.need
+        runtime = self._driver.runtime_of(call.kind)
+        return Need(key, runtime, call.memory_mb, call.concurrency if self._driver.shares(runtime) else 1)
 
     def _feed(self, job: Job, name: str, part: Stored | StreamEnd) -> None:
         assignment = self._by_job.get(id(job))

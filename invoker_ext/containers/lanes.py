@@ -28,7 +28,9 @@ class Place(Enum):
     LOADING = "loading"
     """Loads an action because of a hint; runs nothing."""
     BUSY = "busy"
-    """Loads and runs, or runs, a job."""
+    """Loads and runs, or runs, as many jobs as it may."""
+    OPEN = "open"
+    """Runs jobs and takes one more of its action at once. In `Lane.idle`."""
     IDLE = "idle"
     """Takes the next job of its action at once. In `Lane.idle`; may be undrained."""
     RESTING = "resting"
@@ -41,12 +43,17 @@ PLACES: Final[Mapping[Place, frozenset[Place]]] = {
     Place.STARTING: frozenset({Place.SPARE, Place.LOADING, Place.BUSY, Place.REMOVING}),
     Place.SPARE: frozenset({Place.BUSY, Place.LOADING, Place.REMOVING}),
     Place.LOADING: frozenset({Place.IDLE, Place.REMOVING}),
-    Place.BUSY: frozenset({Place.IDLE, Place.RESTING, Place.REMOVING}),
-    Place.IDLE: frozenset({Place.BUSY, Place.RESTING, Place.REMOVING}),
+    Place.BUSY: frozenset({Place.OPEN, Place.IDLE, Place.RESTING, Place.REMOVING}),
+    Place.OPEN: frozenset({Place.BUSY, Place.IDLE, Place.RESTING}),
+    Place.IDLE: frozenset({Place.OPEN, Place.BUSY, Place.RESTING, Place.REMOVING}),
     Place.RESTING: frozenset({Place.IDLE, Place.REMOVING}),
     Place.REMOVING: frozenset(),
 }
 """From any of them a container may also be gone without warning."""
+RUNNING: Final = frozenset({Place.BUSY, Place.OPEN})
+"""Where functions run."""
+TAKING: Final = frozenset({Place.IDLE, Place.OPEN})
+"""Where the next job of the action is taken at once."""
 
 
 class InvalidPlace(RuntimeError):
@@ -69,6 +76,8 @@ class Slot:
     """Namespace that its memory is charged to."""
     hinted: bool = False
     """Load the action when it is up, even if no job waits."""
+    running: int = 0
+    """Jobs whose function runs, or waits for its code."""
     undrained: int = 0
     """Firings that have returned and not drained."""
     held_bytes: int = 0
@@ -117,7 +126,7 @@ class Lane:
     need: Need
     waiting: deque[Waiting] = field(default_factory=deque)
     idle: list[Slot] = field(default_factory=list)
-    """Last used last."""
+    """Those that take a job at once; last used last."""
     slots: dict[int, Slot] = field(default_factory=dict)
     """All containers that are, or will be, this action's; not those being removed."""
     starting: int = 0
@@ -143,7 +152,7 @@ class Lane:
         """Return how long the last in the queue will wait, by the mean time of the function; 0: not known."""
         if self.function_s is None or not self.slots:
             return 0.0
-        return len(self.waiting) * self.function_s / len(self.slots)
+        return len(self.waiting) * self.function_s / (len(self.slots) * self.need.concurrency)
 
     def patience_s(self, start_s: float, cores: int) -> float:
         """Return the wait from which one more container pays: the time it needs to come up.
@@ -166,13 +175,25 @@ class Lane:
         if not self.slots:
             return bool(self.waiting)
         # No more at a time than can start side by side: what the first of them change is seen before the next.
-        if self.starting >= min(len(self.waiting), max(2, cores)):
+        lacking = -(-len(self.waiting) // self.need.concurrency)
+        if self.starting >= min(lacking, max(2, cores)):
             return False
+        if self.need.concurrency > 1 and self._coming() >= len(self.waiting):
+            return False  # they need no container of their own
         if any(slot.rest_until > at for slot in self.slots.values()):
             return True  # positive pressure asks for another one (DESIGN §7)
         if at >= self.due_at(start_s, cores):
             return True
         return not self.computes(cores) and self.estimated_wait_s() > self.patience_s(start_s, cores)
+
+    def _coming(self) -> int:
+        """Return how many jobs the containers will take, at once, that are on their way or load the code."""
+        coming = (Place.STARTING, Place.LOADING, Place.BUSY)
+        return sum(
+            self.need.concurrency - slot.running
+            for slot in self.slots.values()
+            if slot.place in coming and not slot.retiring
+        )
 
     def computes(self, cores: int) -> bool:
         """Say whether the cores are what this action waits for."""

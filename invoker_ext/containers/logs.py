@@ -65,7 +65,8 @@ class Lines:
             if self._partial[stream]:
                 self._add(stream, self._partial[stream], at_ns)
                 self._partial[stream] = b""
-        self.sentinels = 0
+        # Functions that run side by side may have ended together: each takes its own pair.
+        self.sentinels = max(0, self.sentinels - len(STREAMS))
         if not self._kept and self._cut_at is None:
             return [], False
         kept, cut_at = self._kept, self._cut_at

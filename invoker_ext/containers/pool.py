@@ -29,7 +29,7 @@ from invoker_ext.containers.events import (
     Withdrawn,
 )
 from invoker_ext.containers.job import Warmth
-from invoker_ext.containers.lanes import Lane, Place, Slot, Waiting
+from invoker_ext.containers.lanes import RUNNING, Lane, Place, Slot, Waiting
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pressure import blended
 
@@ -152,15 +152,18 @@ class Pool:
     def _returned(self, event: Returned) -> None:
         slot, at = self.yard.slots[event.container], event.at
         slot.undrained += 1
-        if slot.place is not Place.BUSY:
+        if slot.place not in RUNNING:
             return  # it is being removed
         lane = slot.owned()
-        lane.learn(at - slot.since, self.yard.busy <= self._limits.cores)
-        self.yard.busy -= 1
-        slot.retiring = not event.keep or (self._desk.closed and not lane.waiting)
+        if lane.need.concurrency == 1:
+            lane.learn(at - slot.since, self.yard.busy <= self._limits.cores)
+        self._desk.returned(slot)
+        slot.retiring = slot.retiring or not event.keep or (self._desk.closed and not lane.waiting)
         if self._desk.hungry and lane.waiting and self._desk.must_yield(slot, at):
             slot.retiring = True
-        if slot.retiring or slot.undrained >= self._limits.undrained:
+        if slot.running:
+            self._desk.goes_on(slot, at)
+        elif slot.retiring or slot.undrained >= self._limits.undrained:
             slot.move(Place.RESTING, at)
         elif event.pressure_s > 0 and self._limits.pressure:
             slot.rest_until = at + event.pressure_s
@@ -185,6 +188,8 @@ class Pool:
                 self._desk.idle(slot, at)
             elif not slot.undrained:
                 self._desk.remove(slot, at)
+        elif slot.place is Place.BUSY:
+            self._desk.reopen(slot, at)
         if slot.place is Place.IDLE and not slot.undrained:
             if slot.held_bytes and self._desk.blocked:
                 self._desk.remove(slot, at)
@@ -218,6 +223,7 @@ class Pool:
         lane.load_s = blended(lane.load_s or None, at - slot.since)
         if slot.place is Place.BUSY:
             slot.since = at  # the function begins: loading does not count as its time
+            self._desk.reopen(slot, at)
             return
         self._desk.idle(slot, at)
         self._desk.plan(at + self._limits.keep_alive_s)
@@ -283,10 +289,6 @@ class Pool:
             if slot.held_bytes and slot.place is Place.IDLE and not slot.undrained:
                 self._desk.remove(slot, event.at)
         self._desk.everybody(event.at)
-
-    # -- serving ----------------------------------------------------------------------------------
-
-    # -- growing ----------------------------------------------------------------------------------
 
     # -- leaving ----------------------------------------------------------------------------------
 

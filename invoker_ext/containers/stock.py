@@ -28,6 +28,8 @@ from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.sink import Sink
 
 _OK: Final = 200
+_INIT: Final = 0
+"""In place of a ticket."""
 _RETRY_S: Final = 0.05
 """Between connection attempts of an init: how an invoker waits for the server to come up. Source: stock."""
 _SENTINELS_S: Final = 2.0
@@ -53,8 +55,8 @@ class StockContainer(Container):
         self._sink = sink
         self._url = "http://localhost"
         self._path: str | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._streamed = asyncio.Event()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._streamed: dict[int, asyncio.Event] = {}
         self._sentinels = asyncio.Event()
 
     def start(self, handle: Handle, start_timeout_s: float) -> None:
@@ -73,8 +75,9 @@ class StockContainer(Container):
     def feed(self, assignment: Assignment, name: str) -> None:
         """See Container. Arguments are JSON: the function can begin once the last part is there."""
         del name
-        if assignment is self.current and _is_complete(assignment):
-            self._streamed.set()
+        streamed = self._streamed.get(assignment.ticket)
+        if streamed is not None and _is_complete(assignment):
+            streamed.set()
 
     def throttle(self, *, on: bool) -> None:
         """See Container. Nothing is emitted here while a function runs."""
@@ -84,14 +87,15 @@ class StockContainer(Container):
             self._is_up()
 
     def _disconnect(self) -> None:
-        task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks.values():
+            if task is not asyncio.current_task():
+                task.cancel()
 
     # -- init -------------------------------------------------------------------------------------
 
     def _send_init(self, job: Job, timeout_s: float) -> None:
-        self._task = self._loop.create_task(self._init(job, timeout_s), name=f"init {self.name}")
+        self._tasks[_INIT] = self._loop.create_task(self._init(job, timeout_s), name=f"init {self.name}")
 
     async def _init(self, job: Job, timeout_s: float) -> None:
         value = init_value(job, timeout_s)
@@ -110,24 +114,26 @@ class StockContainer(Container):
             break
         if status != _OK:
             await self._both_sentinels()
+        self._tasks.pop(_INIT, None)
         self._inited(_init_error(reply), ok=status == _OK)
 
     # -- run --------------------------------------------------------------------------------------
 
     def _send_run(self, assignment: Assignment) -> None:
         self._announce(assignment)
-        self._streamed.clear()
+        self._streamed[assignment.ticket] = asyncio.Event()
         if _is_complete(assignment):
-            self._streamed.set()
-        self._task = self._loop.create_task(self._run(assignment), name=f"run {self.name}")
+            self._streamed[assignment.ticket].set()
+        task = self._loop.create_task(self._run(assignment), name=f"run {self.name}")
+        self._tasks[assignment.ticket] = task
 
     async def _run(self, assignment: Assignment) -> None:
         job = assignment.job
-        await self._streamed.wait()
+        await self._streamed[assignment.ticket].wait()
         try:
             value = object_json(_materialised(assignment))
         except OSError as error:
-            self.end(Failure.NOT_STARTED, f"An input could not be read back: {error.strerror}.")
+            self._fail(assignment, Failure.NOT_STARTED, f"An input could not be read back: {error.strerror}.")
             return
         members = json.dumps(run_environment(job, job.timeout_s), ensure_ascii=False).encode()
         try:
@@ -146,7 +152,7 @@ class StockContainer(Container):
         try:
             self._emit(assignment, split)
         except DataflowError as error:
-            self.end(Failure.WRITE_REFUSED, str(error))
+            self._fail(assignment, Failure.WRITE_REFUSED, str(error))
             return
         small = len(reply) < KNEE_BYTES or split.status not in ("ok", "error")
         report = Report(
@@ -156,9 +162,18 @@ class StockContainer(Container):
             body=reply.strip() if small else None,
             digest=None if small or WHOLE in wants else f"sha256-{hashlib.sha256(reply).hexdigest()}",
         )
-        self._task = None
+        self._let_go(assignment)
         self._returned(assignment, report)
         self._drained(assignment)
+
+    def _fail(self, assignment: Assignment, failure: Failure, detail: str | None) -> None:
+        """End the container for what became of one of its functions."""
+        self.end(failure, detail)
+
+    def _let_go(self, assignment: Assignment) -> asyncio.Task[None] | None:
+        """Forget the request of a function; return its task."""
+        del self._streamed[assignment.ticket]
+        return self._tasks.pop(assignment.ticket, None)
 
     def _emit(self, assignment: Assignment, split: Split) -> None:
         job = assignment.job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from invoker_ext.containers.events import Need
-from invoker_ext.containers.lanes import Lane, Place, Slot
+from invoker_ext.containers.lanes import RUNNING, TAKING, Lane, Place, Slot
 
 
 class Yard:
@@ -140,7 +140,7 @@ class Yard:
             self.started(slot)
         elif slot.place is Place.BUSY:
             self.busy -= 1
-        elif slot.place is Place.IDLE and slot.lane is not None:
+        elif slot.place in TAKING and slot.lane is not None:
             slot.lane.idle.remove(slot)
         self.spares.pop(slot.number, None)
         self._disown(slot)
@@ -175,8 +175,11 @@ class Yard:
         assert sum(self._charged.values()) == sum(s.memory_mb for s in slots if s.owner is not None)
         for slot in slots:
             assert slot.undrained >= 0
+            assert (slot.running > 0) == (slot.place in RUNNING) or slot.place is Place.REMOVING
+            assert slot.lane is None or slot.running <= slot.lane.need.concurrency
+            assert slot.place is not Place.OPEN or slot.running < slot.owned().need.concurrency
             assert slot.place is not Place.REMOVING or slot.owner is None
         for lane in lanes:
             assert lane.starting == sum(s.place is Place.STARTING for s in lane.slots.values())
-            assert {id(s) for s in lane.idle} == {id(s) for s in lane.slots.values() if s.place is Place.IDLE}
+            assert {id(s) for s in lane.idle} == {id(s) for s in lane.slots.values() if s.place in TAKING}
             assert all(slot.lane is lane for slot in lane.slots.values())

@@ -127,6 +127,10 @@ class ProcessDriver(Driver):
             raise UnknownKind(kind, self.kinds)
         return runtime
 
+    def shares(self, runtime: str) -> bool:
+        """See Driver: node does, Python runs one after the other."""
+        return self._is_node(runtime)
+
     def start(self, spec: ContainerSpec, gone: Callable[[Exit], None]) -> ProcessHandle:
         """See Driver."""
         if self._loop is None or self._closed:
@@ -165,8 +169,11 @@ class ProcessDriver(Driver):
         return ProcessHandle(self, spec.name, way, (mine[0], mine[1]))
 
     def _program(self, spec: ContainerSpec) -> Program:
-        by_node = any(path == spec.runtime and family(kind) == NODEJS for kind, path in self._kinds.items())
-        return (node_program if by_node else python_program)(spec.runtime, spec.memory_mb)
+        make = node_program if self._is_node(spec.runtime) else python_program
+        return make(spec.runtime, spec.memory_mb)
+
+    def _is_node(self, runtime: str) -> bool:
+        return any(path == runtime and family(kind) == NODEJS for kind, path in self._kinds.items())
 
     def end(self, name: str) -> None:
         """End a container with all it started; idempotent."""

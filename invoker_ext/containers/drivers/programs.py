@@ -63,5 +63,7 @@ def node_program(interpreter: str, memory_mb: int) -> Program:
         str(_NODE_PROXY),
         f"fd:{SESSION_FD}",
     ]
+    # How many functions run at a time is decided by the pool.
     modules = ":".join(dict.fromkeys((str(prefix), *_GLOBAL_MODULES)))
-    return Program(argv=argv, environment={"NODE_PATH": modules}, data_mb=memory_mb + _NODE_OWN_MB, relayed=False)
+    environment = {"NODE_PATH": modules, "__OW_ALLOW_CONCURRENT": "true"}
+    return Program(argv=argv, environment=environment, data_mb=memory_mb + _NODE_OWN_MB, relayed=False)

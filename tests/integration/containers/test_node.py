@@ -27,10 +27,10 @@ async def node_fleet(tmp_path):
         yield fleet
 
 
-def node_job(fleet, code, *, memory_mb=256, **kwargs):
+def node_job(fleet, code, *, memory_mb=256, concurrency=1, **kwargs):
     kind = next(one for one in fleet.kinds if one.startswith("nodejs"))
     name = f"guest/{hashlib.sha256(code.encode()).hexdigest()}"
-    return a_job(code, call=a_call(name, kind=kind, memory_mb=memory_mb), **kwargs)
+    return a_job(code, call=a_call(name, kind=kind, memory_mb=memory_mb, concurrency=concurrency), **kwargs)
 
 
 async def run(fleet, code, **kwargs):
@@ -121,6 +121,90 @@ async def test_code_is_loaded_ahead_for_a_step_that_will_come(tmp_path):
         await heard.end()
     assert heard.warmth is not Warmth.COLD
     assert heard.report.status == "ok"
+
+
+MEETING = """
+const waiting = [];
+function main({n, go}) {
+  console.log('here', n);
+  return new Promise((done) => {
+    waiting.push(() => done({n, met: waiting.length}));
+    if (go) waiting.forEach((one) => one());
+  });
+}
+"""
+
+
+async def together(fleet, code, arguments, **kwargs):
+    """Run jobs at the same time in one container that is warm."""
+    await run(fleet, code, arguments='{"go": true}', concurrency=len(arguments), **kwargs)
+    jobs = [node_job(fleet, code, arguments=one, concurrency=len(arguments), **kwargs) for one in arguments]
+    for job, _ in jobs:
+        fleet.submit(job)
+    await until(lambda: all("began" in heard.heard for _, heard in jobs), within_s=10)
+    return jobs
+
+
+async def test_functions_of_an_action_that_allows_it_run_side_by_side_in_one_container(tmp_path, no_leaks):
+    async with node_fleet(tmp_path) as fleet:
+        jobs = await together(fleet, MEETING, ['{"n": 1}', '{"n": 2}', '{"n": 3, "go": true}'])
+        ends = [await heard.end() for _, heard in jobs]
+        assert fleet.snapshot()["memory_mb"] == 256
+    assert [json.loads(one.report.body) for one in ends] == [{"n": n, "met": 4} for n in (1, 2, 3)]
+    assert len({one.container for one in ends}) == 1
+    # As in stock, what was printed until a function ended is its log, whoever printed it.
+    assert sorted(line for one in ends for line in one.text) == [f"stdout: here {n}" for n in (1, 2, 3)]
+
+
+async def test_one_at_a_time_stays_so(tmp_path):
+    async with node_fleet(tmp_path) as fleet:
+        code = "let n = 0; async function main() { n += 1; const seen = n; await null; n -= 1; return {seen}; }"
+        jobs = [node_job(fleet, code) for _ in range(5)]
+        for job, _ in jobs:
+            fleet.submit(job)
+        ends = [await heard.end() for _, heard in jobs]
+    assert {one.report.body for one in ends} == {b'{"seen":1}'}
+
+
+LATE = """
+function main({n, go}) {
+  return new Promise((done) => { if (n !== 1) setTimeout(() => done({n}), go ? 0 : 1500); });
+}
+"""
+
+
+async def test_a_function_that_exceeds_its_time_fails_alone_and_its_container_goes_after_the_others(tmp_path, no_leaks):
+    async with node_fleet(tmp_path) as fleet:
+        await run(fleet, LATE, arguments='{"go": true}', concurrency=2)
+        late, late_heard = node_job(fleet, LATE, arguments='{"n": 1}', concurrency=2, timeout_s=0.3)
+        good, good_heard = node_job(fleet, LATE, arguments='{"n": 2}', concurrency=2)
+        fleet.submit(late)
+        fleet.submit(good)
+        await late_heard.end()
+        assert "returned" not in good_heard.heard
+        await good_heard.end()
+        after = await run(fleet, LATE, arguments='{"go": true}', concurrency=2)
+    assert late_heard.failure is Failure.RUN_TIMED_OUT
+    assert good_heard.report.body == b'{"n":2}'
+    assert good_heard.container != after.container
+
+
+async def test_a_container_that_dies_takes_all_its_functions_along(tmp_path, no_leaks):
+    code = "function main({go, die}) { if (die) process.exit(1); return new Promise((d) => { if (go) d({}); }); }"
+    async with node_fleet(tmp_path) as fleet:
+        jobs = await together(fleet, code, ["{}", "{}", '{"die": true}'])
+        ends = [await heard.end() for _, heard in jobs]
+    assert [one.failure for one in ends] == [Failure.RUN_DIED] * 3
+
+
+async def test_a_job_that_is_killed_leaves_those_beside_it_alone(tmp_path, no_leaks):
+    code = "function main({n, go}) { return new Promise((d) => setTimeout(() => d({n}), go ? 0 : 500)); }"
+    async with node_fleet(tmp_path) as fleet:
+        jobs = await together(fleet, code, ['{"n": 1}', '{"n": 2}'])
+        fleet.kill(jobs[0][0])
+        ends = [await heard.end() for _, heard in jobs]
+    assert ends[0].failure is Failure.RUN_DIED
+    assert ends[1].report.body == b'{"n":2}'
 
 
 def test_a_socket_without_a_name_leaves_nothing_in_its_folder(tmp_path, no_leaks):

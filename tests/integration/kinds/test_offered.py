@@ -170,6 +170,30 @@ def test_an_image_is_stored_and_its_invocation_says_what_to_do(live):
     assert any("runs no images" in line for line in record["logs"])
 
 
+def test_a_server_that_allows_it_runs_activations_of_an_action_side_by_side():
+    needs("node", NODE is not None, "install nodejs 18 or newer")
+    code = (
+        "const waiting = [];\nfunction main() { return new Promise((done) => {"
+        " waiting.push(done); if (waiting.length === 3) waiting.forEach((one) => one({met: 3})); }); }"
+    )
+    server = Server(environ={"DATAFLOWER_CONTROLLER_ACTION_CONCURRENCY": "5"})
+    try:
+        client = server.start().client()
+        refused = client.put("meet", code, kind="nodejs:default", limits={"concurrency": 6})
+        assert refused.json()["error"].endswith("requirement failed: concurrency 6 exceeds allowed threshold of 5")
+        assert client.call("GET", "limits").json()["maxActionConcurrency"] == 5
+        client.action("meet", code, kind="nodejs:default", limits={"concurrency": 5})
+        ids = [client.call("POST", "actions/meet").json()["activationId"] for _ in range(3)]
+        records = [client.finished(one) for one in ids]
+        assert [one["response"]["result"] for one in records] == [{"met": 3}] * 3
+        (limits,) = {json.dumps(a["value"]) for one in records for a in one["annotations"] if a["key"] == "limits"}
+        assert json.loads(limits)["concurrency"] == 5
+        client.close()
+        server.stop()
+    finally:
+        server.remove()
+
+
 def test_an_operator_chooses_what_is_offered():
     node = "" if NODE is None else f",nodejs:20={NODE}"
     server = Server(environ={"DATAFLOWER_INVOKER_KINDS": f"{OWN}=python{node}"})

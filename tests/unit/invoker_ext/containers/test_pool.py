@@ -21,8 +21,8 @@ from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
 
 
-def need(action="a", memory_mb=256, namespace="guest"):
-    return Need(ActionKey(namespace, f"guest/{action}", "1-1", "0.0.1", None), "python", memory_mb)
+def need(action="a", memory_mb=256, namespace="guest", concurrency=1):
+    return Need(ActionKey(namespace, f"guest/{action}", "1-1", "0.0.1", None), "python", memory_mb, concurrency)
 
 
 class Driven:
@@ -321,3 +321,60 @@ def test_closing_removes_what_is_idle_and_lets_the_rest_end():
     assert driven.pool.close(driven.at) == [Remove(idle)]
     assert driven.tell(Returned, busy, True, 0.0) == []
     assert driven.tell(Drained, busy, 0) == [Remove(busy)]
+
+
+SHARED = need(concurrency=3)
+
+
+def test_a_container_that_runs_several_at_a_time_takes_as_many_as_it_may_once_its_code_is_loaded():
+    driven = Driven()
+    (start,) = driven.submit(SHARED)
+    for _ in range(3):
+        assert driven.submit(SHARED) == []
+    assert driven.tell(Started, start.container) == [Run(1, 1, Warmth.COLD)]
+    assert driven.tell(Initialised, 1) == [Run(1, 2, Warmth.WARM), Run(1, 3, Warmth.WARM)]
+    assert driven.tell(Returned, 1, True, 0.0) == [Run(1, 4, Warmth.WARM)]
+
+
+def test_jobs_of_a_shared_container_come_and_go_in_any_order():
+    driven = Driven()
+    number = driven.warm(SHARED)
+    assert driven.submit(SHARED) == [Run(number, 2, Warmth.WARM)]
+    assert driven.submit(SHARED) == [Run(number, 3, Warmth.WARM)]
+    driven.tell(Returned, number, True, 0.0)
+    driven.tell(Drained, number, 0)
+    assert driven.submit(SHARED) == [Run(number, 4, Warmth.WARM)]
+    driven.pool.validate()
+
+
+def test_a_shared_container_in_doubt_takes_no_more_and_goes_when_the_last_function_has_returned():
+    driven = Driven()
+    number = driven.warm(SHARED)
+    for _ in range(2):
+        driven.submit(SHARED)
+    assert driven.tell(Returned, number, False, 0.0) == []
+    assert driven.tell(Drained, number, 0) == []
+    assert not any(isinstance(one, Run) for one in driven.submit(SHARED))
+    driven.tell(Returned, number, True, 0.0)
+    assert Remove(number) in driven.tell(Drained, number, 0)
+
+
+def test_a_shared_container_in_which_functions_run_is_never_evicted():
+    driven = Driven()
+    number = driven.warm(SHARED)
+    driven.submit(SHARED)
+    driven.at += 10
+    assert driven.submit(need("other", memory_mb=512)) == []
+    driven.tell(Returned, number, True, 0.0)
+    assert driven.tell(Drained, number, 0) == [Remove(number)]
+
+
+def test_those_who_will_find_room_in_a_container_that_loads_do_not_start_another():
+    driven = Driven()
+    (start,) = driven.submit(SHARED)
+    driven.tell(Started, start.container)
+    for _ in range(2):
+        driven.submit(SHARED)
+    driven.at += 5
+    assert driven.tell(Tick) == []
+    assert driven.submit(SHARED) == [Start(2, "python", 256, "guest")]

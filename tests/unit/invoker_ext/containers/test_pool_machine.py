@@ -27,11 +27,12 @@ from invoker_ext.containers.pool import Pool
 LIMITS = PoolLimits(memory_mb=1024, extra_memory_mb=256, cores=2, starts_at_once=3, keep_alive_s=20, pass_s=1)
 
 
-def need(namespace, action, memory_mb):
-    return Need(ActionKey(namespace, f"ns/a{action}", "1-1", "0.0.1", None), "python", memory_mb)
+def need(namespace, action, memory_mb, concurrency):
+    return Need(ActionKey(namespace, f"ns/a{action}", "1-1", "0.0.1", None), "python", memory_mb, concurrency)
 
 
-NEEDS = [need(ns, a, mb) for ns in ("one", "two") for a, mb in ((1, 256), (2, 256), (3, 512), (4, 128))]
+ACTIONS = ((1, 256, 1), (2, 256, 1), (3, 512, 1), (4, 128, 1), (5, 256, 3))
+NEEDS = [need(ns, *one) for ns in ("one", "two") for one in ACTIONS]
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Shell:
 
     up: bool = False
     loaded: bool = False
-    ticket: int | None = None
+    tickets: list[int] = field(default_factory=list)
     undrained: int = 0
     loading: bool = False
     seen: set[int] = field(default_factory=set)
@@ -69,18 +70,19 @@ class PoolMachine(RuleBasedStateMachine):
                 case Run(container=number, ticket=ticket, warmth=warmth):
                     shell = self.containers[number]
                     assert shell.up
-                    assert shell.ticket is None
+                    need = self.waiting.pop(ticket)
+                    assert len(shell.tickets) < need.concurrency
+                    assert not shell.tickets or shell.loaded
                     assert shell.undrained < LIMITS.undrained
                     assert shell.loaded == (warmth is Warmth.WARM)
                     assert number not in self.leaving
-                    del self.waiting[ticket]
-                    shell.ticket = ticket
+                    shell.tickets.append(ticket)
                     shell.loading = not shell.loaded
                 case Initialise(container=number):
                     self.containers[number].loading = True
                 case Remove(container=number):
                     assert self.containers[number].undrained == 0
-                    assert self.containers[number].ticket is None
+                    assert not self.containers[number].tickets
                     self.leaving.add(number)
                 case Refuse(ticket=ticket):
                     del self.waiting[ticket]
@@ -125,9 +127,9 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), keep=st.booleans(), pressure_s=st.sampled_from([0.0, 0.0, 0.5]))
     def returned(self, data, keep, pressure_s):
-        number = self.some(data, lambda s: s.ticket is not None and not s.loading)
+        number = self.some(data, lambda s: s.tickets and not s.loading)
         if number is not None:
-            self.containers[number].ticket = None
+            self.containers[number].tickets.pop()
             self.containers[number].undrained += 1
             self.tell(Returned(number, keep, pressure_s, self.now))
 
@@ -197,8 +199,8 @@ class PoolMachine(RuleBasedStateMachine):
         elif shell.loading:
             shell.loading, shell.loaded = False, True
             self.tell(Initialised(number, self.now))
-        elif shell.ticket is not None:
-            shell.ticket = None
+        elif shell.tickets:
+            shell.tickets.pop()
             shell.undrained += 1
             self.tell(Returned(number, True, 0.0, self.now))
         elif shell.undrained:

@@ -59,13 +59,14 @@ def install() -> None:
     if target.is_dir():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="npm-clients-", dir=target.parent) as made:
+    with tempfile.TemporaryDirectory(prefix="npm-clients-", dir=target.parent) as temporary:
+        made = Path(temporary) / target.name
+        made.mkdir()
         for name in FILES:
             shutil.copy(LIST / name, made)
         subprocess.run(["npm", "install", "--no-progress"], cwd=made, check=True, timeout=INSTALL_S)
-        Path(made).chmod(0o755)
-        Path(made).rename(target)
-        Path(made).mkdir()  # for its remover
+        if not target.is_dir():  # else somebody was faster
+            made.rename(target)
 
 
 if __name__ == "__main__":

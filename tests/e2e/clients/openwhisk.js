@@ -92,6 +92,21 @@ groups.archives = async () => {
   await ow.actions.delete('z-zip')
 }
 
+groups.defaults = async () => {
+  // Without a kind the client asks for nodejs:default; an action uses the client, too, by what its environment says.
+  const lists = `
+function main (args) {
+  const openwhisk = require(args.client)
+  return openwhisk({ apihost: args.host }).actions.list().then(list => ({ names: list.map(one => one.name) }))
+}`
+  const made = await ow.actions.create({ name: 'n-lists', action: lists, annotations: { 'provide-api-key': true } })
+  assert.match(made.exec.kind, /^nodejs:\d+$/)
+  const params = { client: require.resolve('openwhisk'), host: process.env.__OW_API_HOST }
+  const result = await ow.actions.invoke({ name: 'n-lists', params, blocking: true, result: true })
+  assert.ok(result.names.includes('n-lists'))
+  await ow.actions.delete('n-lists')
+}
+
 groups.invocations = async () => {
   await ow.actions.create(python('i-greet', GREET, { params: { word: 'Hi' } }))
   await ow.actions.create(python('i-fail', FAIL))
@@ -144,6 +159,10 @@ groups.packages = async () => {
   assert.deepEqual(names(await ow.actions.list({ id: 'p-pack/' })), ['greet'])
   const invoke = name => ow.actions.invoke({ name, blocking: true, result: true, params: { name: 'Ada' } })
   assert.deepEqual(await invoke('p-pack/greet'), { greeting: 'Ciao Ada' })
+
+  // What a list says of an action leads to it again.
+  const [item] = (await ow.actions.list({ limit: 200 })).filter(one => one.namespace === 'guest/p-pack')
+  assert.equal((await ow.actions.get(item)).exec.code, GREET)
 
   const binding = { namespace: '_', name: 'p-pack' }
   await ow.packages.create({ name: 'p-bound', package: { binding, parameters: [{ key: 'word', value: 'Hola' }] } })
@@ -282,7 +301,7 @@ groups.routes = async () => {
   await ow.actions.create(python('w-books', echo, { annotations: { 'web-export': true } }))
   const route = { basepath: '/library', relpath: '/books/{isbn}', operation: 'get', action: 'w-books', responsetype: 'http' }
   const made = await ow.routes.create({ ...route, name: 'Library' })
-  const url = made.gwApiUrl ?? made.value.gwApiUrl
+  const url = made.gwApiUrl
   const answer = await fetch(`${url}/books/42`)
   assert.deepEqual([answer.status, await answer.json()], [200, { method: 'get', path: '/library/books/42' }])
 
@@ -296,6 +315,11 @@ groups.routes = async () => {
   assert.notEqual((await fetch(`${url}/books/42`)).status, 200)
   await ow.routes.delete({ name: 'Library' })
   assert.deepEqual((await ow.routes.list({ basepath: '/library' })).apis, [])
+
+  const swagger = apis[0].value.apidoc
+  const whole = await ow.routes.create({ swagger: JSON.stringify({ ...swagger, basePath: '/archive' }) })
+  assert.equal((await (await fetch(`${whole.gwApiUrl}/books/7`)).json()).path, '/archive/books/7')
+  await ow.routes.delete({ basepath: '/archive' })
   await ow.actions.delete('w-books')
 }
 

@@ -217,7 +217,6 @@ def test_triggers_and_rules(files):
     assert "does not exist" in flat(aio.refused("trigger", "get", "r-trigger"))
 
 
-@pytest.mark.xfail(strict=False, reason="the server has no alarms")
 def test_a_trigger_of_the_alarms_feed(aio):
     feed = ("--feed", "/whisk.system/alarms/interval", "--param", "minutes", "5")
     aio.text("trigger", "create", "l-trigger", *feed)
@@ -253,6 +252,10 @@ def test_web_actions_and_apis(files, server):
     assert requests.get(at.replace("{isbn}", "42"), timeout=30).json() == {"method": "get", "path": "/library/books/42"}
     assert list(aio.json("api", "get", "/library")["paths"]) == ["/books/{isbn}"]
     assert re.search(r" get +Library +http://127\.0\.0\.1\S+/books/\{isbn\}", aio.text("api", "list"))
+    swagger = {**aio.json("api", "get", "/library"), "basePath": "/archive"}
+    aio.file("swagger.json", json.dumps(swagger))
+    archive = aio.text("api", "create", "--config-file", "swagger.json").strip()
+    assert requests.get(f"{archive}/books/7", timeout=30).json() == {"method": "get", "path": "/archive/books/7"}
     aio.text("api", "delete", "/library", "/books/{isbn}", "get")
     assert requests.get(at.replace("{isbn}", "42"), timeout=30).status_code != 200
 

@@ -85,7 +85,6 @@ def result(aio, name: str, *parameters: str):
     return aio.json("action", "invoke", name, "--result", *parameters)
 
 
-@pytest.mark.xfail(strict=False, reason="the server has no alarms")
 def test_a_manifest_is_deployed_and_undeployed(shop, server):
     said = shop.text("deploy", "--manifest", "manifest.yaml", "--deployment", "deployment.yaml")
 

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.timeout(90)
 
 SCENARIO = Path(__file__).parent / "openwhisk.js"
 GROUPS = re.findall(r"^groups\.(\w+) =", SCENARIO.read_text(), re.MULTILINE)
-MISSING = {"alarms"}  # of the server
 ZIP = zipped({"__main__.py": 'def main(args):\n    return {"from": "zip"}\n'})
 
 
@@ -31,10 +30,6 @@ def client(server, npm_modules, tmp_path):
     return Command(["node", SCENARIO], environ, tmp_path)
 
 
-def marks(group: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(strict=False, reason=f"the server has no {group}")] if group in MISSING else []
-
-
-@pytest.mark.parametrize("group", [pytest.param(group, marks=marks(group)) for group in GROUPS])
+@pytest.mark.parametrize("group", GROUPS)
 def test_a_group_of_calls_does_what_the_client_documents(client, group):
     assert client.text(group) == f"{group}: ok\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support import kafka
 from tests.support.leaks import Holdings
 from tests.support.waiting import wait_until
 
@@ -54,6 +55,28 @@ def shared_dir() -> Path:
         "put it beside the checkout as `shared`, or name its folder in DATAFLOWER_SHARED",
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[kafka.Kafka]:
+    """One Kafka for all tests that need one; each takes a prefix of its own for its topics."""
+    needs("Kafka", kafka.available(), kafka.HOW)
+    broker = kafka.Kafka()
+    try:
+        yield broker.start()
+    finally:
+        broker.remove()
+
+
+@pytest.fixture
+def mortal_kafka() -> Iterator[kafka.Kafka]:
+    """A Kafka that the test may kill and start again."""
+    needs("Kafka", kafka.available(), kafka.HOW)
+    broker = kafka.Kafka()
+    try:
+        yield broker.start()
+    finally:
+        broker.remove()
 
 
 @pytest.fixture

@@ -84,12 +84,14 @@ class LocalBus(Bus):
         if self._connection is not None:
             self._connection.subscribe(topic, self._committed.get(topic, -1))
 
-    def commit(self, topic: str, offset: int) -> None:
+    def commit(self, topic: str, offset: int, then: Callable[[], None] | None = None) -> None:
         """See `Bus.commit`; the commits of one turn of the loop leave as one."""
         self._committed[topic] = max(offset, self._committed.get(topic, -1))
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._send_commits)
         self._dirty.add(topic)
+        if then is not None:
+            then()
 
     async def close(self) -> None:
         """See `Bus.close`."""

@@ -173,9 +173,11 @@ class HubEndpoint(Bus):
         self._handlers[topic] = on_message
         self._hub.subscribe(self, topic)
 
-    def commit(self, topic: str, offset: int) -> None:
+    def commit(self, topic: str, offset: int, then: Callable[[], None] | None = None) -> None:
         """See `Bus.commit`."""
         self._hub.commit(topic, offset)
+        if then is not None:
+            then()
 
     async def close(self) -> None:
         """Leave all topics; idempotent."""

@@ -67,9 +67,11 @@ class FakeBus(Bus):
     def subscribe(self, topic: str, on_message: Callable[[Message], None]) -> None:
         self._handlers[topic] = on_message
 
-    def commit(self, topic: str, offset: int) -> None:
+    def commit(self, topic: str, offset: int, then: Callable[[], None] | None = None) -> None:
         self.on_commit()
         self.committed.append(offset)
+        if then is not None:
+            then()
 
     async def close(self) -> None:
         """Disconnect nothing."""

@@ -1,9 +1,11 @@
-"""A bus under test: two processes' doors to it, and a way to break it."""
+"""A bus under test: two processes' doors to it."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -11,9 +13,12 @@ from typing import Protocol
 import pytest
 
 from invoker_ext.bus import Bus
+from invoker_ext.buses.address import KafkaAddress
+from invoker_ext.buses.kafka.bus import KafkaBus
 from invoker_ext.buses.local import LocalBus
 from invoker_ext.buses.local_hub import LocalHub
 from invoker_ext.door.hello import Role
+from tests.support.kafka import Kafka
 
 TOKEN = "a-token"
 
@@ -24,8 +29,6 @@ class BusUnderTest(Protocol):
     async def join(self) -> Bus: ...
 
     async def leave(self, bus: Bus) -> None: ...
-
-    async def restart(self) -> None: ...
 
     async def aclose(self) -> None: ...
 
@@ -63,9 +66,43 @@ class LocalBusUnderTest:
         shutil.rmtree(self._folder)
 
 
-@pytest.fixture(params=["local"])
-async def broker() -> AsyncIterator[BusUnderTest]:
-    local = LocalBusUnderTest()
-    await local.start()
-    yield local
-    await local.aclose()
+class KafkaBusUnderTest:
+    """Topics of one test on a Kafka that all tests share."""
+
+    def __init__(self, broker: Kafka) -> None:
+        self.address = KafkaAddress(servers=(broker.server,), prefix=f"{uuid.uuid4().hex}-")
+        self._buses: list[Bus] = []
+
+    async def join(self) -> Bus:
+        bus = KafkaBus(self.address, reader="0", topics=["t"])
+        await bus.start()
+        self._buses.append(bus)
+        return bus
+
+    async def leave(self, bus: Bus) -> None:
+        await bus.close()
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(bus.close() for bus in self._buses))
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[LocalBusUnderTest]:
+    """The local bus, which can be restarted."""
+    one = LocalBusUnderTest()
+    await one.start()
+    yield one
+    await one.aclose()
+
+
+@pytest.fixture(params=["local", "kafka"])
+async def broker(request: pytest.FixtureRequest) -> AsyncIterator[BusUnderTest]:
+    """Each implementation."""
+    one: LocalBusUnderTest | KafkaBusUnderTest
+    if request.param == "local":
+        one = LocalBusUnderTest()
+        await one.start()
+    else:
+        one = KafkaBusUnderTest(request.getfixturevalue("kafka_broker"))
+    yield one
+    await one.aclose()

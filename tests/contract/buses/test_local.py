@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from invoker_ext.bus import BusUnavailable, Message
 from invoker_ext.buses.local import LocalBus
 from invoker_ext.buses.local_hub import LocalHub
 from invoker_ext.door.hello import Role
+from tests.contract.buses.conftest import LocalBusUnderTest
 from tests.support.waiting import until
 
 
@@ -38,8 +40,6 @@ async def test_the_socket_is_closed_to_others(hub: tuple[LocalHub, Path]):
 
 
 async def test_garbage_ends_the_connection_and_nothing_else(hub: tuple[LocalHub, Path]):
-    import asyncio
-
     reader, writer = await asyncio.open_unix_connection(str(hub[1]))
     writer.write(b"\xff" * 64)
     await reader.read()
@@ -51,8 +51,6 @@ async def test_garbage_ends_the_connection_and_nothing_else(hub: tuple[LocalHub,
 
 
 async def test_a_frame_that_is_not_for_the_bus_ends_the_connection(hub: tuple[LocalHub, Path]):
-    import asyncio
-
     from invoker_ext.door.hello import call_hello
 
     reader, writer = await asyncio.open_unix_connection(str(hub[1]))
@@ -103,3 +101,45 @@ async def test_what_is_published_before_the_hub_is_there_arrives(hub: tuple[Loca
     await until(lambda: got)
     await bus.close()
     await late.close()
+
+
+async def test_messages_that_were_not_kept_arrive_again_after_the_bus_restarted(local: LocalBusUnderTest):
+    publisher, consumer = await local.join(), await local.join()
+    got: list[Message] = []
+    kept: list[Exception | None] = []
+    consumer.subscribe("t", got.append)
+    publisher.publish("t", Message(b"done"), kept.append)
+    await until(lambda: got)
+    consumer.commit("t", got[0].offset)
+    await until(lambda: kept == [None])
+    publisher.publish("t", Message(b"open"), kept.append)
+    await until(lambda: len(got) == 2)
+
+    await local.restart()
+    await until(lambda: [one.payload for one in got] == [b"done", b"open", b"open"])
+    consumer.commit("t", got[-1].offset)
+    await until(lambda: kept == [None, None])
+
+
+async def test_a_commit_from_before_a_restart_commits_nothing_new(local: LocalBusUnderTest):
+    publisher, consumer = await local.join(), await local.join()
+    got: list[Message] = []
+    kept: list[Exception | None] = []
+    consumer.subscribe("t", got.append)
+    publisher.publish("t", Message(b"1"), kept.append)
+    await until(lambda: got)
+    await local.restart()
+    await until(lambda: len(got) == 2)
+    consumer.commit("t", got[0].offset)
+    await consumer.close()
+    await asyncio.sleep(0)
+    assert kept == []
+
+
+async def test_a_full_topic_says_that_the_bus_is_unavailable(local: LocalBusUnderTest):
+    publisher = await local.join()
+    kept: list[Exception | None] = []
+    for _ in range(101):
+        publisher.publish("nobody", Message(b"x"), kept.append)
+    await until(lambda: len(kept) == 1)
+    assert isinstance(kept[0], BusUnavailable)

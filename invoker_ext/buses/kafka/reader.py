@@ -1,0 +1,187 @@
+"""The thread that reads one topic and commits what its consumer has taken care of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from invoker_ext.bus import Message
+from invoker_ext.buses.address import KafkaAddress
+from invoker_ext.buses.kafka.making import CONNECT_MS, RECONNECT_MS, REQUEST_MS, TopicMaker, reach
+from invoker_ext.buses.kafka.publisher import HEADER, METADATA_MS
+from invoker_ext.buses.kafka.topics import MAX_MESSAGE_BYTES, Topic
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 128
+"""Messages handed to the loop at a time; stock's `maxPeek` of controllers."""
+POLL_MS: Final = 100
+"""How long a poll waits; a commit that nobody waits for, and the stop, wait as long."""
+FETCH_MS: Final = 500
+COMMIT_MS: Final = 5_000
+RETRY_S: Final = 0.2
+MAX_UNCOMMITTED: Final = 10_000
+"""So many are handed over and not committed at most: a consumer that takes no more is sent no more."""
+
+
+class Reader:
+    """One topic, all its partitions; the consumer is not a member of its group.
+
+    A member that was killed is missed only when its session is over, and its group then comes together anew: 30 s
+    and more in which nobody reads. One topic has one reader here, so partitions are taken without asking; the group is
+    only the name under which offsets are committed.
+    """
+
+    def __init__(
+        self, address: KafkaAddress, maker: TopicMaker, topic: Topic, on_message: Callable[[Message], None]
+    ) -> None:
+        """Start nothing yet; `on_message` is called on the loop that runs now."""
+        self._address = address
+        self._maker = maker
+        self._topic = topic
+        self._on_message = on_message
+        self._loop = asyncio.get_running_loop()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._wanted = -1
+        """Guarded: up to which number the consumer has committed."""
+        self._after: list[Callable[[], None]] = []
+        """Guarded: what waits for that."""
+        self._positions: deque[tuple[int, TopicPartition, int]] = deque()
+        """Number, partition and offset of messages that were handed over and are not committed."""
+        self._number = 0
+        self._thread = threading.Thread(target=self._run, name=f"kafka-{topic.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def commit(self, number: int, then: Callable[[], None] | None) -> None:
+        """See `Bus.commit`; never blocks."""
+        with self._lock:
+            self._wanted = max(self._wanted, number)
+            if then is not None:
+                self._after.append(then)
+
+    def close(self) -> None:
+        """Commit what can be, and end; blocks for a bounded time."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(2 * COMMIT_MS / 1000)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            consumer: Any = None
+            try:
+                self._maker.ensure([self._topic])
+                consumer = self._connect()
+                self._read(consumer)
+            except KafkaError as error:
+                logger.warning("topic cannot be read", extra={"topic": self._topic.name, "error": repr(error)})
+                # Numbers go on, so that a commit of what was handed over before commits nothing of what comes now.
+                self._positions.clear()
+                self._closing.wait(RETRY_S)
+            finally:
+                if consumer is not None:
+                    consumer.close(autocommit=False, timeout_ms=1000)
+
+    def _connect(self) -> KafkaConsumer:
+        reach(self._address)
+        return KafkaConsumer(
+            bootstrap_servers=list(self._address.servers),
+            bootstrap_timeout_ms=CONNECT_MS,
+            client_id=f"consumer-{self._topic.name}",
+            group_id=self._topic.group,
+            enable_auto_commit=False,
+            auto_offset_reset="latest" if self._topic.newest else "earliest",
+            max_poll_records=BATCH,
+            max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
+            fetch_max_wait_ms=FETCH_MS,
+            request_timeout_ms=REQUEST_MS,
+            metadata_max_age_ms=METADATA_MS,
+            reconnect_backoff_max_ms=RECONNECT_MS,
+            allow_auto_create_topics=False,
+        )
+
+    def _read(self, consumer: KafkaConsumer) -> None:
+        name = self._topic.name
+        partitions = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or {0})]
+        consumer.assign(partitions)
+        ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+        if self._topic.newest:
+            consumer.seek_to_end(*partitions)
+        while not self._closing.is_set():
+            self._commit(consumer)
+            if len(self._positions) >= MAX_UNCOMMITTED:
+                self._closing.wait(POLL_MS / 1000)
+                continue
+            batch: list[Message] = []
+            for partition, records in consumer.poll(timeout_ms=POLL_MS).items():
+                for record in records:
+                    old = record.offset < ends[partition]
+                    batch.append(Message(record.value or b"", _headers(record.headers), self._number, old))
+                    self._positions.append((self._number, partition, record.offset))
+                    self._number += 1
+            if batch:
+                self._hand_over(batch)
+        self._commit(consumer)
+
+    def _hand_over(self, batch: list[Message]) -> None:
+        """Have the loop take a batch, and wait for it: what it commits then goes out at once."""
+        taken = threading.Event()
+
+        def take() -> None:
+            try:
+                for message in batch:
+                    self._on_message(message)
+            finally:
+                taken.set()
+
+        self._loop.call_soon_threadsafe(take)
+        while not taken.wait(POLL_MS / 1000):
+            if self._closing.is_set():
+                return
+
+    def _commit(self, consumer: KafkaConsumer) -> None:
+        with self._lock:
+            wanted, after, self._after = self._wanted, self._after, []
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        count = 0
+        for number, partition, offset in self._positions:
+            if number > wanted:
+                break
+            offsets[partition] = OffsetAndMetadata(offset + 1, "", -1)
+            count += 1
+        if offsets:
+            try:
+                consumer.commit(offsets, timeout_ms=COMMIT_MS)
+            except KafkaError as error:
+                logger.warning("offset is not committed", extra={"topic": self._topic.name, "error": repr(error)})
+                with self._lock:
+                    self._after = after + self._after
+                self._closing.wait(RETRY_S)
+                return
+        for _ in range(count):
+            self._positions.popleft()
+        for then in after:
+            self._loop.call_soon_threadsafe(then)
+
+
+def _headers(found: Any) -> dict[str, Any]:
+    for name, value in found or ():
+        if name == HEADER:
+            try:
+                headers = json.loads(value)
+            except ValueError:
+                break
+            return headers if isinstance(headers, dict) else {}
+    return {}

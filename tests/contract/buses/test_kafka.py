@@ -178,6 +178,7 @@ async def test_messages_that_kafka_does_not_have_are_bounded_and_can_be_taken_ba
     posted = [bus.post("invoker9", Message(b"x"), told.append) for _ in range(4)]
     assert posted[3] is None
     assert [type(one) for one in told] == [BusUnavailable]
+    assert posted[2] is not None
     assert bus.withdraw("invoker9", posted[2])
     assert bus.post("invoker9", Message(b"y"), told.append) is not None
     await bus.close()

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench clients
+.PHONY: demo test check bench clients services
 demo: .venv/.ready
 	$(BIN)/dataflower demo wordcount
 test: .venv/.ready-dev
@@ -14,6 +14,8 @@ bench: .venv/.ready-dev
 	$(BIN)/poe bench
 clients:
 	$(PYTHON) -m tests.support.npm_clients
+services:
+	$(PYTHON) -m tests.support.kafka
 
 .venv/.ready: pyproject.toml | .venv/bin/pip
 	$(PIP) install -e .

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from invoker_ext.buses.address import problem_of_bus
 from invoker_ext.contract.kinds import problem as problem_of_kinds
 from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
@@ -26,6 +27,7 @@ class Settings:
     """Each field is the variable `DATAFLOWER_CONTROLLER_<FIELD>`."""
 
     data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
+    bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?prefix=TEXT&replicas=N]`.", "", problem_of_bus)
     id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
     listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
     api_host: str = setting("URL of the API, for alarms, which fire triggers by it.", "http://127.0.0.1:3233")

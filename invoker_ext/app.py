@@ -9,7 +9,6 @@ to the store → bus (what was published has left) → sink.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
+from invoker_ext.buses.address import kafka_address
 from invoker_ext.buses.local import LocalBus
 from invoker_ext.containers.drivers.process import ProcessDriver
 from invoker_ext.containers.fleet import Fleet
@@ -26,6 +26,7 @@ from invoker_ext.containers.limits import PoolLimits, StemCell, host_memory_mb
 from invoker_ext.containers.states import Progress
 from invoker_ext.contract.kinds import PYTHON, family, read as read_kinds
 from invoker_ext.contract.messages import Spool
+from invoker_ext.contract.stock import RUNS_TAG, InvokerId, PingMessage
 from invoker_ext.door.body import Body, BytesBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.hello import Role
@@ -69,22 +70,26 @@ class InvokerApp:
         self._settings = settings
         self._token = token
         memory_mb = settings.user_memory_mb or host_memory_mb()
-        self._instance: dict[str, Any] = {
-            "instance": settings.id,
-            "instanceType": "invoker",
-            "userMemory": f"{memory_mb * MIB} B",
-            "tags": ["dataflow"],
-            "dedicatedNamespaces": [],
-            "uniqueName": f"{socket.gethostname()}-{settings.id}",
-        }
+        self._id = InvokerId(
+            instance=settings.id,
+            memory_bytes=memory_mb * MIB,
+            tags=(RUNS_TAG,),
+            unique_name=f"{socket.gethostname()}-{settings.id}",
+        )
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._entities = SqliteEntities(settings.entities_file)
         self._activations = SqliteActivations(settings.activations_file, fsync=settings.journal_fsync)
         self._journal = Journal(settings.journal_dir, fsync=settings.journal_fsync)
         self._sink = Sink(_sink_settings(settings), loop, self._stuck)
-        self._bus: Bus = LocalBus(settings.bus_socket, token=token, role=Role.INVOKER)
-        who = Identification(topic=f"invoker{settings.id}", instance=self._instance, door=str(settings.door_socket))
+        topic = f"invoker{settings.id}"
+        self._bus = _bus(settings, token, topic)
+        who = Identification(
+            topic=topic,
+            instance=self._id.to_json(),
+            door=str(settings.door_socket),
+            stock_acks=not isinstance(self._bus, LocalBus),
+        )
         parts = Parts(
             bus=self._bus,
             journal=self._journal,
@@ -146,8 +151,7 @@ class InvokerApp:
         self._activations.close()
 
     def _send_ping(self, *, again: bool = True) -> None:
-        payload = json.dumps({"name": self._instance, "isEnabled": self._enabled}).encode()
-        self._bus.publish("health", Message(payload))
+        self._bus.publish("health", Message(PingMessage(self._id, self._enabled).encode()))
         if again:
             self._ping = self._loop.call_later(PING_S, self._send_ping)
 
@@ -252,6 +256,17 @@ async def serve(settings: Settings, token: str) -> None:
     finally:
         await app.stop()
         _log.info("invoker stopped", extra={"invoker": settings.id})
+
+
+def _bus(settings: Settings, token: str, topic: str) -> Bus:
+    address = kafka_address(settings.bus)
+    if address is None:
+        return LocalBus(settings.bus_socket, token=token, role=Role.INVOKER)
+    # Imported only where it is used: the embedded server does without the library.
+    from invoker_ext.buses.kafka.bus import KafkaBus
+
+    # Its topic is there before its first ping: controllers post to who has pinged.
+    return KafkaBus(address, reader=str(settings.id), topics=(topic, "health"))
 
 
 def _run_of(fields: dict[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from invoker_ext.buses.address import problem_of_bus
 from invoker_ext.contract.kinds import problem as problem_of_kinds
 from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
@@ -20,6 +21,7 @@ class Settings:
     """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
 
     data_dir: Path = setting("Directory of all state; must exist, closed to others.", check=room_for_sockets)
+    bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?prefix=TEXT&replicas=N]`.", "", problem_of_bus)
     id: int = setting("This invoker's number; its messages come on topic `invoker<ID>`.", 0, at_least(0))
     user_memory_mb: int = setting(
         "Memory for containers, the sum of their limits; 0: what the machine has.", 0, at_least(0)

@@ -1,9 +1,8 @@
-"""The balancer process: local bus, workers' socket, peer door of the controller, and their start and stop."""
+"""The balancer process: the bus, workers' socket, peer door of the controller, and their start and stop."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import time
@@ -16,7 +15,8 @@ from controller_ext.balancer.workers import WorkerConnection
 from controller_ext.runs.spool import SpoolShelf
 from controller_ext.settings import Settings
 from invoker_ext.bus import Message
-from invoker_ext.buses.local_hub import LocalHub
+from invoker_ext.buses.address import kafka_address
+from invoker_ext.buses.local_hub import HubEndpoint, LocalHub
 from invoker_ext.door.body import Body, FileBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.framed import listen
@@ -25,6 +25,9 @@ from invoker_ext.stores.sqlite import SqliteActivations
 
 if TYPE_CHECKING:
     from controller_ext.alarms.keeper import AlarmKeeper
+
+if TYPE_CHECKING:
+    from invoker_ext.buses.kafka.bus import KafkaBus
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +45,12 @@ class BalancerApp:
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
         self._token = token
-        self._hub = LocalHub()
-        self._bus = self._hub.endpoint
+        self._hub, self._bus = _bus(settings)
         self._shelf = SpoolShelf(settings.spool_dir)
         self._loop = asyncio.get_running_loop()
         around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
+        if self._bus.max_message_bytes is not None:
+            around.max_message_bytes = self._bus.max_message_bytes
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)
         self._dispatcher.fleet_changed = self._fleet_changed
         self._fleet_moved = asyncio.Event()
@@ -70,9 +74,11 @@ class BalancerApp:
 
         Order: the bus first, so that invokers ping while the rest starts; workers last, when all they need is there.
         """
+        if self._hub is not None:
+            await self._hub.start(self._settings.bus_socket, self._token)
+        await self._bus.start()
         self._bus.subscribe(self._completed_topic, self._take_completion)
         self._bus.subscribe("health", self._pinged)
-        await self._hub.start(self._settings.bus_socket, self._token)
         await self._door.start()
         self._workers_server = await listen(
             self._settings.balancer_socket,
@@ -100,7 +106,8 @@ class BalancerApp:
         self._shelf.sweep()
         await self._door.close()
         await self._bus.close()
-        await self._hub.close()
+        if self._hub is not None:
+            await self._hub.close()
         for path in (self._settings.balancer_socket, self._settings.bus_socket):
             path.unlink(missing_ok=True)
 
@@ -117,8 +124,8 @@ class BalancerApp:
     def _pinged(self, message: Message) -> None:
         self._bus.commit("health", message.offset)
         try:
-            self._dispatcher.pinged(Ping.from_json(json.loads(bytes(message.payload))))
-        except (MalformedPing, ValueError) as error:
+            self._dispatcher.pinged(Ping.read(message.payload))
+        except MalformedPing as error:
             logger.warning("malformed ping", extra={"error": str(error)})
 
     def _fleet_changed(self) -> None:
@@ -180,3 +187,16 @@ def _say_why(task: asyncio.Task[None]) -> None:
 
 def _epoch_ms() -> int:
     return int(time.time() * 1000)
+
+
+def _bus(settings: Settings) -> tuple[LocalHub | None, HubEndpoint | KafkaBus]:
+    """Return the local bus, which this process serves, or the door to Kafka."""
+    address = kafka_address(settings.bus)
+    if address is None:
+        hub = LocalHub()
+        return hub, hub.endpoint
+    # Imported only where it is used: the embedded server does without the library.
+    from invoker_ext.buses.kafka.bus import KafkaBus
+
+    topics = (f"completed{settings.id}", "health", "cacheInvalidation", "events")
+    return None, KafkaBus(address, reader=settings.id, topics=topics)

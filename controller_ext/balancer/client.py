@@ -167,6 +167,8 @@ class BalancerClient:
                     if isinstance(answer, Ended):
                         return answer
                     lease.keep()
+                if answer.kind is FrameKind.ENDED and "at" not in answer.meta:
+                    return self._await_record(message, give_up - ANSWER_S)
                 return self._whole(_read(answer, message.activation_id))
             except PeerLost as error:
                 if time.monotonic() >= give_up:
@@ -176,6 +178,19 @@ class BalancerClient:
                 self._pool.drop_idle()
             except (TimeoutError, WireError) as error:
                 raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
+
+    def _await_record(self, message: ActivationMessage, until: float) -> Accepted | Ended:
+        """Return what the store has of an activation that is over, once it has it; Accepted if the wait is over first.
+
+        An invoker of stock names an activation whose record is too large for a message; the record is on its way.
+        """
+        look_s = _FIRST_LOOK_S
+        while (found := self._stored(message)) is None:
+            left_s = until - time.monotonic()
+            if left_s <= 0 or self._closing.wait(min(look_s, left_s)):
+                return Accepted(message.activation_id)
+            look_s = min(2 * look_s, _LONGEST_LOOK_S)
+        return found
 
     def _pause(self, breaks: int, give_up: float) -> None:
         """Wait before sending again: not after the first break, an idle connection may just have been old."""

@@ -15,9 +15,10 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final, Protocol
 
-from controller_ext.balancer.fleet import Fleet, Ping
+from controller_ext.balancer.fleet import Fleet, Ping, Result
 from controller_ext.balancer.slots import Slots
 from controller_ext.balancer.throttles import Throttles
+from controller_ext.balancer.told import Told, told
 from controller_ext.balancer.unclaimed import Unclaimed
 from controller_ext.balancer.wire import Invoke, Limits
 from controller_ext.runs.ports import BalancerUnavailable, MessageTooLarge, NoInvoker, Throttled
@@ -31,7 +32,6 @@ MAX_HELD: Final = 10_000
 """Runs that may wait for an invoker."""
 UNANSWERED_S: Final = 60.0
 """How long a run that an invoker has seen may stay unkept before its worker is told that nobody knows."""
-_SYSTEM_ERROR: Final = 3
 
 
 class State(Enum):
@@ -105,6 +105,7 @@ class Surroundings:
         unspool: Removes spooled parameters by name.
         monotonic: Seconds.
         wall_ms: Epoch milliseconds.
+        max_message_bytes: What the bus takes.
     """
 
     bus: Publisher
@@ -112,6 +113,7 @@ class Surroundings:
     unspool: Callable[[str], None]
     monotonic: Callable[[], float] = time.monotonic
     wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 class Dispatcher:
@@ -189,22 +191,34 @@ class Dispatcher:
 
     def completed(self, message: Message) -> None:
         """Take a completion from the bus."""
-        run_id = message.headers.get("id")
-        if not isinstance(run_id, str):
-            logger.warning("completion without an id")
+        try:
+            said = told(message)
+        except ValueError as error:
+            logger.warning("completion dropped", extra={"error": str(error)})
             return
-        run = self._runs.get(run_id)
+        message = said.message
+        run = self._runs.get(said.run)
         if run is None:
-            self._unclaimed.keep(run_id, message, self._around.monotonic())
-            self._around.unspool(run_id)  # the run's spool, if there is one, has its name
+            if said.whole:
+                self._unclaimed.keep(said.run, message, self._around.monotonic())
+            if said.over:
+                self._around.unspool(said.run)  # the run's spool, if there is one, has its name
+                self._judge(said.instance, said)
             return
-        self._forget(run)
-        self._unspool(run.invoke)
-        for waiter, _ in run.waits:
+        if said.over:
+            self._forget(run)
+            self._unspool(run.invoke)
+        # What is not whole names the activation only: who waits reads the store.
+        waits, run.waits = run.waits, []
+        for waiter, _ in waits:
             waiter.ended(message.headers, message.payload)
-        if run.invoker >= 0:
-            system_error = message.headers.get("status") == _SYSTEM_ERROR
-            self._changed(self.fleet.ended(run.invoker, system_error))
+        if said.over:
+            self._judge(run.invoker if run.invoker >= 0 else None, said)
+
+    def _judge(self, invoker: int | None, said: Told) -> None:
+        if invoker is not None:
+            result = Result.SYSTEM_ERROR if said.system_error else Result.SUCCESS
+            self._changed(self.fleet.ended(invoker, result))
 
     def pinged(self, ping: Ping) -> None:
         """Take a ping; runs that were held go to an invoker that is new."""
@@ -223,10 +237,13 @@ class Dispatcher:
                 return
             logger.warning("run never ended", extra={"run": oldest.invoke.activation_id})
             self._reject(oldest, BalancerUnavailable.code, "the run did not end in its time")
+            if oldest.invoker >= 0:
+                self._changed(self.fleet.ended(oldest.invoker, Result.TIMEOUT))
 
     def _check(self, invoke: Invoke) -> None:
-        if len(invoke.payload) > MAX_MESSAGE_BYTES:
-            raise MessageTooLarge(f"message of {len(invoke.payload)} bytes is above {MAX_MESSAGE_BYTES} bytes")
+        bound = self._around.max_message_bytes
+        if len(invoke.payload) > bound:
+            raise MessageTooLarge(f"message of {len(invoke.payload)} bytes is above {bound} bytes")
         if invoke.counted:
             self.charge(invoke.limits)
         if len(self._held) >= MAX_HELD:
@@ -243,7 +260,8 @@ class Dispatcher:
 
     def _dispatch(self, run: _Run) -> None:
         invoke = run.invoke
-        chosen = self._slots.take(self.fleet.usable(), invoke.home, invoke.memory_mb)
+        usable = self.fleet.usable(runs="run" in invoke.headers)
+        chosen = self._slots.take(usable, invoke.home, invoke.memory_mb)
         if chosen is None:
             self._held[invoke.activation_id] = run
             return

@@ -1,23 +1,25 @@
 """Which invokers there are and how they are, from their pings and results. Pure.
 
 Source: internals §1.7 (Apache OpenWhisk InvokerSupervision).
-Deviates: an invoker is usable from its first ping on, without a test action, and one that fails is still used when no
-better one is left; it is healthy again after a success. With one invoker the alternative is no service at all.
+Deviates: an invoker of ours is usable from its first ping on, without a test action, and one that fails is still used
+when no better one is left; it is healthy again after a success. With one invoker the alternative is no service at all.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from action_runtime.wire.errors import DataflowError
+from invoker_ext.contract.stock import PingMessage
 
 SILENT_S: Final = 10.0
 """Without a ping for so long an invoker is offline; stock's number."""
+TEST_S: Final = 60.0
+"""Between two test actions for an invoker that is not healthy; stock's number."""
 _RESULTS: Final = 10
 _TOLERATED: Final = 3
 _MAX_INVOKERS: Final = 10_000
@@ -28,6 +30,7 @@ class Health(Enum):
 
     OFFLINE = "down"
     UNHEALTHY = "unhealthy"
+    UNRESPONSIVE = "unresponsive"
     HEALTHY = "up"
 
 
@@ -35,27 +38,53 @@ class HealthEvent(Enum):
     """What happens to an invoker."""
 
     PINGED = "pinged"
+    APPEARED = "appeared"
+    """A ping of an invoker that is to be tested before it gets work: stock's."""
     LEFT = "left"
     """A ping that says so, or silence."""
     FAILED_OFTEN = "failed often"
     """More system errors among its last results than are tolerated."""
+    TIMED_OUT_OFTEN = "timed out often"
+    """More activations than are tolerated whose end it never told."""
     SUCCEEDED = "succeeded"
 
 
 TRANSITIONS: Final[Mapping[tuple[Health, HealthEvent], Health]] = {
     (Health.OFFLINE, HealthEvent.PINGED): Health.HEALTHY,
+    (Health.OFFLINE, HealthEvent.APPEARED): Health.UNHEALTHY,
     (Health.OFFLINE, HealthEvent.LEFT): Health.OFFLINE,
     (Health.OFFLINE, HealthEvent.SUCCEEDED): Health.OFFLINE,
     (Health.OFFLINE, HealthEvent.FAILED_OFTEN): Health.OFFLINE,
+    (Health.OFFLINE, HealthEvent.TIMED_OUT_OFTEN): Health.OFFLINE,
     (Health.UNHEALTHY, HealthEvent.PINGED): Health.UNHEALTHY,
+    (Health.UNHEALTHY, HealthEvent.APPEARED): Health.UNHEALTHY,
     (Health.UNHEALTHY, HealthEvent.LEFT): Health.OFFLINE,
     (Health.UNHEALTHY, HealthEvent.SUCCEEDED): Health.HEALTHY,
     (Health.UNHEALTHY, HealthEvent.FAILED_OFTEN): Health.UNHEALTHY,
+    (Health.UNHEALTHY, HealthEvent.TIMED_OUT_OFTEN): Health.UNRESPONSIVE,
+    (Health.UNRESPONSIVE, HealthEvent.PINGED): Health.UNRESPONSIVE,
+    (Health.UNRESPONSIVE, HealthEvent.APPEARED): Health.UNRESPONSIVE,
+    (Health.UNRESPONSIVE, HealthEvent.LEFT): Health.OFFLINE,
+    (Health.UNRESPONSIVE, HealthEvent.SUCCEEDED): Health.HEALTHY,
+    (Health.UNRESPONSIVE, HealthEvent.FAILED_OFTEN): Health.UNHEALTHY,
+    (Health.UNRESPONSIVE, HealthEvent.TIMED_OUT_OFTEN): Health.UNRESPONSIVE,
     (Health.HEALTHY, HealthEvent.PINGED): Health.HEALTHY,
+    (Health.HEALTHY, HealthEvent.APPEARED): Health.HEALTHY,
     (Health.HEALTHY, HealthEvent.LEFT): Health.OFFLINE,
     (Health.HEALTHY, HealthEvent.SUCCEEDED): Health.HEALTHY,
     (Health.HEALTHY, HealthEvent.FAILED_OFTEN): Health.UNHEALTHY,
+    (Health.HEALTHY, HealthEvent.TIMED_OUT_OFTEN): Health.UNRESPONSIVE,
 }
+
+
+class Result(Enum):
+    """How an activation ended, as far as it says something about its invoker."""
+
+    SUCCESS = "success"
+    """Errors of the action are none of the invoker's."""
+    SYSTEM_ERROR = "system error"
+    TIMEOUT = "timeout"
+    """Its end was not told in time."""
 
 
 class MalformedPing(DataflowError):
@@ -66,41 +95,46 @@ class MalformedPing(DataflowError):
 
 @dataclass(slots=True, frozen=True)
 class Ping:
-    """A stock PingMessage, read.
+    """What counts of a stock PingMessage.
 
     Attributes:
         instance: The invoker's index.
         memory_mb: For actions.
         name: For people: unique name, or displayed name, or the index.
         enabled: False: it takes no work any more.
+        takes_runs: It is one of ours; another gets plain actions only, and is tested first.
     """
 
     instance: int
     memory_mb: int
     name: str
     enabled: bool
+    takes_runs: bool = True
 
     @staticmethod
-    def from_json(document: dict[str, Any]) -> Ping:
-        """Read `{"name": InvokerInstanceId, "isEnabled": bool}`; raises MalformedPing."""
+    def read(payload: bytes | memoryview) -> Ping:
+        """Read a message of topic `health`; raises MalformedPing."""
         try:
-            invoker = document["name"]
-            instance = invoker["instance"]
-            size = re.fullmatch(r"(\d+) ?B", invoker["userMemory"])
-            if type(instance) is not int or not 0 <= instance < _MAX_INVOKERS or size is None:
-                raise MalformedPing("a ping's instance or memory is malformed")
-            name = invoker.get("uniqueName") or invoker.get("displayedName") or str(instance)
-            return Ping(instance, int(size[1]) // (1024 * 1024), str(name), document.get("isEnabled", True) is True)
-        except (KeyError, TypeError) as error:
-            raise MalformedPing(f"not a ping: {error!r}") from error
+            ping = PingMessage.decode(payload)
+        except ValueError as error:
+            raise MalformedPing(str(error)) from error
+        invoker = ping.invoker
+        if invoker.instance >= _MAX_INVOKERS:
+            raise MalformedPing(f"an invoker's index is {invoker.instance}")
+        name = invoker.unique_name or invoker.displayed_name or str(invoker.instance)
+        memory_mb = invoker.memory_bytes // (1024 * 1024)
+        return Ping(invoker.instance, memory_mb, name, ping.enabled, invoker.takes_runs)
 
 
 @dataclass(slots=True)
 class _Invoker:
     health: Health = Health.OFFLINE
     name: str = ""
+    takes_runs: bool = True
     heard: float = 0.0
-    results: deque[bool] = field(default_factory=lambda: deque(maxlen=_RESULTS))
+    test_at: float = 0.0
+    """When it is tested next, unless it is healthy or offline."""
+    results: deque[Result] = field(default_factory=lambda: deque(maxlen=_RESULTS))
 
 
 class Fleet:
@@ -109,6 +143,7 @@ class Fleet:
     def __init__(self) -> None:
         self._invokers: list[_Invoker] = []
         self._usable: tuple[int, ...] = ()
+        self._usable_for_runs: tuple[int, ...] = ()
 
     def pinged(self, ping: Ping, now: float) -> bool:
         """Take a ping; return True if the invoker's health changed.
@@ -122,19 +157,23 @@ class Fleet:
         invoker = self._invokers[ping.instance]
         invoker.heard = now
         invoker.name = ping.name
-        return self._move(invoker, HealthEvent.PINGED if ping.enabled else HealthEvent.LEFT)
+        invoker.takes_runs = ping.takes_runs
+        if not ping.enabled:
+            return self._move(invoker, HealthEvent.LEFT)
+        return self._move(invoker, HealthEvent.PINGED if ping.takes_runs else HealthEvent.APPEARED)
 
-    def ended(self, instance: int, system_error: bool) -> bool:
+    def ended(self, instance: int, result: Result) -> bool:
         """Take the result of an activation; return True if the invoker's health changed."""
         if instance >= len(self._invokers):
             return False
         invoker = self._invokers[instance]
-        invoker.results.append(not system_error)
-        if not system_error:
-            return invoker.health is Health.UNHEALTHY and self._move(invoker, HealthEvent.SUCCEEDED)
-        if invoker.results.count(False) > _TOLERATED:
-            return self._move(invoker, HealthEvent.FAILED_OFTEN)
-        return False
+        invoker.results.append(result)
+        if invoker.health is Health.OFFLINE or (invoker.health is Health.HEALTHY and result is Result.SUCCESS):
+            return False
+        if result is Result.SUCCESS:
+            invoker.test_at = 0.0  # as stock: what comes of one that is not healthy is followed by a test at once
+        event = _forgiving(invoker.results) if invoker.takes_runs else _strict(invoker.results)
+        return event is not None and self._move(invoker, event)
 
     def silent(self, now: float) -> bool:
         """Note who has not been heard of for SILENT_S; return True if anybody's health changed."""
@@ -144,9 +183,23 @@ class Fleet:
                 changed = self._move(invoker, HealthEvent.LEFT) or changed
         return changed
 
-    def usable(self) -> tuple[int, ...]:
-        """Return the indices of invokers that may get work: the healthy ones, or else the unhealthy ones."""
-        return self._usable
+    def tests_due(self, now: float) -> list[int]:
+        """Return the invokers that are to be tested now: at once when they are not healthy, then each minute."""
+        due: list[int] = []
+        for index, invoker in enumerate(self._invokers):
+            sick = invoker.health in (Health.UNHEALTHY, Health.UNRESPONSIVE)
+            if sick and not invoker.takes_runs and now >= invoker.test_at:
+                invoker.test_at = now + TEST_S
+                due.append(index)
+        return due
+
+    def usable(self, *, runs: bool = False) -> tuple[int, ...]:
+        """Return the indices of invokers that may get work: the healthy ones, or else those that are there.
+
+        Args:
+            runs: Only such as take runs; stock's take plain actions alone.
+        """
+        return self._usable_for_runs if runs else self._usable
 
     def states(self) -> dict[str, str]:
         """Return `{"invoker0/NAME": "up"}`, stock's `GET /invokers`."""
@@ -159,8 +212,35 @@ class Fleet:
             return False
         if invoker.health is Health.OFFLINE:
             invoker.results.clear()
-        for wanted in (Health.HEALTHY, Health.UNHEALTHY):
-            self._usable = tuple(i for i, one in enumerate(self._invokers) if one.health is wanted)
-            if self._usable:
-                break
+        invoker.test_at = 0.0
+        self._usable = self._those_usable(lambda one: True)
+        self._usable_for_runs = self._those_usable(lambda one: one.takes_runs)
         return True
+
+    def _those_usable(self, counts: Callable[[_Invoker], bool]) -> tuple[int, ...]:
+        for wanted in ((Health.HEALTHY,), (Health.UNHEALTHY, Health.UNRESPONSIVE)):
+            found = tuple(i for i, one in enumerate(self._invokers) if one.health in wanted and counts(one))
+            if found:
+                return found
+        return ()
+
+
+def _strict(results: Sequence[Result]) -> HealthEvent:
+    """Judge an invoker as stock does: by the last result while there are few, then by how many are bad."""
+    few = len(results) <= _TOLERATED
+    for bad, event in _BAD.items():
+        if (results[-1] is bad) if few else results.count(bad) > _TOLERATED:
+            return event
+    return HealthEvent.SUCCEEDED
+
+
+def _forgiving(results: Sequence[Result]) -> HealthEvent | None:
+    """Judge one of ours, which need not prove itself: a success is one, a few failures are none."""
+    event = _BAD.get(results[-1], HealthEvent.SUCCEEDED)
+    return event if event is HealthEvent.SUCCEEDED or results.count(results[-1]) > _TOLERATED else None
+
+
+_BAD: Final = {
+    Result.SYSTEM_ERROR: HealthEvent.FAILED_OFTEN,
+    Result.TIMEOUT: HealthEvent.TIMED_OUT_OFTEN,
+}

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import gcd
+from math import ceil, gcd
+from typing import Final
+
+MANAGED: Final = 0.9
+BLACKBOX: Final = 0.1
+"""Shares of invokers; stock's defaults."""
 
 
 def java_hash(text: str) -> int:
@@ -40,6 +45,19 @@ def steps(count: int) -> tuple[int, ...]:
         if gcd(step, count) == 1 and all(gcd(step, one) == 1 for one in found):
             found.append(step)
     return tuple(found)
+
+
+def pools(count: int, managed: float = MANAGED, blackbox: float = BLACKBOX) -> tuple[range, range]:
+    """Return which of `count` invokers run actions of known images, and which those whose image must be pulled first.
+
+    Args:
+        count: Of all indices, invokers that are away included; ≥ 1.
+        managed: Share of the former: the first ones.
+        blackbox: Share of the latter: the last ones, at least what the former leave. The two overlap if they are few.
+    """
+    first = max(1, ceil(count * managed))
+    last = max(1, int(count * max(blackbox, 1.0 - managed)))
+    return range(first), range(count - last, count)
 
 
 class Slots:

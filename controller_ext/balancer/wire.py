@@ -7,6 +7,7 @@ After PEER_HELLO:
 | INVOKE | worker | see `Invoke` | the ActivationMessage, never looked at |
 | ACCEPTED | balancer | `{"i": id}`: kept; the wait is over or there is none | |
 | ENDED | balancer | `{"i", "id", "status", "at", "n"[, "large"]}` | the completion, as it came from the bus |
+| ENDED | balancer | `{"i", "id", "status"}`: it is over, and the store has it or will | |
 | REJECTED | balancer | `{"i", "code", "error"}` | |
 | CALL | worker | `{"call": number, "op": "charge", "charge_fire", "invokers" or "in_flight", …}` | |
 | REPLY | balancer | `{"call", "ok", …}`, as at a peer door | |

@@ -40,6 +40,11 @@ def register(subparsers: Subparsers) -> None:
         help="where all state lives (default $XDG_DATA_HOME/dataflower, or ~/.local/share/dataflower)",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="API processes (default: one per two cores)")
+    parser.add_argument(
+        "--bus",
+        metavar="URL",
+        help="kafka://HOST:PORT,… instead of the local bus (default: DATAFLOWER_CONTROLLER_BUS, or the local one)",
+    )
     parser.set_defaults(handler=handle)
 
 
@@ -47,4 +52,4 @@ def handle(arguments: argparse.Namespace) -> int:
     """Start the server and stay until it is told to stop."""
     from controller_ext.standalone.app import run
 
-    return run(arguments.host, arguments.port, arguments.data_dir, arguments.workers)
+    return run(arguments.host, arguments.port, arguments.data_dir, arguments.workers, arguments.bus)

@@ -35,7 +35,7 @@ _INVOKER_GRACE_S: Final = 12.0
 _BALANCER_GRACE_S: Final = 5.0
 
 
-def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int:
+def run(host: str, port: int, data_dir: Path | None, workers: int | None, bus: str | None = None) -> int:
     """Run the embedded server until SIGTERM or SIGINT.
 
     Args:
@@ -43,6 +43,7 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
         port: 0: any free one.
         data_dir: None: the user's own.
         workers: API processes; None: by the settings.
+        bus: Between the processes; None: by the settings.
 
     Returns:
         The exit code.
@@ -56,7 +57,7 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
         raise CannotStart("the server runs on Linux only: it passes sealed memory by descriptor")
     given = dict(os.environ)
     directory = (data_dir or default_data_dir(given)).absolute()
-    settings = _settings(given, directory, workers)
+    settings = _settings(given, directory, workers, bus)
     launch.lift_open_files()
     lock = DirectoryLock(directory)
     try:
@@ -75,11 +76,13 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None) -> int
     return 0
 
 
-def _settings(given: Mapping[str, str], data_dir: Path, workers: int | None) -> Settings:
+def _settings(given: Mapping[str, str], data_dir: Path, workers: int | None, bus: str | None) -> Settings:
     """Return the controller's settings; those of the invoker are checked with them, so that all is said at once."""
     environ = {**given, PREFIX + "DATA_DIR": str(data_dir), INVOKER + "DATA_DIR": str(data_dir)}
     if workers is not None:
         environ[PREFIX + "WORKERS"] = str(workers)
+    if bus is not None:
+        environ[PREFIX + "BUS"] = bus
     problems: list[str] = []
     settings: Settings | None = None
     try:
@@ -112,6 +115,8 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         **common,
         INVOKER + "DATA_DIR": str(settings.data_dir),
         INVOKER + "KINDS": settings.kinds,
+        # All processes of one server are on one bus: the controller's.
+        INVOKER + "BUS": settings.bus,
     }
     return [
         ChildPlan(

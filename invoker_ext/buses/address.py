@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_SCHEME: Final = "kafka://"
-_SERVER: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
-_PREFIX: Final = re.compile(r"[\w.-]*", re.ASCII)
+_SERVER: Final = r"(?:\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})"
+_BUS: Final = re.compile(
+    r"kafka://(?P<servers>[^?/]+)(?:\?(?:prefix=(?P<prefix>[\w.-]*))?&?(?:replicas=(?P<replicas>[1-9]\d?))?)?", re.ASCII
+)
+FORM: Final = "kafka://HOST:PORT,…[?prefix=TOPICS_BEGIN_SO&replicas=OF_TOPICS_MADE]"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -26,32 +28,26 @@ class KafkaAddress:
     replicas: int = 1
 
 
-def kafka_servers(bus: str) -> tuple[str, ...]:
-    """Return the brokers that a setting names; none: the local bus. Raises ValueError."""
+def kafka_address(bus: str) -> KafkaAddress | None:
+    """Return the Kafka that a setting names; None: the local bus. Raises ValueError."""
     if not bus:
-        return ()
-    servers = tuple(bus.removeprefix(_SCHEME).split(","))
-    if not bus.startswith(_SCHEME) or not all(_reachable(server) for server in servers):
-        raise ValueError(bus)
-    return servers
+        return None
+    found = _BUS.fullmatch(bus)
+    servers = tuple(found["servers"].split(",")) if found is not None else ()
+    if found is None or not all(map(_reachable, servers)):
+        raise ValueError(f"not {FORM}: {bus!r}")
+    return KafkaAddress(servers=servers, prefix=found["prefix"] or "", replicas=int(found["replicas"] or 1))
 
 
 def problem_of_bus(bus: str) -> str | None:
     """Return what is wrong with a setting that names a bus; None: nothing."""
     try:
-        kafka_servers(bus)
+        kafka_address(bus)
     except ValueError:
-        return f"must be empty or kafka://HOST:PORT,…, is {bus!r}"
+        return f"must be empty or {FORM}, is {bus!r}"
     return None
 
 
-def problem_of_prefix(prefix: str) -> str | None:
-    """Return what is wrong with a setting that begins the names of topics; None: nothing."""
-    if _PREFIX.fullmatch(prefix):
-        return None
-    return f"may have letters, digits, dot, dash and underscore, is {prefix!r}"
-
-
 def _reachable(server: str) -> bool:
-    found = _SERVER.fullmatch(server)
-    return found is not None and 0 < int(found[2]) < 65536
+    found = re.fullmatch(_SERVER, server, re.ASCII)
+    return found is not None and 0 < int(found["port"]) < 65536

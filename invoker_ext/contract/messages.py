@@ -162,8 +162,15 @@ class ActivationMessage:
         return _CONTENT + self.content + b"," + text[1:]
 
     def headers(self) -> dict[str, Any]:
-        """Return `{"id", "c"}`: the activation id, and how many bytes of content stand at offset 11 (0: none)."""
-        return {"id": self.activation_id, "c": len(self.content) if self.content is not None else 0}
+        """Return `{"id", "c"[, "run"]}`: what a router needs.
+
+        The activation id, how many bytes of content stand at offset 11 (0: none), and whether it is a graph, which only
+        an invoker of ours takes.
+        """
+        headers: dict[str, Any] = {"id": self.activation_id, "c": len(self.content) if self.content is not None else 0}
+        if self.graph is not None:
+            headers["run"] = True
+        return headers
 
     @staticmethod
     def decode(payload: bytes | memoryview, content_bytes: int = 0) -> ActivationMessage:
@@ -223,12 +230,15 @@ class Completion:
         activation: Its record (no logs for a plain action).
         large: The result is not in the record: `(door, name, bytes)` at which to pull it.
         controller: Who waits.
+        stock_blocking: It goes out as stock's acknowledgements of a blocking call (`acks.acknowledgements`), or of one
+            that is not; None: in one message.
     """
 
     transid: list[Any]
     activation: Activation
     large: tuple[str, str, int] | None = None
     controller: str = "0"
+    stock_blocking: bool | None = None
 
     def encode(self, instance: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return headers `{"id", "status", "at", "n"[, "large"]}` and the stock CombinedCompletionAndResultMessage.
@@ -236,11 +246,17 @@ class Completion:
         `at`, `n`: where in the payload the result's JSON stands (n 0: none). A result that has a place in the store is
         left out: whoever reads the completion reads the same store. Otherwise copies the result twice.
         """
+        rest = {"isSystemError": self.activation.status == 3, "instance": instance}
+        return self._encode(rest)
+
+    def encode_result(self) -> tuple[dict[str, Any], bytes]:
+        """Return the same headers and the stock ResultMessage."""
+        return self._encode({})
+
+    def _encode(self, rest: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         shown = self.activation if self.activation.place is None else replace(self.activation, result=None)
         record, at, length = shown.document_json()
-        rest = orjson.dumps(
-            {"transid": self.transid, "isSystemError": self.activation.status == 3, "instance": instance}
-        )
+        back = orjson.dumps({"transid": self.transid, **rest})
         front = b'{"response":'
         headers: dict[str, Any] = {
             "id": self.activation.activation_id,
@@ -250,4 +266,4 @@ class Completion:
         }
         if self.large is not None:
             headers["large"] = list(self.large)
-        return headers, front + record + b"," + rest[1:]
+        return headers, front + record + b"," + back[1:]

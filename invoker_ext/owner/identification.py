@@ -14,8 +14,10 @@ class Identification:
         topic: Where its messages come from.
         instance: Stock InvokerInstanceId (spec/openwhisk-internals.md §1.4).
         door: Address of its peer door.
+        stock_acks: Plain actions are acknowledged as a stock controller expects it; else in one message of our own.
     """
 
     topic: str
     instance: dict[str, Any]
     door: str
+    stock_acks: bool = False

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from invoker_ext.bus import Bus, Message
+from invoker_ext.contract.acks import Published, acknowledgements, healthy
 from invoker_ext.contract.messages import ActivationMessage, Completion
 from invoker_ext.contract.records import Activation
 from invoker_ext.owner.identification import Identification
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 INLINE_RESULT_BYTES: Final = 1024 * 1024
 """A result above this is pulled at our door instead of travelling in the completion: the bus takes 1 MB (stock)."""
+MAX_ACK_BYTES: Final = 1024 * 1024 + 6068
+"""Of one to a stock controller, if the bus has no bound of its own; stock's."""
 TRUNCATION_BYTES: Final = 4096
 """The text of a truncated response stands around its first megabyte."""
 REMEMBERED: Final = 10_000
@@ -92,8 +95,8 @@ class Outbox:
 
     def place(self, datum: Stored) -> str | None:
         """Have the store keep a large JSON datum; None: it must be read. Copies it once, inside the system."""
-        if datum.inline is not None:
-            return None
+        if datum.inline is not None or self._who.stock_acks:
+            return None  # a stock controller is sent the result itself
         try:
             return self._records.keep_datum(datum.descriptor(), datum.size_bytes)
         except StoreUnavailable as error:
@@ -107,17 +110,20 @@ class Outbox:
         shown = record.without_logs() if message.graph is None else record
         large: tuple[str, str, int] | None = None
         result = record.result
-        if record.unstored and record.place is not None:
+        if message.graph is None and self._who.stock_acks:
+            shown = record  # what of it is told, and how, follows from the message
+        elif record.unstored and record.place is not None:
             shown = replace(shown, result=None)  # it lies in the store alone, without a record
         elif result is not None and len(result) > INLINE_RESULT_BYTES + TRUNCATION_BYTES:
             self._held[record.activation_id] = result
             large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
             shown = replace(shown, result=None, place=None)
-        completion = Completion(message.transid, shown, large, message.controller)
+        blocking = message.blocking if message.graph is None and self._who.stock_acks else None
+        completion = Completion(message.transid, shown, large, message.controller, blocking)
         # What lies in the store or is pulled at our door is told of, not sent: that much is cheap to remember.
         told = replace(shown, result=None) if shown.place is not None else shown
         small = told.result is None or len(told.result) <= SMALL_BYTES
-        remembered = Completion(message.transid, told, large, message.controller) if small else None
+        remembered = replace(completion, activation=told) if small else None
         self.remember(message.activation_id, remembered)
         self._ended.append(completion)
         self._flush_soon()
@@ -203,16 +209,31 @@ class Outbox:
             self._publish(completion)
         self._on_flushed()
 
-    def _publish(self, completion: Completion, tries: int = PUBLISH_TRIES) -> None:
+    def healthy(self, message: ActivationMessage) -> None:
+        """Answer a controller that asks whether we work: not while records cannot be kept."""
+        headers, payload = healthy(message, self._who.instance, system_error=self.full)
+        self._bus.publish(f"completed{message.controller}", Message(payload, headers))
+
+    def _publish(self, completion: Completion) -> None:
+        blocking = completion.stock_blocking
+        if blocking is None:
+            self._send(completion, completion.encode(self._who.instance))
+            return
+        bound = self._bus.max_message_bytes or MAX_ACK_BYTES
+        for published in acknowledgements(completion, blocking=blocking, instance=self._who.instance, bound=bound):
+            self._send(completion, published)
+
+    def _send(self, completion: Completion, published: Published, tries: int = PUBLISH_TRIES) -> None:
+        headers, payload = published
+
         def kept(error: Exception | None) -> None:
             if error is None:
                 return
             run = completion.activation.activation_id
             _log.warning("completion not taken by the bus", extra={"run": run, "error": str(error), "tries": tries})
             if tries > 1:
-                self._loop.call_later(PUBLISH_AGAIN_S, self._publish, completion, tries - 1)
+                self._loop.call_later(PUBLISH_AGAIN_S, self._send, completion, published, tries - 1)
 
-        headers, payload = completion.encode(self._who.instance)
         self._bus.publish(f"completed{completion.controller}", Message(payload, headers), kept)
 
     def _stored(self, ids: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """The owner: takes runs from the bus, keeps them in its journal until they have ended, and tells their controller.
 
-Order of safety, for every run: journalled, then committed on the bus, then begun; its records journalled, then the
-completion published, then written to the store. A kill between any two of these loses nothing and repeats nothing that
-must not repeat.
+Order of safety, for every run: journalled, then committed on the bus, then begun (a graph need not wait for the
+commit: the journal knows it); its records journalled, then the completion published, then written to the store. A kill
+between any two of these loses nothing and repeats nothing that must not repeat.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
-from invoker_ext.bus import Message
 from invoker_ext.containers.job import Containers
 from invoker_ext.contract.graph import ActionCall
 from invoker_ext.contract.messages import ActivationMessage, Identity
@@ -23,6 +22,7 @@ from invoker_ext.dataflow.wants import run_members
 from invoker_ext.owner.actions import Program
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.identification import Identification
+from invoker_ext.owner.intake import Intake
 from invoker_ext.owner.journal import JournalFull, Recovered, Unfinished
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
@@ -54,8 +54,6 @@ class Owner:
         self.sink = parts.sink
         self.actions = parts.actions
         self.containers: Containers
-        self._who = who
-        self._bus = parts.bus
         self._journal = parts.journal
         self._pull = parts.pull
         self._loop = asyncio.get_running_loop()
@@ -63,7 +61,7 @@ class Owner:
         self._runs: dict[str, Run] = {}
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
-        self._draining = False
+        self._intake = Intake(who.topic, parts.bus, self._outbox, self)
         self.halted = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,11 +74,11 @@ class Owner:
         records = {record.activation_id: record for record in found.records}
         self._outbox.keep(found.records)
         for run, payload in found.ended.items():
-            self._end_again(run, payload, records.get(run))
+            self.end_again(run, payload, records.get(run))
         for run, left in found.runs.items():
             record = records.get(run)
             if record is not None:  # the kill tore the entry of its end off
-                self._end_again(run, left.message, record)
+                self.end_again(run, left.message, record)
             else:
                 self._resume(run, left)
         try:
@@ -91,8 +89,8 @@ class Owner:
             self._journal.settle()
         _log.info("journal recovered", extra={"runs": len(found.runs), "records": len(found.records)})
 
-    def _end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
-        """Tell of an end once more: the kill may have come between the journal and the bus."""
+    def end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
+        """See `intake.Acceptor`: the kill may have come between the journal and the bus."""
         message = _journalled(payload)
         if message is None or record is None:
             self._outbox.remember(run, None)
@@ -106,7 +104,7 @@ class Owner:
             return
         record = self._outbox.stored_record(message.user.namespace, run)
         if record is not None:  # its end was never journalled: the disk was full then
-            self._end_again(run, left.message, record)
+            self.end_again(run, left.message, record)
             return
         self._journal.accepted(run, left.message)
         self._messages[run] = message
@@ -114,45 +112,35 @@ class Owner:
         if left.began:
             self._refuse(message, error_of(RESTARTED, Outcome.PLATFORM_ERROR).result)
         else:
-            self._begin(message)
+            self.begin_accepted(message)
 
     def listen(self) -> None:
         """Take runs from the bus."""
-        self._bus.subscribe(self._who.topic, self._on_message)
+        self._intake.listen()
 
-    def _on_message(self, message: Message) -> None:
-        if self._draining:
-            return  # not committed: the bus keeps it for whoever comes next
-        try:
-            run = ActivationMessage.decode(message.payload, message.headers.get("c", 0))
-        except ValueError as error:
-            _log.error("message dropped", extra={"error": str(error)})
-            self._bus.commit(self._who.topic, message.offset)
-            return
-        if not self._known(run.activation_id):
-            self._accept(run, message.payload)
-        self._bus.commit(self._who.topic, message.offset)
+    def holds(self, run: str) -> bool:
+        """See `intake.Acceptor`."""
+        return run in self._messages
 
-    def _known(self, run: str) -> bool:
-        return run in self._messages or self._outbox.repeated(run)
-
-    def _accept(self, message: ActivationMessage, payload: bytes | memoryview) -> None:
+    def accept(self, message: ActivationMessage, payload: bytes | memoryview) -> bool:
+        """See `intake.Acceptor`."""
         run = message.activation_id
         self._messages[run] = message
         self._idle.clear()
         if self._outbox.full:
             self._refuse(message, error_of(STORE_AWAY, Outcome.PLATFORM_ERROR).result)
-            return
+            return False
         try:
             self._journal.accepted(run, payload)
             self._journal.flush()
         except OSError:
             _log.exception("journal cannot be written")
             self._refuse(message, error_of(str(JournalFull()), Outcome.PLATFORM_ERROR).result)
-            return
-        self._begin(message)
+            return False
+        return True
 
-    def _begin(self, message: ActivationMessage) -> None:
+    def begin_accepted(self, message: ActivationMessage) -> None:
+        """See `intake.Acceptor`."""
         program = self.actions.cached_program(message.graph, message.action, message.revision)
         if program is not None and message.spool is None:
             self._start(message, program)
@@ -352,7 +340,7 @@ class Owner:
 
     async def drain(self, within_s: float) -> None:
         """Take nothing more; wait for the runs at hand. What is not done then is resumed at the next start."""
-        self._draining = True
+        self._intake.stopped = True
         self._maybe_idle()
         try:
             async with asyncio.timeout(within_s):

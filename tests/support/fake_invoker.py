@@ -18,7 +18,7 @@ INSTANCE = {
     "instance": 0,
     "instanceType": "invoker",
     "userMemory": f"{1024 * 1024 * 1024} B",
-    "tags": [],
+    "tags": ["dataflow"],
     "dedicatedNamespaces": [],
     "uniqueName": "fake",
 }

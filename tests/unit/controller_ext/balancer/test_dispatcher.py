@@ -98,7 +98,7 @@ def an_invoke(name: str = "a", wait_s: float | None = 60.0, **fields: Any) -> In
 
 
 def a_completion(name: str = "a", status: int = 0) -> Message:
-    return Message(b"completion", {"id": name, "status": status})
+    return Message(b"completion", {"id": name, "status": status, "at": 0, "n": 0})
 
 
 @pytest.fixture

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
-from controller_ext.balancer.fleet import SILENT_S, TRANSITIONS, Fleet, Health, HealthEvent, MalformedPing, Ping
+from controller_ext.balancer.fleet import (
+    SILENT_S,
+    TEST_S,
+    TRANSITIONS,
+    Fleet,
+    Health,
+    HealthEvent,
+    MalformedPing,
+    Ping,
+    Result,
+)
 
 
 def a_ping(instance: int = 0, enabled: bool = True) -> Ping:
@@ -46,8 +57,8 @@ def test_an_invoker_that_leaves_says_so():
 def test_three_system_errors_are_tolerated_and_four_are_not():
     fleet = Fleet()
     fleet.pinged(a_ping(), 0.0)
-    assert not any(fleet.ended(0, system_error=True) for _ in range(3))
-    assert fleet.ended(0, system_error=True)
+    assert not any(fleet.ended(0, Result.SYSTEM_ERROR) for _ in range(3))
+    assert fleet.ended(0, Result.SYSTEM_ERROR)
     assert fleet.states() == {"invoker0/host": "unhealthy"}
 
 
@@ -55,7 +66,7 @@ def test_an_unhealthy_invoker_is_used_only_when_no_healthy_one_is_left():
     fleet = Fleet()
     fleet.pinged(a_ping(0), 0.0)
     for _ in range(4):
-        fleet.ended(0, system_error=True)
+        fleet.ended(0, Result.SYSTEM_ERROR)
     assert fleet.usable() == (0,)
     fleet.pinged(a_ping(1), 0.0)
     assert fleet.usable() == (1,)
@@ -65,19 +76,21 @@ def test_a_success_makes_an_unhealthy_invoker_healthy():
     fleet = Fleet()
     fleet.pinged(a_ping(), 0.0)
     for _ in range(4):
-        fleet.ended(0, system_error=True)
-    assert fleet.ended(0, system_error=False)
+        fleet.ended(0, Result.SYSTEM_ERROR)
+    assert fleet.ended(0, Result.SUCCESS)
     assert fleet.states() == {"invoker0/host": "up"}
 
 
 def test_a_result_of_an_unknown_invoker_changes_nothing():
-    assert not Fleet().ended(3, system_error=True)
+    assert not Fleet().ended(3, Result.SYSTEM_ERROR)
 
 
 def test_a_stock_ping_is_read():
     stock = {"instance": 2, "instanceType": "invoker", "userMemory": "1073741824 B", "tags": [], "uniqueName": "u"}
-    assert Ping.from_json({"name": stock}) == Ping(2, 1024, "u", True)
-    assert Ping.from_json({"name": stock, "isEnabled": False}).enabled is False
+    assert Ping.read(json.dumps({"name": stock}).encode()) == Ping(2, 1024, "u", True, takes_runs=False)
+    assert Ping.read(json.dumps({"name": stock, "isEnabled": False}).encode()).enabled is False
+    ours = {**stock, "tags": ["dataflow"]}
+    assert Ping.read(json.dumps({"name": ours}).encode()).takes_runs
 
 
 @pytest.mark.parametrize(
@@ -85,12 +98,82 @@ def test_a_stock_ping_is_read():
     [
         {},
         {"name": None},
-        {"name": {"instance": 0, "userMemory": "1 GB"}},
-        {"name": {"instance": -1, "userMemory": "1 B"}},
-        {"name": {"instance": 10**9, "userMemory": "1 B"}},
-        {"name": {"instance": True, "userMemory": "1 B"}},
+        {"name": {"instance": 0, "instanceType": "invoker", "userMemory": "much"}},
+        {"name": {"instance": 0, "instanceType": "controller", "userMemory": "1 GB"}},
+        {"name": {"instance": -1, "instanceType": "invoker", "userMemory": "1 B"}},
+        {"name": {"instance": 10**9, "instanceType": "invoker", "userMemory": "1 B"}},
+        {"name": {"instance": True, "instanceType": "invoker", "userMemory": "1 B"}},
     ],
 )
 def test_anything_else_is_malformed(document: dict[str, object]):
     with pytest.raises(MalformedPing):
-        Ping.from_json(document)
+        Ping.read(json.dumps(document).encode())
+
+
+GOOD, BAD, LATE = Result.SUCCESS, Result.SYSTEM_ERROR, Result.TIMEOUT
+STOCK_HEALTH = {
+    # What a stock invoker did since its first ping → what it is held for (internals §1.7).
+    "came": ((), "unhealthy"),
+    "worked": ((GOOD,), "up"),
+    "failed first": ((BAD,), "unhealthy"),
+    "was late first": ((LATE,), "unresponsive"),
+    "worked, then failed": ((GOOD, BAD), "unhealthy"),
+    "failed, then worked": ((BAD, GOOD), "up"),
+    "failed three times of many": ((GOOD, GOOD, GOOD, GOOD, BAD, BAD, BAD), "up"),
+    "failed four times of many": ((GOOD, GOOD, GOOD, GOOD, BAD, BAD, BAD, BAD), "unhealthy"),
+    "was late four times": ((GOOD, GOOD, GOOD, GOOD, LATE, LATE, LATE, LATE), "unresponsive"),
+    "failed and was late, three times each": ((GOOD, BAD, LATE, BAD, LATE, BAD, LATE), "up"),
+    "works again, not often enough": ((GOOD, *(BAD,) * 4, *(GOOD,) * 5), "unhealthy"),
+    "works again": ((GOOD, *(BAD,) * 4, *(GOOD,) * 7), "up"),
+}
+
+
+@pytest.mark.parametrize("case", STOCK_HEALTH)
+def test_a_stock_invoker_is_judged_as_by_stock(case: str):
+    results, health = STOCK_HEALTH[case]
+    fleet = Fleet()
+    fleet.pinged(STOCK, 0.0)
+    for result in results:
+        fleet.ended(0, result)
+    assert fleet.states() == {"invoker0/host": health}
+
+
+STOCK = Ping(0, 1024, "host", True, takes_runs=False)
+
+
+def test_a_stock_invoker_is_tested_at_once_then_each_minute_until_it_is_healthy():
+    fleet = Fleet()
+    fleet.pinged(STOCK, 5.0)
+    assert fleet.tests_due(5.0) == [0]
+    assert fleet.tests_due(5.0 + TEST_S - 1) == []
+    assert fleet.tests_due(5.0 + TEST_S) == [0]
+    fleet.ended(0, GOOD)
+    assert fleet.tests_due(1000.0) == []
+
+
+def test_a_success_of_one_that_stays_unhealthy_is_followed_by_a_test_at_once():
+    fleet = Fleet()
+    fleet.pinged(STOCK, 0.0)
+    for result in (GOOD, BAD, BAD, BAD, BAD):
+        fleet.ended(0, result)
+    assert fleet.tests_due(0.0) == [0]
+    fleet.ended(0, GOOD)
+    assert fleet.states() == {"invoker0/host": "unhealthy"}
+    assert fleet.tests_due(0.0) == [0]
+
+
+def test_an_invoker_of_ours_is_never_tested():
+    fleet = Fleet()
+    fleet.pinged(a_ping(), 0.0)
+    for _ in range(4):
+        fleet.ended(0, BAD)
+    assert fleet.tests_due(0.0) == []
+
+
+def test_runs_go_to_invokers_of_ours_alone():
+    fleet = Fleet()
+    fleet.pinged(STOCK, 0.0)
+    fleet.ended(0, GOOD)
+    assert (fleet.usable(), fleet.usable(runs=True)) == ((0,), ())
+    fleet.pinged(a_ping(1), 0.0)
+    assert (fleet.usable(), fleet.usable(runs=True)) == ((0, 1), (1,))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller_ext.balancer.slots import Slots, home_hash, java_hash, steps
+from controller_ext.balancer.slots import Slots, home_hash, java_hash, pools, steps
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,35 @@ def test_characters_beyond_16_bits_hash_as_on_the_jvm():
 
 @pytest.mark.parametrize(
     ("count", "expected"),
-    [(1, (1,)), (2, (1,)), (3, (1, 2)), (5, (1, 2, 3)), (9, (1, 2, 5, 7)), (12, (1, 5, 7, 11))],
+    [
+        (1, (1,)),
+        (2, (1,)),
+        (3, (1, 2)),
+        (4, (1, 3)),
+        (5, (1, 2, 3)),
+        (6, (1, 5)),
+        (7, (1, 2, 3, 5)),
+        (8, (1, 3, 5, 7)),
+        (9, (1, 2, 5, 7)),
+        (10, (1, 3, 7)),
+        (12, (1, 5, 7, 11)),
+        (16, (1, 3, 5, 7, 11, 13)),
+    ],
 )
 def test_steps_are_stocks(count: int, expected: tuple[int, ...]):
     assert steps(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "managed", "blackbox"),
+    [(1, range(1), range(1)), (2, range(2), range(1, 2)), (10, range(9), range(9, 10)), (25, range(23), range(23, 25))],
+)
+def test_invokers_are_parted_as_by_stock(count: int, managed: range, blackbox: range):
+    assert pools(count) == (managed, blackbox)
+
+
+def test_the_last_invokers_are_at_least_what_the_first_leave():
+    assert pools(10, managed=0.5, blackbox=0.1) == (range(5), range(5, 10))
 
 
 def a_fleet(*memory_mb: int) -> Slots:

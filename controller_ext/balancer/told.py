@@ -1,0 +1,66 @@
+"""What a message on topic `completed` says, whoever sent it: an invoker of ours with headers, or stock's. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from invoker_ext.bus import Message
+from invoker_ext.contract.acks import OVER, RESULT, Ack
+
+_SYSTEM_ERROR: Final = 3
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Told:
+    """One message, read.
+
+    Attributes:
+        run: Activation id.
+        over: The activation has ended: its slot is free.
+        whole: The record is in `message`, and its headers say where the result stands.
+        system_error: It failed through no fault of the action.
+        message: For whoever waits.
+        instance: Index of the invoker, where the message says it.
+    """
+
+    run: str
+    over: bool
+    whole: bool
+    system_error: bool
+    message: Message
+    instance: int | None = None
+
+
+def told(message: Message) -> Told:
+    """Read a message; raises ValueError."""
+    headers = message.headers
+    run = headers.get("id")
+    if isinstance(run, str):
+        what = headers.get("ack")
+        system_error = headers.get("status") == _SYSTEM_ERROR
+        return Told(run=run, over=what != RESULT, whole="at" in headers, system_error=system_error, message=message)
+    ack = Ack.decode(message.payload)
+    over = ack.instance is not None
+    completion = ack.completion()
+    if completion is not None:
+        # Once for those of stock: where the result stands, so that nobody further on parses it.
+        found, payload = completion.encode({}) if over else completion.encode_result()
+    else:
+        found, payload = {"id": ack.activation_id, "status": _SYSTEM_ERROR if ack.system_error else 0}, b""
+    extra: dict[str, Any] = {} if over else {"ack": RESULT}
+    if completion is None and over:
+        extra = {"ack": OVER}
+    return Told(
+        run=ack.activation_id,
+        over=over,
+        whole=completion is not None,
+        system_error=ack.system_error is True,
+        message=Message(payload, {**found, **extra}, message.offset),
+        instance=_index(ack.instance),
+    )
+
+
+def _index(instance: dict[str, Any] | None) -> int | None:
+    index = instance.get("instance") if isinstance(instance, dict) else None
+    return index if type(index) is int and index >= 0 else None

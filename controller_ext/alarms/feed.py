@@ -11,6 +11,8 @@ from controller_ext.alarms.dates import iso, parse_ms
 from controller_ext.entities.errors import Rejected
 
 _WHOLE: Final = re.compile(r"\s*[+-]?\d{1,15}(\.0*)?\s*", re.ASCII)
+_TOO_LARGE: Final = 10**15
+"""Of a whole number; as many digits as a text may have."""
 _START_AFTER_MS: Final = 30_000
 """An interval without a start begins so long after it was made."""
 _DELETE_AFTER_FIRE: Final = ("false", "true", "rules")
@@ -205,7 +207,7 @@ def _whole(value: Any) -> int | None:
         return int(value.partition(".")[0])
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return None
-    return int(value)
+    return int(value) if abs(value) < _TOO_LARGE else None
 
 
 def _object(payload: Any) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class _Triggers:
         own_namespace(namespace, full.name)
         bodies.check_announced(self._limits.request_bytes)
         raw = bodies.read(self._limits.request_bytes)
-        members = contents.parse_object(raw) if raw else {}
+        members = contents.parse_object(raw, goes_on=True) if raw else {}
         trigger = self._catalog.typed(str(full), triggers.TYPE)
         now_ms = self._now_ms()
         transid = [g.transid, now_ms]

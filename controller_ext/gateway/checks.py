@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 from controller_ext.entities.errors import TooLarge
 from controller_ext.gateway import documents
 from controller_ext.gateway.backends import target_urls
 from controller_ext.gateway.errors import CreationRefused
+from controller_ext.runs import contents
 
 MAX_DOCUMENT_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 64
@@ -46,10 +46,8 @@ def check(document: dict[str, Any]) -> None:
 
 
 def _check_size(document: dict[str, Any]) -> None:
-    level: list[Any] = [document]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _members(outer)]
-    _require(not level, f"the API is nested deeper than {MAX_DEPTH}.")
+    for depth, _ in enumerate(contents.levels(document)):
+        _require(depth < MAX_DEPTH, f"the API is nested deeper than {MAX_DEPTH}.")
     try:
         size = len(json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
     except UnicodeEncodeError as error:
@@ -58,12 +56,6 @@ def _check_size(document: dict[str, Any]) -> None:
         raise CreationRefused("the API holds a number that JSON cannot hold.") from error
     if size > MAX_DOCUMENT_BYTES:
         raise TooLarge("API", size, MAX_DOCUMENT_BYTES)
-
-
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _check_configuration(document: dict[str, Any]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from controller_ext.entities.errors import Malformed
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
+_MOST_LEVELS: Final = 512
+"""Of what is printed again: half of what Python's parser takes, so that it can be read again below any stack."""
 _SHOWN_CHARS: Final = 160
 """Of a line around an error; a whole body may be one line."""
 _NUMBER_CHARS: Final = 100
@@ -67,7 +69,7 @@ def parse(raw: bytes, *, goes_on: bool = False) -> Any:
 
     Args:
         raw: The text.
-        goes_on: It is kept as it is, so that its numbers may be any.
+        goes_on: It is kept as it is, so that its numbers may be any, and it may be as deep as can be read.
 
     Raises:
         Malformed: It is none, or cannot be stored: not UTF-8, half a surrogate pair, nested or long beyond reason.
@@ -83,7 +85,23 @@ def parse(raw: bytes, *, goes_on: bool = False) -> Any:
         raise Malformed(_TOO_LONG) from error
     if _may_hold_surrogates(raw):
         _check_surrogates(value)
+    if not goes_on and any(depth > _MOST_LEVELS for depth, _ in enumerate(levels(value))):
+        raise Malformed(_TOO_DEEP)
     return value
+
+
+def levels(value: object) -> Iterator[list[Any]]:
+    """Yield what a JSON value is made of, by depth: itself, then its members, then theirs."""
+    level = [value]
+    while level:
+        yield level
+        level = [inner for outer in level for inner in _inside(outer)]
+
+
+def _inside(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def parse_object(raw: bytes, *, goes_on: bool = False) -> dict[str, Any]:
@@ -198,6 +216,8 @@ def _check_surrogates(value: object) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise Malformed("half a surrogate pair is no character") from error
+    except RecursionError as error:  # a printer goes a level or two less deep than a parser
+        raise Malformed(_TOO_DEEP) from error
 
 
 def _sentence(text: str, error: json.JSONDecodeError) -> str:

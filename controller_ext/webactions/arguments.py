@@ -95,7 +95,7 @@ def build(request: WebRequest, *, raw: bool) -> Arguments:
     if kind is None or (kind.json and not request.body):
         return Arguments(members, b"", (), frozenset(query))
     if kind.json:
-        value = contents.parse(request.body)
+        value = contents.parse(request.body, goes_on=True)
         if isinstance(value, dict):
             return Arguments(members, request.body, value.keys(), frozenset((*query, *value)))
         members[BODY] = request.body

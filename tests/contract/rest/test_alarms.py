@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -123,3 +124,12 @@ def test_no_path_of_the_api_leads_to_an_alarm(api: Api):
 
 def test_a_body_that_is_no_object_is_refused(api: Api):
     assert api.call("POST", PATH, b"[]").status_code == 400
+
+
+@pytest.mark.parametrize("member", ["trigger_payload", "strict"])
+def test_an_alarm_that_could_not_be_read_again_is_not_stored(api: Api, member: str):
+    raw = json.dumps({"authKey": GUEST_KEY, "triggerName": "t", **CRON})[:-1]
+    for levels in (600, *range(900, 1000, 4)):
+        deep = f'{raw}, "{member}": {{"a": {"[" * levels}{"]" * levels}}}}}'.encode()
+        assert api.call("POST", PATH, deep, auth=None).status_code == 400
+    assert all_alarms(api.entities) == []

@@ -221,3 +221,27 @@ def test_any_path_is_answered(shared: Api, segments: list[str], method: str):
     path = "/".join(quote(one, safe="") for one in segments)
     for collection in ("actions", "packages", "triggers", "rules", "activations", "limits"):
         assert shared.call(method, f"{collection}/{path}", {}).status_code < 500
+
+
+@pytest.mark.parametrize("levels", [505, 600, *range(930, 990, 10)])
+@pytest.mark.parametrize("member", ["parameters", "annotations"])
+@pytest.mark.parametrize("path", ["actions/deep", "packages/deep", "triggers/deep", "rules/deep"])
+def test_what_is_stored_can_be_read_and_listed_however_deep_it_is(shared: Api, path: str, member: str, levels: int):
+    given = f'[{{"key": "k", "value": {"[" * levels}{"]" * levels}}}]'
+    more = {
+        "actions/deep": '"exec": {"kind": "python:3", "code": ""}, ',
+        "rules/deep": '"trigger": "/_/t", "action": "/_/a", ',
+    }
+    reply = shared.put(path, f'{{{more.get(path, "")}"{member}": {given}}}'.encode())
+    # A rule has no parameters: nobody looks at those that are sent, but for their depth.
+    assert reply.status_code == (200 if levels < 512 else 400), reply.data
+    assert shared.call("GET", path).status_code == (200 if levels < 512 else 404)
+    assert shared.call("GET", path.partition("/")[0]).status_code == 200
+    if levels < 512:
+        assert shared.call("DELETE", path).status_code == 200
+
+
+def test_deep_parameters_with_characters_of_two_halves_are_taken_or_the_callers_fault(shared: Api):
+    for levels in range(900, 1000):
+        raw = b'{"s": "\\ud83d\\ude00", "a": ' + b"[" * levels + b"]" * levels + b"}"
+        assert shared.call("POST", "actions/a", raw).status_code in (202, 400)

@@ -34,6 +34,7 @@ def created(**params: Any) -> feed.Alarm:
         ({"isInterval": True, "minutes": 1.5}, "the minutes parameter must be an integer"),
         ({"isInterval": True, "minutes": True}, "the minutes parameter must be an integer"),
         ({"isInterval": True, "minutes": float("inf")}, "the minutes parameter must be an integer"),
+        ({"isInterval": True, "minutes": 10**400}, "the minutes parameter must be an integer"),
         ({"isInterval": True, "minutes": -1}, "the minutes parameter must be an integer greater than zero"),
         ({}, "alarms trigger feed is missing the cron parameter"),
         ({"cron": "***"}, "cron pattern '***' is not valid"),

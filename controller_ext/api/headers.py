@@ -20,7 +20,7 @@ def idempotency_key() -> str | None:
     Raises:
         Rejected: It is empty or too long.
     """
-    key = request.headers.get("Idempotency-Key")
+    key: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
     if not 0 < len(key) <= MAX_KEY_CHARS:

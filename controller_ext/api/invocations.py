@@ -12,6 +12,7 @@ from action_runtime.wire.errors import DataflowError
 from controller_ext.api import bodies, errors, headers, queries, replies
 from controller_ext.api.actions import name_of
 from controller_ext.api.context import caller
+from controller_ext.api.errors import UnsupportedMedia
 from controller_ext.api.services import Services
 from controller_ext.entities.catalog import ACTIVATE
 from controller_ext.entities.errors import Refused
@@ -67,7 +68,7 @@ class _Invocations:
         try:
             asked = self._read(user, full)
             ready = self._earlier(asked) or self._prepare(asked, user)
-        except (Refused, DefinitionError):
+        except (Refused, DefinitionError, UnsupportedMedia):
             # Stock throttles before it looks at the request: what is refused counts, and 429 comes first.
             self._services.balancer.charge(user)
             raise

@@ -363,6 +363,10 @@ class TestRefusals:
         assert answered.balancer.messages == []
         assert len(answered.balancer.charged) == 1
 
+    def test_a_body_that_is_no_json_counts_for_the_throttle_too(self, answered: Api):
+        assert answered.call("POST", "actions/a", b"x", Content_Type="text/plain").status_code == 415
+        assert len(answered.balancer.charged) == 1
+
     def test_a_declared_parameter_without_a_value_is_not_final(self, answered: Api):
         answered.action(
             "final", parameters=[{"key": "q", "value": None}], annotations=[{"key": "final", "value": True}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -86,8 +87,13 @@ class _Rules:
         full = own_name(namespace, name)
         rule = self._catalog.typed(str(full), rules.TYPE)
         trigger = rules.trigger(rule.body)
+        status = self._status(full, trigger)
         self._unlink(full, trigger)
-        self._store.delete(rule.id, rule.revision)
+        try:
+            self._store.delete(rule.id, rule.revision)
+        except RevisionConflict:
+            self._enter(full, trigger, lambda _: status)  # it was changed meanwhile, and stays
+            raise
         self._unlink(full, trigger)  # whoever has linked it meanwhile
         return replies.json_object(rules.shown(rule.body, triggers.INACTIVE))
 
@@ -98,10 +104,8 @@ class _Rules:
         status = rules.parse_status(bodies.read_json(allowed))
         rule = self._catalog.typed(str(full), rules.TYPE)
         trigger = rules.trigger(rule.body)
-        if status != self._status(full, trigger):
-            link = Link(str(full), rules.action(rule.body), status)
-            if not self._enter(full, trigger, lambda one: triggers.linked(one, link, last=True)):
-                raise NotFound("Only rules with existing triggers can be activated")
+        if status != self._status(full, trigger) and not self._enter(full, trigger, lambda _: status, last=True):
+            raise NotFound("Only rules with existing triggers can be activated")
         return replies.text("OK")
 
     def _link(self, full: Name, rule: dict[str, Any], old: dict[str, Any] | None) -> None:
@@ -112,20 +116,42 @@ class _Rules:
         if before != trigger:
             self._unlink(full, before)
 
-        def relinked(body: dict[str, Any]) -> dict[str, Any]:
+        def kept(body: dict[str, Any]) -> str:
             # Read anew where it stays: somebody may be enabling or disabling it.
-            kept = status if old is None or before != trigger else triggers.status(body, str(full))
-            return triggers.linked(body, Link(str(full), rules.action(rule), kept))
+            return status if old is None or before != trigger else triggers.status(body, str(full))
 
-        self._enter(full, trigger, relinked)
+        self._enter(full, trigger, kept)
 
-    def _enter(self, full: Name, trigger: Name, how: links.Change) -> bool:
-        """Link a rule; no link stays of one that was deleted or moved meanwhile. False: there is no such trigger."""
-        linked = links.change(self._store, str(trigger), how)
-        rule = self._store.get(str(full))
-        if rule is None or rule.body["entityType"] != rules.TYPE or rules.trigger(rule.body) != trigger:
+    def _enter(self, full: Name, trigger: Name, status: Callable[[dict[str, Any]], str], *, last: bool = False) -> bool:
+        """Link a rule to what it invokes by then; no link stays of one that was deleted or moved meanwhile.
+
+        Args:
+            full: Of the rule.
+            trigger: Which the rule has.
+            status: Body of the trigger → status of the link.
+            last: Behind all other links.
+
+        Returns:
+            False: there is no such trigger.
+        """
+
+        def changed(body: dict[str, Any]) -> dict[str, Any]:
+            rule = self._fired_by(trigger, full)
+            if rule is None:
+                return triggers.unlinked(body, str(full))
+            return triggers.linked(body, Link(str(full), rules.action(rule), status(body)), last=last)
+
+        linked = links.change(self._store, str(trigger), changed)
+        if self._fired_by(trigger, full) is None:
             self._unlink(full, trigger)
         return linked
+
+    def _fired_by(self, trigger: Name, full: Name) -> dict[str, Any] | None:
+        """Return a rule; None: it is gone, or not of this trigger any more."""
+        rule = self._store.get(str(full))
+        if rule is None or rule.body["entityType"] != rules.TYPE or rules.trigger(rule.body) != trigger:
+            return None
+        return rule.body
 
     def _unlink(self, full: Name, trigger: Name) -> None:
         links.change(self._store, str(trigger), lambda body: triggers.unlinked(body, str(full)))

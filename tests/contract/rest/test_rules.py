@@ -275,3 +275,32 @@ def test_no_link_stays_of_a_rule_that_goes_while_it_is_disabled(
     assert ruled.call("POST", "rules/r", {"status": "inactive"}).status_code == 200
     assert not ahead
     assert links_of(ruled, "t") == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "answer"),
+    [
+        ("POST", "rules/r", {"status": "inactive"}, 200),
+        ("PUT", "rules/r?overwrite=true", {"action": "/_/p/c"}, 200),
+        ("DELETE", "rules/r", None, 409),
+    ],
+    ids=["disabled", "changed", "deleted"],
+)
+def test_a_trigger_fires_what_its_rule_names_whoever_changes_both_at_once(
+    ruled: Api, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any, answer: int
+):
+    put = ruled.entities.put
+    ahead = ["the other request"]
+
+    def overtaken(doc_id: str, document: dict[str, Any], revision: str | None) -> Any:
+        if doc_id == "guest/t" and ahead:
+            ahead.clear()
+            assert ruled.call("PUT", "rules/r?overwrite=true", {"action": "/_/b"}).status_code == 200
+        return put(doc_id, document, revision)
+
+    monkeypatch.setattr(ruled.entities, "put", overtaken)
+    assert ruled.call(method, path, body).status_code == answer
+    assert not ahead
+    rule = ruled.call("GET", "rules/r").get_json()
+    assert links_of(ruled, "t") == {"guest/r": {"action": rule["action"], "status": rule["status"]}}
+    assert (rule["action"]["name"], rule["status"]) == ("b", "inactive" if method == "POST" else "active")

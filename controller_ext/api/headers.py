@@ -1,7 +1,8 @@
-"""Request headers beyond stock."""
+"""What is read from the headers of a request."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from flask import request
@@ -26,3 +27,21 @@ def idempotency_key() -> str | None:
     if not 0 < len(key) <= MAX_KEY_CHARS:
         raise Rejected(f"The header Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
     return key
+
+
+def for_action(unseen: Collection[str]) -> dict[str, str]:
+    """Return the headers that an action gets, by their names in lower case.
+
+    Args:
+        unseen: Those that it does not get.
+    """
+    lowered = ((name.lower(), value) for name, value in request.headers.items())
+    return {name: utf8(value) for name, value in lowered if name not in unseen}
+
+
+def utf8(value: str) -> str:
+    """Return the value of a header, which WSGI hands on as Latin-1 whatever it is."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value

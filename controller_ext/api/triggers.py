@@ -6,9 +6,9 @@ import json
 from functools import partial
 from typing import Final
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 
-from controller_ext.api import bodies, errors, listings, queries, replies
+from controller_ext.api import bodies, errors, headers, listings, queries, replies
 from controller_ext.api.context import caller, entity_name, namespace_of, own_name, own_namespace
 from controller_ext.api.invocations import start
 from controller_ext.api.services import Services
@@ -87,12 +87,7 @@ class _Triggers:
         trigger = self._catalog.typed(str(full), triggers.TYPE)
         now_ms = self._now_ms()
         transid = [g.transid, now_ms]
-        fire = Fire(user=user, payload=raw, members=members, headers=_headers(), transid=transid, now_ms=now_ms)
+        seen = json.dumps(headers.for_action(_UNSEEN)).encode()
+        fire = Fire(user=user, payload=raw, members=members, headers=seen, transid=transid, now_ms=now_ms)
         activation_id = self._firing.fire(trigger.body, fire)
         return replies.nothing() if activation_id is None else replies.accepted(activation_id)
-
-
-def _headers() -> bytes:
-    """Return the request's headers as the JSON object that actions get."""
-    shown = {name.lower(): value for name, value in request.headers if name.lower() not in _UNSEEN}
-    return json.dumps(shown).encode()

@@ -11,7 +11,7 @@ import orjson
 from flask import Blueprint, Response, g, request
 from werkzeug.routing import BaseConverter
 
-from controller_ext.api import bodies, invocations, queries, replies
+from controller_ext.api import bodies, headers, invocations, queries, replies
 from controller_ext.api.auth import Authenticator, identity_of
 from controller_ext.api.errors import NoRoute, NotAcceptable, NotAdmitted, Unauthenticated
 from controller_ext.api.gateway import PATH_PARAMETERS
@@ -74,10 +74,10 @@ class _VerbatimResponse(Response):
     """Sends the headers of an action as they are; werkzeug would rewrite or refuse some."""
 
     def get_wsgi_headers(self, environ: Any) -> Any:
-        headers = self.headers.copy()
+        sent = self.headers.copy()
         if self.status_code in (204, 304):
-            headers.remove("Content-Length")
-        return headers
+            sent.remove("Content-Length")
+        return sent
 
 
 class _WebActions:
@@ -146,7 +146,7 @@ class _WebActions:
             return None
         user = self._user()
         secret = request.headers.get("X-Require-Whisk-Auth")
-        if not terms.allow(request.method, secret and _utf8(secret), known=user is not None):
+        if not terms.allow(request.method, secret and headers.utf8(secret), known=user is not None):
             raise NotAdmitted
         cors, g.cors = g.cors, ()  # stock refuses what it cannot read without them
         given = arguments.build(_sent(wanted, user, body), raw=terms.raw)
@@ -203,25 +203,15 @@ def _of_the_path(immutable: frozenset[str]) -> dict[str, bytes]:
 
 
 def _sent(wanted: Target, user: str | None, body: bytes) -> WebRequest:
-    headers = {name.lower(): _utf8(value) for name, value in request.headers.items()}
     return WebRequest(
         method=request.method,
-        headers={name: value for name, value in headers.items() if name not in _NO_HEADERS},
+        headers=headers.for_action(_NO_HEADERS),
         path="".join("/" + quote(one, safe=_PATH_SAFE) for one in wanted.rest),
         query=request.query_string,
         user=user,
         content_type=request.headers.get("Content-Type") or None,
         body=body,
     )
-
-
-def _utf8(value: str) -> str:
-    """Return the value of a header, which WSGI hands on as Latin-1 whatever it is."""
-    raw = value.encode("latin-1")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return value
 
 
 def _check_acceptable(answer: Answer, wanted: Target) -> None:

@@ -98,11 +98,11 @@ class TestTheAnswer:
 
 class TestTheArguments:
     def test_are_the_triggers_parameters_below_headers_below_the_payload(self, ready: Api):
-        ready.call("POST", "triggers/t", {"q": 3}, X_Custom="y")
+        ready.call("POST", "triggers/t", {"q": 3}, X_Custom="y", X_Utf8="é".encode().decode("latin-1"))
         given = arguments(ready)
         headers = given.pop("__ow_headers")
         assert given == {"p": 1, "q": 3}
-        assert headers["x-custom"] == "y"
+        assert (headers["x-custom"], headers["x-utf8"]) == ("y", "é")
         assert headers.keys() & {"authorization", "content-type", "content-length"} == set()
 
     def test_a_payload_may_have_headers_of_its_own(self, ready: Api):

@@ -49,7 +49,9 @@ class Settings:
     workflow_payload_bytes: int = setting(
         "Bound of a native workflow's parameters and result.", 64 * 1024 * 1024, above(0)
     )
-    control_flow_threads: int = setting("Sequences one worker runs at a time by stock control flow.", 64, above(0))
+    control_flow_threads: int = setting(
+        "Sequences and compositions that one worker runs at a time by stock control flow.", 64, above(0)
+    )
     accept_wait_s: float = setting(
         "How long an invocation waits for an invoker to come (back) before 503.", 10.0, above(0)
     )

@@ -39,8 +39,8 @@ def make(services: Services) -> Blueprint:
 
 def start(services: Services, prepared: Prepared, wait_s: float | None, *, repeated: bool = False) -> Accepted | Ended:
     """Have an invocation run by data flow or control flow; waits and raises as `ports.Balancer.invoke`."""
-    if prepared.sequence is not None:
-        return services.control_flow.run(prepared.sequence, wait_s=wait_s)
+    if prepared.composed is not None:
+        return services.control_flow.run(prepared.composed, wait_s=wait_s)
     return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s, repeated=repeated)
 
 
@@ -74,7 +74,7 @@ class _Invocations:
             raise
         if isinstance(ready, Prepared):
             outcome = self._start(ready, asked)
-            if isinstance(outcome, Ended) and ready.message.graph is None and ready.sequence is None:
+            if isinstance(outcome, Ended) and ready.message.graph is None and ready.composed is None:
                 outcome = Ended(outcome.activation.without_logs(), outcome.large)
         else:
             outcome = ready
@@ -128,7 +128,7 @@ class _Invocations:
             return start(self._services, prepared, asked.wait_s)
         own = prepared.message.activation_id
         first = self._services.repeats.claim(keyed, own)
-        if prepared.sequence is None:
+        if prepared.composed is None:
             if first != own:
                 prepared = replace(prepared, message=replace(prepared.message, activation_id=first))
             return start(self._services, prepared, asked.wait_s, repeated=first != own)

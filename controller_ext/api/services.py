@@ -47,7 +47,7 @@ class Services:
         activations: Records.
         acceptor: Makes messages of invocations.
         balancer: Takes them.
-        control_flow: Runs sequences annotated `dataflow: false`.
+        control_flow: Runs compositions, and sequences annotated `dataflow: false`.
         door: To the invokers: pending records, large results, cancel, trace.
         repeats: Idempotency keys.
         now_ms: Epoch milliseconds.

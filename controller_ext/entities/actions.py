@@ -10,7 +10,8 @@ from controller_ext.entities.errors import KindForbidden, Malformed, Rejected, T
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import Parameters
-from controller_ext.entities.runtimes import SEQUENCE, Manifest, deprecation
+from controller_ext.entities.runtimes import NATIVE, SEQUENCE, Manifest, deprecation
+from invoker_ext.contract.annotations import truthy
 
 TYPE: Final = "action"
 _API_KEY: Final = "provide-api-key"
@@ -173,6 +174,12 @@ def summary(body: dict[str, Any]) -> dict[str, Any]:
     """Return the item of a list."""
     names = ("namespace", "name", "version", "publish", "updated", "annotations", "limits")
     return {**{name: body[name] for name in names}, "exec": {"binary": body["exec"].get("binary", False)}}
+
+
+def is_conductor(body: dict[str, Any]) -> bool:
+    """Return whether an action is run as a conductor; the annotation says nothing about a sequence or workflow."""
+    plain = body["exec"]["kind"] not in (SEQUENCE, NATIVE)
+    return plain and truthy(parameters.value_of(body["annotations"], "conductor"))
 
 
 def immutable_names(merged: Parameters, annotations: Parameters) -> frozenset[str]:

@@ -14,8 +14,9 @@ from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import Manifest
 from controller_ext.runs import contents
+from controller_ext.runs.conductor import boxed
 from controller_ext.runs.plan import Plan, Planner
-from controller_ext.runs.ports import Prepared, SequenceRun, Spooler
+from controller_ext.runs.ports import ConductorRun, Gap, Prepared, SequenceRun, Spooler
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 
 INLINE_BYTES: Final = 512 << 10
@@ -120,45 +121,52 @@ class Acceptor:
             raise TooLarge("Request", len(content), allowed)
         return self.prepare(plan, user, content, transid=transid, blocking=False)
 
-    def component(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
-        """Return the message for a component of a sequence that runs by control flow.
+    def component(
+        self, name: str, content: bytes | None, parent: ActivationMessage, *, stepwise: bool
+    ) -> Prepared | Gap:
+        """Return the message for a component of something that runs by control flow. See `ports.Prepare`.
+
+        As in stock, final parameters of a component may be given.
 
         Args:
             name: `namespace/[package/]name`.
             content: What it gets: an object or an array as JSON; None: nothing.
-            parent: The sequence's message.
+            parent: The message of the whole.
+            stepwise: A sequence runs by control flow, whatever it says.
 
         Returns:
-            None if there is no such action any more, or it is out of the user's reach by now.
+            A gap if there is no such action any more, or it is out of the user's reach by now.
 
         Raises:
             Rejected: Its runtime is deprecated.
-            ParametersNotAllowed: The content gives a final parameter.
+            Malformed: The content is no object or array.
             KindForbidden: The user must not use its runtime.
             Forbidden: It is a sequence that has a component out of reach.
+            DefinitionError: It is a workflow that cannot be compiled (any more).
         """
         full = Name.split(name)
         try:
             self._catalog.authorize(parent.user, ACTIVATE, full)
         except (Forbidden, NotFound, WrongCollection):
-            return None  # whether a foreign action exists is nobody else's business
+            return Gap.OUT_OF_REACH  # whether a foreign action exists is nobody else's business
         try:
-            plan = self._planner.plan(parent.user, full, stepwise=True)
+            plan = self._planner.plan(parent.user, full, stepwise=stepwise)
         except (NotFound, WrongCollection):
-            return None
+            return Gap.ABSENT
         raw = content or b""
+        if plan.conductor and raw:
+            raw = boxed(raw, "value")
         if not raw.lstrip().startswith(b"["):
             names = contents.parse_object(raw, goes_on=True) if raw else {}
-            _check_final(plan, names)
             raw = contents.merge(plan.defaults, plan.joined, raw, names)
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
         # What it results in is posted to the next one: the bound of a request is that of its result, too.
         bound = self._request_bytes if plan.native else None
         message = replace(prepared.message, cause=parent.activation_id, result_bytes=bound)
-        if prepared.sequence is None:
+        if prepared.composed is None:
             return replace(prepared, message=message)
-        return replace(prepared, message=message, sequence=replace(prepared.sequence, message=message))
+        return replace(prepared, message=message, composed=replace(prepared.composed, message=message))
 
     def _prepared(
         self,
@@ -188,10 +196,19 @@ class Acceptor:
             spool=spool,
             result_bytes=self._workflow_bytes if plan.native else None,
         )
-        sequence = None
+        composed: SequenceRun | ConductorRun | None = None
+        timeout_s = plan.timeout_ms / 1000
         if plan.components is not None:
-            sequence = SequenceRun(message=message, components=plan.components, limits=plan.limits)
-        return Prepared(message, plan.memory_mb, sequence, plan.timeout_ms / 1000)
+            composed = SequenceRun(message=message, components=plan.components, limits=plan.limits)
+        elif plan.conductor:
+            composed = ConductorRun(
+                message=message,
+                defaults=plan.defaults,
+                memory_mb=plan.memory_mb,
+                timeout_s=timeout_s,
+                limits=plan.limits,
+            )
+        return Prepared(message, plan.memory_mb, composed, timeout_s)
 
 
 def _check_final(plan: Plan, names: Mapping[str, Any]) -> None:

@@ -41,9 +41,10 @@ class Plan:
         immutable: Parameters that no payload may give.
         init_names: Parameters that go to the environment at init.
         locked: Parameter → cipher.
-        graph: Digest of what to run; None: a plain action.
+        graph: Digest of what to run; None: a plain action, or what the controller runs itself.
         native: It is a native workflow.
         components: Of a sequence that runs by stock control flow.
+        conductor: It is run again and again, as its results ask for.
         limits: `timeout` (ms) and `logs` (MB) of the entity itself, for its record.
         reads: What all this depends on.
     """
@@ -63,6 +64,7 @@ class Plan:
     graph: str | None
     native: bool
     components: tuple[str, ...] | None
+    conductor: bool
     limits: Mapping[str, int]
     reads: Reads
 
@@ -134,21 +136,26 @@ class Planner:
         actions.check_kind(kind, self._manifest, user.limits)
         reads: Reads = dict(located.reads)
         graph: Graph | None = None
+        written: tuple[str, ...] = ()
         components: tuple[str, ...] | None = None
         if kind == SEQUENCE:
-            components = tuple(one.removeprefix("/") for one in body["exec"]["components"])
-            names = [Name.split(one) for one in components]
+            written = tuple(one.removeprefix("/") for one in body["exec"]["components"])
+            names = [Name.split(one) for one in written]
             for one in names:
                 reads.update(self._catalog.on_the_way(one))
             self._catalog.authorize_all(user, ACTIVATE, names)
-            if not stepwise and runs_as_data_flow(located):
-                components = None
+            if stepwise or not runs_as_data_flow(located):
+                components = written
         if kind in (SEQUENCE, NATIVE) and components is None:
             most = self._limits.sequence_length
-            resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most)
+            resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE)
             graph = compile_entity(located, resolver, most)
-            self._catalog.store.put_graph(graph.digest, graph.to_json())
             reads.update(resolver.reads)
+            if resolver.conductors:
+                # An invoker knows no compositions: the controller runs the whole sequence.
+                graph, components = None, written
+            else:
+                self._catalog.store.put_graph(graph.digest, graph.to_json())
         # A sequence passes on what it is given: neither its own parameters nor its package's (stock).
         given = [] if kind == SEQUENCE else located.parameters
         defaults = raw_members(given)
@@ -170,6 +177,7 @@ class Planner:
             graph=None if graph is None else graph.digest,
             native=kind == NATIVE,
             components=components,
+            conductor=actions.is_conductor(body),
             limits={name: body["limits"][name] for name in ("timeout", "logs")},
             reads=reads,
         )

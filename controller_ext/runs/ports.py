@@ -178,7 +178,7 @@ class Spooler(Protocol):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class SequenceRun:
-    """A sequence to be run action by action through the controller (annotation `dataflow: false`).
+    """A sequence to be run action by action by the controller: annotated `dataflow: false`, or with a conductor in it.
 
     Attributes:
         message: The sequence's own message: its action, version, binding, activation id, payload
@@ -193,31 +193,57 @@ class SequenceRun:
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ConductorRun:
+    """A composition: an action annotated `conductor`, run again after every component that it asks for.
+
+    Attributes:
+        message: The composition's own; its content lies over the defaults. Runs of the conductor are sent by copies.
+        defaults: Parameters of the conductor → JSON text.
+        memory_mb: What to charge for a run of the conductor.
+        timeout_s: How long one may take; the composition itself has no bound.
+        limits: As of `SequenceRun`.
+    """
+
+    message: ActivationMessage
+    defaults: Mapping[str, bytes]
+    memory_mb: int
+    timeout_s: float
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True, frozen=True)
 class Prepared:
     """An invocation that passed all checks.
 
     Attributes:
-        message: Ready for the balancer, or the frame of `sequence`.
+        message: Ready for the balancer, or the frame of `composed`.
         memory_mb: What to charge.
-        sequence: Set if it runs by stock control flow.
+        composed: Set if it runs by stock control flow.
         timeout_s: How long the run may take; 0 for sequences by control flow.
     """
 
     message: ActivationMessage
     memory_mb: int
-    sequence: SequenceRun | None = None
+    composed: SequenceRun | ConductorRun | None = None
     timeout_s: float = 0.0
 
 
-class ControlFlow(Protocol):
-    """Runs sequences the stock way; see `control_flow.ControlFlow(balancer, prepare, records)`."""
+class Gap(Enum):
+    """Why there is no component of a name."""
 
-    def run(self, sequence: SequenceRun, *, wait_s: float | None) -> Accepted | Ended:
-        """Run the components one after the other and write the sequence's record.
+    OUT_OF_REACH = "out of reach"
+    ABSENT = "absent"
+
+
+class ControlFlow(Protocol):
+    """Runs sequences and compositions the stock way; see `control_flow.ControlFlow(balancer, prepare, records)`."""
+
+    def run(self, composed: SequenceRun | ConductorRun, *, wait_s: float | None) -> Accepted | Ended:
+        """Run the components one after the other and write the record of the whole.
 
         Args:
-            sequence: What to run.
+            composed: What to run.
             wait_s: None: return at once and go on in the background; else return at the end, or
                 Accepted at the bound.
 
@@ -229,14 +255,21 @@ class ControlFlow(Protocol):
 class Prepare(Protocol):
     """How control flow prepares one component. Implemented by `accept.Acceptor.component`."""
 
-    def __call__(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
+    def __call__(
+        self, name: str, content: bytes | None, parent: ActivationMessage, *, stepwise: bool
+    ) -> Prepared | Gap:
         """Make the message of a component: own id, blocking; cause, user, transid by the parent.
 
         Args:
             name: `namespace/[package/]name`.
-            content: Raw JSON (an object or an array) it gets.
-            parent: The enclosing sequence's message.
+            content: Raw JSON (an object or an array) it gets; None: nothing.
+            parent: The enclosing message.
+            stepwise: A sequence runs by control flow, whatever it says.
 
         Returns:
-            None if the component does not exist, or is out of the user's reach.
+            A gap if the component does not exist, or is out of the user's reach.
+
+        Raises:
+            Refused: It must not be invoked.
+            DefinitionError: It is a workflow that cannot be compiled (any more).
         """

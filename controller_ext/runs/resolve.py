@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from controller_ext.entities.actions import is_conductor
 from controller_ext.entities.catalog import Catalog, Located
 from controller_ext.entities.errors import NotFound, WrongCollection
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
 from controller_ext.runs import contents
+from controller_ext.workflow.errors import Finding, WorkflowInvalid
 from controller_ext.workflow.nesting import NestingResolver, SequenceEntity, WorkflowEntity
 from invoker_ext.contract.graph import ActionCall, OwnLimits
 
@@ -39,19 +41,24 @@ class StoreResolver(NestingResolver):
 
     Attributes:
         reads: Everything that the answers depend on, so that they may be kept until one of it changes.
+        conductors: Whether a conductor is among them.
     """
 
-    def __init__(self, catalog: Catalog, *, inside: str | None = None, limit: int) -> None:
+    def __init__(self, catalog: Catalog, *, inside: str | None = None, limit: int, composes: bool = False) -> None:
         """Start a compilation.
 
         Args:
             catalog: Where entities are.
             inside: Full name of what is being compiled; None: it has none yet.
             limit: Atomic actions in a sequence.
+            composes: A sequence is compiled, which may have conductors in it; a workflow cannot run them.
         """
         super().__init__(self._read, inside=inside, limit=limit)
         self._catalog = catalog
+        self._composes = composes
+        self._workflows: set[str] = set()
         self.reads: Reads = {}
+        self.conductors = False
 
     def _read(self, full_name: str) -> ActionCall | SequenceEntity | WorkflowEntity | None:
         name = Name.split(full_name)
@@ -72,7 +79,13 @@ class StoreResolver(NestingResolver):
             case kind if kind == SEQUENCE:
                 return SequenceEntity(located.action.id, body["version"], tuple(body["exec"]["components"]), limits)
             case kind if kind == NATIVE:
+                self._workflows.add(located.action.id)
                 return WorkflowEntity(located.action.id, body["version"], body["exec"]["code"], limits)
+        if is_conductor(body):
+            if not self._composes or not self._workflows.isdisjoint(self._open):
+                sentence = f"/{located.action.id} is a conductor, which no workflow can run: let it run the workflow"
+                raise WorkflowInvalid([Finding((), sentence)])
+            self.conductors = True
         return action_call(located)
 
     def _note_missing(self, name: Name) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from action_runtime.wire.errors import Blame, DataflowError
+from invoker_ext.contract.annotations import truthy
 from invoker_ext.contract.graph import (
     ActionCall,
     Graph,
@@ -222,12 +223,7 @@ def _read(name: str, revision: str, body: Mapping[str, Any]) -> ActionDoc:
         logs_mb=limits["logs"],
         concurrency=limits.get("concurrency", 1),
     )
-    return ActionDoc(call, body["exec"], _truthy(keyed.get("provide-api-key", True)), limits, action_graph(call))
-
-
-def _truthy(value: Any) -> bool:
-    """Return whether stock takes a JSON value for true: an empty list or object counts as true."""
-    return (value is not None and value is not False and value != 0 and value != "") or isinstance(value, list | dict)
+    return ActionDoc(call, body["exec"], truthy(keyed.get("provide-api-key", True)), limits, action_graph(call))
 
 
 def split_init(parameters: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, str]]:

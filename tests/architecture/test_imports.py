@@ -30,6 +30,7 @@ PURE: Final = re.compile(
     r"|controller_ext\.(webactions|workflow)(\..+)?"
     r"|controller_ext\.gateway\.(creation|documents|checks|backends|routes)"
     r"|controller_ext\.cli\.timeline"
+    r"|controller_ext\.runs\.(conductor|composed)"
 )
 IMPURE: Final = {
     "aiohttp", "asyncio", "http", "logging", "os", "random", "requests", "socket", "subprocess",

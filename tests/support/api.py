@@ -17,6 +17,7 @@ from controller_ext.api.services import ApiSettings, Services
 from controller_ext.entities.catalog import Catalog
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.runs.accept import Acceptor
+from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.repeats import Repeats
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
 from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY, seed_subjects
@@ -101,8 +102,16 @@ class Api:
         """Write a Python action of the guest's."""
         return self.put(f"actions/{name}", {"exec": {"kind": "python:3", "code": code}, **body})
 
+    def compose(self) -> Api:
+        """Have sequences by control flow and compositions run; else they are only noted. Returns itself."""
+        prepare = self.services.acceptor.component
+        self.control_flow.real = ControlFlow(self.balancer, prepare, self.activations, threads=4)
+        return self
+
     def close(self) -> None:
         """Wait for what still runs, then let go of the stores."""
+        if self.control_flow.real is not None:
+            self.control_flow.real.close()
         self.balancer.finish()
         self.entities.close()
         self.activations.close()

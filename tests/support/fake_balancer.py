@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from controller_ext.runs.ports import Accepted, Cancelled, DataGone, Ended, Prepare, SequenceRun
+from controller_ext.runs.control_flow import ControlFlow
+from controller_ext.runs.ports import Accepted, Cancelled, ConductorRun, DataGone, Ended, Prepare, SequenceRun
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, Step, WorkflowCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
@@ -133,11 +134,12 @@ class FakeBalancer:
     def _run(self, message: ActivationMessage) -> Activation:
         args = json.loads(message.content or b"{}")
         if message.graph is None:
-            record = self._action(message, self._call(message), args, None, {})
+            caused = {} if message.cause is None else {"causedBy": "sequence"}
+            record = self._action(message, self._call(message), args, message.activation_id, message.cause, caused)
         else:
             document = self.entities.graph(message.graph)
             assert document is not None
-            record = self._sequence(message, Graph.from_json(document), args, None)
+            record = self._sequence(message, Graph.from_json(document), args, message.activation_id, message.cause)
         return record
 
     def _call(self, message: ActivationMessage) -> ActionCall:
@@ -157,11 +159,16 @@ class FakeBalancer:
         )
 
     def _action(
-        self, message: ActivationMessage, call: ActionCall, args: Any, cause: str | None, extra: Mapping[str, Any]
+        self,
+        message: ActivationMessage,
+        call: ActionCall,
+        args: Any,
+        activation_id: str,
+        cause: str | None,
+        extra: Mapping[str, Any],
     ) -> Activation:
         document = self.entities.get(call.name)
         assert document is not None
-        activation_id = message.activation_id if cause is None else secrets.token_hex(16)
         started = int(time.time() * 1000)
         env = {
             "__OW_ACTION_NAME": f"/{call.name}",
@@ -202,8 +209,9 @@ class FakeBalancer:
         self.pending.append(record)
         return record
 
-    def _sequence(self, message: ActivationMessage, graph: Graph, args: Any, cause: str | None) -> Activation:
-        activation_id = message.activation_id if cause is None else secrets.token_hex(16)
+    def _sequence(
+        self, message: ActivationMessage, graph: Graph, args: Any, activation_id: str, cause: str | None
+    ) -> Activation:
         started = int(time.time() * 1000)
         logs: list[str] = []
         memory = [0]
@@ -256,14 +264,15 @@ class FakeBalancer:
         match step.call:
             case WorkflowCall(name, version, graph):
                 inner = replace(message, action=name, version=version)
-                record = self._sequence(inner, graph, args, cause)
+                record = self._sequence(inner, graph, args, secrets.token_hex(16), cause)
                 memory[0] = max(memory[0], record.annotation("limits")["memory"])
                 return record
             case ActionCall():
                 memory[0] = max(memory[0], step.call.memory_mb)
                 defaults = json.loads(step.call.parameters)
                 merged = {**defaults, **args} if isinstance(args, dict) else args
-                return self._action(message, step.call, merged, cause, {"causedBy": "sequence"})
+                extra = {"causedBy": "sequence"}
+                return self._action(message, step.call, merged, secrets.token_hex(16), cause, extra)
             case Fault():
                 return None
 
@@ -288,11 +297,22 @@ class FakeBalancer:
 
 @dataclass
 class FakeControlFlow:
-    """Notes the sequences it is asked to run and answers with an empty success."""
+    """Notes the sequences and compositions it is asked to run, and runs none.
+
+    Attributes:
+        real: Runs them after all.
+    """
 
     prepare: Prepare
     sequences: list[SequenceRun] = field(default_factory=list)
+    compositions: list[ConductorRun] = field(default_factory=list)
+    real: ControlFlow | None = None
 
-    def run(self, sequence: SequenceRun, *, wait_s: float | None) -> Accepted | Ended:
-        self.sequences.append(sequence)
-        return Accepted(sequence.message.activation_id)
+    def run(self, composed: SequenceRun | ConductorRun, *, wait_s: float | None) -> Accepted | Ended:
+        if isinstance(composed, SequenceRun):
+            self.sequences.append(composed)
+        else:
+            self.compositions.append(composed)
+        if self.real is not None:
+            return self.real.run(composed, wait_s=wait_s)
+        return Accepted(composed.message.activation_id)

@@ -10,14 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from tests.support.conformance import Conformance, Outcome
 from tests.support.waiting import wait_until
-
-_LATER: Final = re.compile("conductor-")
-"""Steps about routes that the server does not have yet."""
-
 
 Note = Callable[[Outcome | None], None]
 
@@ -53,7 +49,6 @@ def replay(
     url: str,
     recording: Path,
     allowed: Sequence[tuple[str, str]],
-    skip: Callable[[dict[str, Any]], bool] = lambda line: _LATER.match(line["step"] or "") is not None,
     note: Note = lambda outcome: None,
 ) -> Report:
     """Send every step of a recording and compare the answers.
@@ -63,14 +58,11 @@ def replay(
         url: Of the server.
         recording: One session.
         allowed: Steps that may differ.
-        skip: Steps not to be sent at all; by default those about routes that are to come.
         note: Told as what each answer is declared.
     """
     report = Report()
     session = Session(module, url, note)
     for line in read_lines(recording):
-        if skip(line):
-            continue
         answer = session.send(line)
         if answer[0] == 202 and line["response"]["status"] == 202:
             session.await_record(answer[2]["json"]["activationId"])

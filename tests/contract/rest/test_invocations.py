@@ -11,8 +11,10 @@ from controller_ext.entities.names import Name
 from controller_ext.runs.ports import (
     BalancerUnavailable,
     Ended,
+    Gap,
     MessageTooLarge,
     NoInvoker,
+    Prepared,
     Throttled,
 )
 from invoker_ext.contract.graph import Graph, GraphKind
@@ -242,19 +244,19 @@ class TestMessages:
         answered.call("POST", "actions/s", {})
         prepare = answered.services.acceptor.component
         parent = sent(answered)
-        prepared = prepare("guest/a", b'{"q":2}', parent)
-        assert prepared is not None
+        prepared = prepare("guest/a", b'{"q":2}', parent, stepwise=True)
+        assert isinstance(prepared, Prepared)
         assert json.loads(prepared.message.content or b"") == {"p": 1, "q": 2}
         assert prepared.message.cause == parent.activation_id
         assert prepared.message.transid[2] == parent.transid
         assert prepared.timeout_s == 2.0
-        array = prepare("guest/a", b"[1]", parent)
-        assert array is not None
+        array = prepare("guest/a", b"[1]", parent, stepwise=True)
+        assert isinstance(array, Prepared)
         assert array.message.content == b"[1]"
-        inner = prepare("guest/s", b"{}", parent)
-        assert inner is not None
-        assert inner.sequence is not None
-        assert prepare("guest/nosuch", b"{}", parent) is None
+        inner = prepare("guest/s", b"{}", parent, stepwise=True)
+        assert isinstance(inner, Prepared)
+        assert inner.composed is not None
+        assert prepare("guest/nosuch", b"{}", parent, stepwise=True) is Gap.ABSENT
 
     def test_a_sequence_by_control_flow_is_refused_once_a_package_in_it_is_private(self, answered: Api):
         package = "/api/v1/namespaces/whisk.system/packages/p"
@@ -265,11 +267,12 @@ class TestMessages:
         answered.put("actions/s", {**body, "annotations": [{"key": "dataflow", "value": False}]})
         assert answered.call("POST", "actions/s", {}).status_code == 202
         parent = answered.control_flow.sequences[0].message
-        assert answered.control_flow.prepare("whisk.system/p/a", b"{}", parent) is not None
+        prepare = answered.control_flow.prepare
+        assert isinstance(prepare("whisk.system/p/a", b"{}", parent, stepwise=True), Prepared)
 
         answered.call("PUT", f"{package}?overwrite=true", {"publish": False}, auth=SYSTEM)
 
-        assert answered.control_flow.prepare("whisk.system/p/a", b"{}", parent) is None
+        assert prepare("whisk.system/p/a", b"{}", parent, stepwise=True) is Gap.OUT_OF_REACH
         status, error = error_of(answered.call("POST", "actions/s", {}))
         assert (status, "'whisk.system/p/a'" in error) == (403, True)
         answered.call("PUT", f"{package}?overwrite=true", {"publish": True}, auth=SYSTEM)
@@ -305,10 +308,10 @@ class TestMessages:
         answered.call("POST", "actions/a", {})
         parent = sent(answered)
         prepare = answered.services.acceptor.component
-        unbounded, bounded = prepare("guest/w", b"{}", parent), prepare("guest/bounded", b"{}", parent)
-        assert unbounded is not None
+        unbounded, bounded = (prepare(one, b"{}", parent, stepwise=True) for one in ("guest/w", "guest/bounded"))
+        assert isinstance(unbounded, Prepared)
         assert unbounded.timeout_s == 180.0
-        assert bounded is not None
+        assert isinstance(bounded, Prepared)
         assert bounded.timeout_s == 200.0
         assert bounded.message.result_bytes == 1 << 20
 

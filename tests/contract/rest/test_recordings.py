@@ -18,7 +18,7 @@ LIMITS = SystemLimits(invocations_per_minute=1_000_000, concurrent_invocations=1
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    api = make_api(tmp_path, LIMITS)
+    api = make_api(tmp_path, LIMITS).compose()
     listener = make_server("127.0.0.1", 0, api.app, threaded=True)
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()

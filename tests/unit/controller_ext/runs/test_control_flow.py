@@ -1,101 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from controller_ext.runs.control_flow import MAX_ATOMIC, ControlFlow
-from controller_ext.runs.ports import Accepted, Ended, NoInvoker, Prepared, SequenceRun, Throttled
-from invoker_ext.contract.messages import ActivationMessage, Identity
-from invoker_ext.contract.records import Activation
+from controller_ext.runs.ports import Accepted, Ended, Gap, NoInvoker, SequenceRun, Throttled
+from controller_ext.workflow.sequence import MAX_ACTIONS
+from invoker_ext.contract.messages import ActivationMessage
+from tests.support.control_flow import Bench, annotations_of
 from tests.support.fake_invoker import a_record
 from tests.support.messages import a_message
-
-NOW_MS = 1_700_000_000_500
-
-
-class FakeBalancer:
-    """Ends each run with what `respond` says."""
-
-    def __init__(self) -> None:
-        self.messages: list[ActivationMessage] = []
-        self.waits: list[float | None] = []
-        self.respond: Callable[[ActivationMessage], Accepted | Ended] = lambda message: Ended(a_record(message))
-        self.throttled = False
-
-    def invoke(
-        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
-    ) -> Accepted | Ended:
-        self.messages.append(message)
-        self.waits.append(wait_s)
-        return self.respond(message)
-
-    def charge(self, user: Identity) -> None:
-        if self.throttled:
-            raise Throttled("Too many requests in the last minute (count: 1, allowed: 0).")
-
-    def charge_fire(self, user: Identity) -> None:
-        raise AssertionError("control flow fires no trigger")
-
-    def invokers(self) -> Mapping[str, str]:
-        return {}
-
-    def in_flight(self) -> int:
-        return 0
-
-
-class Records:
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written: list[Activation] = []
-
-    def put_many(self, records: Sequence[Activation]) -> None:
-        self.written += records
-
-
-class Bench:
-    """A control flow whose components are named in `sequences`, or are plain actions."""
-
-    def __init__(self) -> None:
-        self.balancer = FakeBalancer()
-        self.records = Records()
-        self.sequences: dict[str, tuple[str, ...]] = {}
-        self.missing: set[str] = set()
-        self.flow = ControlFlow(
-            self.balancer,
-            self.prepare,
-            self.records,  # type: ignore[arg-type]
-            threads=1,
-            now_ms=lambda: NOW_MS,
-        )
-
-    def prepare(self, name: str, content: bytes | None, parent: ActivationMessage) -> Prepared | None:
-        if name in self.missing:
-            return None
-        message = a_message(name, content, cause=parent.activation_id)
-        nested = self.sequences.get(name)
-        sequence = SequenceRun(message=message, components=nested) if nested is not None else None
-        return Prepared(message, 256, sequence, 60.0)
-
-    def run(self, *components: str, content: bytes = b'{"n":1}') -> Activation:
-        sequence = SequenceRun(message=a_message("guest/seq", content), components=components)
-        ended = self.flow.run(sequence, wait_s=5.0)
-        assert isinstance(ended, Ended)
-        return ended.activation
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.flow.close()
-
-
-def annotations_of(record: Activation) -> dict[str, Any]:
-    return {one["key"]: one["value"] for one in record.annotations}
 
 
 def test_each_component_gets_the_result_of_the_one_before(bench: Bench):
@@ -152,14 +66,14 @@ def test_an_error_in_what_the_sequence_is_given_does_not_stop_it(bench: Bench):
 
 
 def test_a_component_that_is_gone_is_an_application_error(bench: Bench):
-    bench.missing.add("guest/b")
+    bench.missing["guest/b"] = Gap.ABSENT
     record = bench.run("guest/a", "guest/b", "guest/c")
     assert (record.status, record.result) == (1, b'{"error":"Sequence component does not exist."}')
     assert len(record.logs) == 1
 
 
 def test_a_record_without_components_has_no_limits(bench: Bench):
-    bench.missing.add("guest/a")
+    bench.missing["guest/a"] = Gap.OUT_OF_REACH
     assert "limits" not in annotations_of(bench.run("guest/a"))
 
 
@@ -191,11 +105,11 @@ def test_any_other_failure_is_a_platform_error(bench: Bench):
 
 
 def test_nested_sequences_share_one_budget_of_actions(bench: Bench):
-    bench.sequences["guest/fifty"] = ("guest/a",) * MAX_ATOMIC
+    bench.sequences["guest/fifty"] = ("guest/a",) * MAX_ACTIONS
     outer = bench.run("guest/a", "guest/fifty", "guest/a")
     inner = bench.records.written[0]
     assert (outer.status, outer.result) == (1, b'{"error":"Too many actions in the sequence."}')
-    assert (len(outer.logs), len(inner.logs)) == (2, MAX_ATOMIC - 1)
+    assert (len(outer.logs), len(inner.logs)) == (2, MAX_ACTIONS - 1)
 
 
 def test_a_throttled_caller_starts_nothing(bench: Bench):

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench clients services
+.PHONY: demo test check bench clients services engine
 demo: .venv/.ready
 	$(BIN)/dataflower demo wordcount
 test: .venv/.ready-dev
@@ -16,6 +16,8 @@ clients:
 	$(PYTHON) -m tests.support.npm_clients
 services:
 	$(PYTHON) -m tests.support.kafka
+engine:
+	@$(PYTHON) -m tests.support.engine
 
 .venv/.ready: pyproject.toml | .venv/bin/pip
 	$(PIP) install -e .

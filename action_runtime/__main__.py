@@ -76,6 +76,16 @@ def _prepare(stream: io.TextIOWrapper) -> None:
     stream.reconfigure(encoding="utf-8", line_buffering=True)
 
 
+def _print_into(folder: str) -> None:
+    """Print into the pipes that lie beside the session's socket, if there are any: the relay reads them in order."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            pipe = os.open(path, os.O_WRONLY)
+            os.dup2(pipe, descriptor)
+            os.close(pipe)
+
+
 def _serve_http(port: int, loader: Loader) -> None:
     from action_runtime.proxy.action_proxy import ActionProxy
     from action_runtime.proxy.http import Server
@@ -89,8 +99,10 @@ def _serve_relay(settings: Settings, loader: Loader, end: _End) -> None:
     if settings.descriptor is not None:
         sock = socket.socket(fileno=settings.descriptor)
     else:
+        path = settings.socket_path or ""
+        _print_into(os.path.dirname(path))
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.connect(settings.socket_path or "")
+        sock.connect(path)
     Session(sock, loader, end).serve()
 
 

@@ -12,6 +12,7 @@ import uvloop
 
 from invoker_ext import logs
 from invoker_ext.app import serve
+from invoker_ext.containers.driver import DriverUnavailable
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.settings import PREFIX, Settings
@@ -41,7 +42,11 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_S)
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
-    uvloop.run(serve(settings, token))
+    try:
+        uvloop.run(serve(settings, token))
+    except DriverUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

@@ -20,11 +20,10 @@ from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
 from invoker_ext.buses.address import kafka_address
 from invoker_ext.buses.local import LocalBus
-from invoker_ext.containers.drivers.process import ProcessDriver
+from invoker_ext.containers.drivers.choice import choose, stem_cells
 from invoker_ext.containers.fleet import Fleet
-from invoker_ext.containers.limits import PoolLimits, StemCell, host_memory_mb
+from invoker_ext.containers.limits import PoolLimits, host_memory_mb
 from invoker_ext.containers.states import Progress
-from invoker_ext.contract.kinds import PYTHON, family, read as read_kinds
 from invoker_ext.contract.messages import Spool
 from invoker_ext.contract.stock import RUNS_TAG, InvokerId, PingMessage
 from invoker_ext.door.body import Body, BytesBody
@@ -100,7 +99,7 @@ class InvokerApp:
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
         self._fleet = Fleet(
-            ProcessDriver(settings.containers_dir, read_kinds(settings.kinds) if settings.kinds else None),
+            choose(settings, memory_mb),
             self._sink,
             _pool_limits(settings, memory_mb),
             environment={"__OW_API_HOST": settings.api_host},
@@ -283,15 +282,10 @@ def _sink_settings(settings: Settings) -> SinkSettings:
 
 
 def _pool_limits(settings: Settings, memory_mb: int) -> PoolLimits:
-    kinds = read_kinds(settings.kinds) if settings.kinds else (f"{PYTHON}:3",)
-    python = next((kind for kind in kinds if family(kind) == PYTHON), None)
-    stems: tuple[StemCell, ...] = ()
-    if python is not None and settings.stem_cells:
-        stems = (StemCell(kind=python, memory_mb=256, count=settings.stem_cells),)
     return PoolLimits(
         memory_mb=memory_mb,
         cores=len(os.sched_getaffinity(0)),
         keep_alive_s=settings.keep_alive_s,
         pressure=settings.pressure,
-        stem_cells=stems,
+        stem_cells=stem_cells(settings),
     )

@@ -8,12 +8,42 @@ from pathlib import Path
 from typing import Final
 
 from invoker_ext.buses.address import problem_of_bus
-from invoker_ext.contract.kinds import problem as problem_of_kinds
-from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
+from invoker_ext.contract.kinds import (
+    DEFAULT_IMAGES,
+    images as images_of,
+    problem as problem_of_kinds,
+    read as read_kinds,
+)
+from invoker_ext.contract.manifest import Runtimes, read_runtimes
+from invoker_ext.contract.settings import LEVEL, above, at_least, one_of, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
 
 PREFIX: Final = "DATAFLOWER_INVOKER_"
+PROCESS: Final = "process"
+DOCKER: Final = "docker"
+DRIVERS: Final = (PROCESS, DOCKER)
 MIB: Final = 1024 * 1024
+
+
+def problem_of_manifest(path: str) -> str | None:
+    """Return what is wrong with the file of a manifest; no file is none."""
+    try:
+        read_manifest(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def read_manifest(path: str) -> Runtimes | None:
+    """Return what a manifest says; None: no file is named.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no manifest.
+    """
+    return read_runtimes(Path(path).read_text(encoding="utf-8")) if path else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +63,24 @@ class Settings:
         "What a container may have emitted and not handed over yet; then `emit` waits.", 64, above(0)
     )
     kinds: str = setting(
-        "Kinds of actions and who runs them, `KIND=INTERPRETER,…` (`python`: the server's own); empty: those found.",
+        "Kinds of actions and who runs them, `KIND=INTERPRETER,…` (`python`: the server's own) or `KIND=image:NAME,…`; "
+        "empty: those found.",
         "",
         problem_of_kinds,
+    )
+    driver: str = setting(
+        "What containers are: `process`, of this host, or `docker`, of the engine that `DOCKER_HOST` names.",
+        "process",
+        one_of(*DRIVERS),
+    )
+    manifest: str = setting(
+        "Docker: file with a runtimes manifest of stock's form, for images and stem cells; empty: by KINDS.",
+        "",
+        problem_of_manifest,
+    )
+    network: str = setting("Docker: network of all containers.", "bridge")
+    pause_grace_s: float = setting(
+        "Docker: a container without work is paused after this time; 0: never.", 10.0, at_least(0)
     )
     stem_cells: int = setting("Python containers kept started before anybody asks.", 2, at_least(0))
     keep_alive_s: float = setting("An idle container is removed after this time.", 600.0, above(0))
@@ -58,6 +103,14 @@ class Settings:
     def from_env(environ: Mapping[str, str]) -> Settings:
         """Read the environment; raises SettingsError that lists everything that is wrong."""
         return read_settings(Settings, environ, PREFIX)
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Kind → image, for Docker: by the manifest, else by the kinds, else our own."""
+        manifest = read_manifest(self.manifest)
+        if manifest is not None:
+            return dict(manifest.images)
+        return images_of(read_kinds(self.kinds) if self.kinds else {}) or images_of(DEFAULT_IMAGES)
 
     @property
     def run_dir(self) -> Path:

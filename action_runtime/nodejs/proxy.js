@@ -1,7 +1,8 @@
 // A stock OpenWhisk runtime for JavaScript actions: `/init` and `/run` over HTTP. Standard library of node only.
 //
 // Usage: node proxy.js fd:3    an open listening socket that the platform hands over
-//        node proxy.js 8080    a port
+//        node proxy.js 8080    a port of this host alone
+//        node proxy.js *:8080  a port, on all addresses: in a container of its own
 'use strict';
 
 const http = require('http');
@@ -24,6 +25,13 @@ function endIfOutOfMemory(error) {
     log(error);
     abort();
   }
+}
+
+/** What a command line names, as `listen` takes it. */
+function place(where) {
+  if (where.startsWith('fd:')) return { fd: Number(where.slice(3)) };
+  if (where.startsWith('*:')) return { port: Number(where.slice(2)) };
+  return { host: '127.0.0.1', port: Number(where) };
 }
 
 function failure(status, error) {
@@ -151,7 +159,7 @@ function main(where) {
   });
   server.requestTimeout = 0; // the invoker bounds every request by the action's own limit
   server.headersTimeout = 0;
-  server.listen(where.startsWith('fd:') ? { fd: Number(where.slice(3)) } : { host: '127.0.0.1', port: Number(where) });
+  server.listen(place(where));
 }
 
 main(process.argv[2] ?? '8080');

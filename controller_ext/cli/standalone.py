@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+DRIVERS: Final = ("process", "docker")
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -15,6 +18,7 @@ Stop it with Ctrl-C or SIGTERM; accepted runs resume at the next start on the sa
 
   dataflower standalone                         on http://127.0.0.1:3233, with the stock guest key
   dataflower standalone --port 0 --data-dir d   any free port, all state below ./d
+  dataflower standalone --driver docker         actions in containers of the engine that DOCKER_HOST names
 
 Everything else is set by the environment, DATAFLOWER_CONTROLLER_… and DATAFLOWER_INVOKER_…:
   python -m invoker_ext --print-settings
@@ -39,6 +43,11 @@ def register(subparsers: Subparsers) -> None:
         metavar="DIR",
         help="where all state lives (default $XDG_DATA_HOME/dataflower, or ~/.local/share/dataflower)",
     )
+    parser.add_argument(
+        "--driver",
+        choices=DRIVERS,
+        help="what containers are: processes of this host, or Docker's (default: as set, else process)",
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="API processes (default: one per two cores)")
     parser.add_argument(
         "--bus",
@@ -52,4 +61,10 @@ def handle(arguments: argparse.Namespace) -> int:
     """Start the server and stay until it is told to stop."""
     from controller_ext.standalone.app import run
 
-    return run(arguments.host, arguments.port, arguments.data_dir, arguments.workers, arguments.bus)
+    chosen = {
+        "DATAFLOWER_CONTROLLER_WORKERS": arguments.workers,
+        "DATAFLOWER_CONTROLLER_BUS": arguments.bus,
+        "DATAFLOWER_INVOKER_DRIVER": arguments.driver,
+    }
+    given = {**os.environ, **{name: str(value) for name, value in chosen.items() if value is not None}}
+    return run(arguments.host, arguments.port, arguments.data_dir, given)

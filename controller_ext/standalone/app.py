@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -13,18 +12,18 @@ from pathlib import Path
 from typing import Final
 
 from controller_ext import launch
-from controller_ext.settings import PREFIX, Settings, default_data_dir
+from controller_ext.settings import PREFIX as CONTROLLER, Settings, default_data_dir
 from controller_ext.standalone.children import ChildPlan
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
 from controller_ext.standalone.heap import HEAP
 from controller_ext.standalone.supervisor import Supervisor
 from invoker_ext import logs
-from invoker_ext.contract.kinds import written
+from invoker_ext.contract.kinds import IMAGE, written
 from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.hello import Role, read_token
 from invoker_ext.interpreters import find_kinds
-from invoker_ext.settings import PREFIX as INVOKER, Settings as InvokerSettings
+from invoker_ext.settings import DOCKER, PREFIX as INVOKER, Settings as InvokerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +34,14 @@ _INVOKER_GRACE_S: Final = 12.0
 _BALANCER_GRACE_S: Final = 5.0
 
 
-def run(host: str, port: int, data_dir: Path | None, workers: int | None, bus: str | None = None) -> int:
+def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -> int:
     """Run the embedded server until SIGTERM or SIGINT.
 
     Args:
         host: Address to listen on.
         port: 0: any free one.
         data_dir: None: the user's own.
-        workers: API processes; None: by the settings.
-        bus: Between the processes; None: by the settings.
+        given: The environment, with what the command line says instead.
 
     Returns:
         The exit code.
@@ -55,17 +53,16 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None, bus: s
     """
     if sys.platform != "linux":
         raise CannotStart("the server runs on Linux only: it passes sealed memory by descriptor")
-    given = dict(os.environ)
     directory = (data_dir or default_data_dir(given)).absolute()
-    settings = _settings(given, directory, workers, bus)
+    settings, invoker = _settings(given, directory)
     launch.lift_open_files()
     lock = DirectoryLock(directory)
     try:
         with listen(host, port) as bound:
             url_host = f"[{host}]" if ":" in host else host
             url = f"http://{url_host}:{bound.getsockname()[1]}"
-            settings = replace(settings, listen=f"fd://{bound.fileno()}", kinds=_kinds(given))
-            if PREFIX + "API_HOST" not in given:
+            settings = replace(settings, listen=f"fd://{bound.fileno()}", kinds=_kinds(given, invoker))
+            if CONTROLLER + "API_HOST" not in given:
                 settings = replace(settings, api_host=url)
             logs.configure("supervisor", settings.log_level)
             prepare(settings)
@@ -76,39 +73,39 @@ def run(host: str, port: int, data_dir: Path | None, workers: int | None, bus: s
     return 0
 
 
-def _settings(given: Mapping[str, str], data_dir: Path, workers: int | None, bus: str | None) -> Settings:
-    """Return the controller's settings; those of the invoker are checked with them, so that all is said at once."""
-    environ = {**given, PREFIX + "DATA_DIR": str(data_dir), INVOKER + "DATA_DIR": str(data_dir)}
-    if workers is not None:
-        environ[PREFIX + "WORKERS"] = str(workers)
-    if bus is not None:
-        environ[PREFIX + "BUS"] = bus
+def _settings(given: Mapping[str, str], data_dir: Path) -> tuple[Settings, InvokerSettings]:
+    """Return the settings of controller and invoker; they are checked together, so that all is said at once."""
+    environ = {**given, CONTROLLER + "DATA_DIR": str(data_dir), INVOKER + "DATA_DIR": str(data_dir)}
     problems: list[str] = []
     settings: Settings | None = None
+    invoker: InvokerSettings | None = None
     try:
         settings = Settings.from_env(environ)
     except SettingsError as error:
         problems += error.problems
     try:
-        InvokerSettings.from_env(environ)
+        invoker = InvokerSettings.from_env(environ)
     except SettingsError as error:
         problems += error.problems
-    if settings is None or problems:
+    if settings is None or invoker is None:
         # Both processes work in one directory: what is wrong with it is wrong once.
         raise CannotStart(str(SettingsError([one for one in problems if not one.startswith(INVOKER + "DATA_DIR ")])))
-    return settings
+    return settings, invoker
 
 
-def _kinds(given: Mapping[str, str]) -> str:
+def _kinds(given: Mapping[str, str], invoker: InvokerSettings) -> str:
     """Return the kinds that are offered and run, as set for either process, else those that this host can run."""
-    return given.get(INVOKER + "KINDS") or given.get(PREFIX + "KINDS") or written(find_kinds())
+    if invoker.driver == DOCKER:
+        return written({kind: IMAGE + name for kind, name in invoker.images.items()})
+    return given.get(INVOKER + "KINDS") or given.get(CONTROLLER + "KINDS") or written(find_kinds())
 
 
 def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
     """Return the processes in the order in which they are stopped."""
-    common = HEAP | {name: value for name, value in launch.environment(given).items() if not name.startswith(PREFIX)}
+    rest = {name: value for name, value in launch.environment(given).items() if not name.startswith(CONTROLLER)}
+    common = HEAP | rest
     controller = {**common, **settings.to_env()}
-    del controller[PREFIX + "READY_FD"]
+    del controller[CONTROLLER + "READY_FD"]
     invoker = {
         INVOKER + "API_HOST": url,
         INVOKER + "LOG_LEVEL": settings.log_level,
@@ -123,7 +120,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
             name="workers",
             argv=launch.command("controller_ext.wsgi"),
             environ=controller,
-            ready_variable=PREFIX + "READY_FD",
+            ready_variable=CONTROLLER + "READY_FD",
             ready_bytes=settings.worker_count,
             descriptors=(listen_fd,),
             grace_s=_WORKERS_GRACE_S,
@@ -140,7 +137,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
             name="balancer",
             argv=launch.command("controller_ext.balancer"),
             environ=controller,
-            ready_variable=PREFIX + "READY_FD",
+            ready_variable=CONTROLLER + "READY_FD",
             ready_bytes=1,
             grace_s=_BALANCER_GRACE_S,
         ),

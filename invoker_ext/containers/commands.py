@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from invoker_ext.containers.events import ActionKey
-from invoker_ext.containers.job import Warmth
+from invoker_ext.containers.job import Failure, Warmth
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,10 +52,11 @@ class Throttle:
 
 @dataclass(slots=True, frozen=True)
 class Refuse:
-    """The job can never be run here."""
+    """The job can never be run here. `reason`: what its listener is told with the failure."""
 
     ticket: int
     reason: str
+    failure: Failure = Failure.NOT_STARTED
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,6 +14,7 @@ from invoker_ext.containers.assignment import Assignment
 from invoker_ext.containers.driver import Exit, Handle
 from invoker_ext.containers.job import Failure, Job, Report, Timing
 from invoker_ext.containers.logs import Pipes
+from invoker_ext.containers.pausing import Pausing
 from invoker_ext.containers.states import State, check
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ _DEATH_S: Final = 10.0
 """A container that was killed is taken for gone after this, so that those who wait for its jobs hear of it."""
 DRAIN_S: Final = 600.0
 """Bound of the time from a return to the last output; the sink ends waits that cannot end long before."""
+_NEVER_UP: Final = frozenset({Failure.NOT_STARTED, Failure.IMAGE_NOT_PULLED})
 _KEPT: Final = frozenset({"ok", "error"})
 """After these a container is as good as before; after the others stock destroys it (statusCode 2 and 3)."""
 
@@ -45,8 +47,8 @@ class Host(Protocol):
     def has_freed(self, container: Container) -> None:
         """User code let go of inputs it had kept."""
 
-    def is_gone(self, container: Container, error: str | None) -> None:
-        """Nothing of it is left; its jobs have failed."""
+    def is_gone(self, container: Container, error: str | None, failure: Failure) -> None:
+        """Nothing of it is left; its jobs have failed. `error`: it never came up, as which failure."""
 
 
 class Container(ABC):
@@ -75,6 +77,7 @@ class Container(ABC):
         self._loop = loop
         self._handle: Handle | None = None
         self._pipes: Pipes | None = None
+        self._pausing: Pausing | None = None
         self._doom: tuple[Failure, Any, float] | None = None
         self._deadline: tuple[float, Failure] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,6 +91,7 @@ class Container(ABC):
     def start(self, handle: Handle, start_timeout_s: float) -> None:
         """Take over a container that is starting."""
         self._handle = handle
+        self._pausing = Pausing(self._loop, handle)
         self._pipes = Pipes(self._loop, handle.outputs)
         self._expire_in(start_timeout_s, Failure.NOT_STARTED)
 
@@ -100,8 +104,10 @@ class Container(ABC):
             self._pipes.lines.limit_bytes = assignment.job.call.logs_mb * _MIB
         if self.state is State.STARTED and not self._broken:
             self.initialise(assignment.job)
-        else:
+        elif self._pausing is None:
             self._begin(assignment)
+        else:
+            self._pausing.wake(lambda: self._begin(assignment), self.end)
 
     def initialise(self, job: Job) -> None:
         """Load an action's code, for a job or ahead of any."""
@@ -138,6 +144,7 @@ class Container(ABC):
         if self.state in (State.REMOVING, State.GONE):
             return
         self._stay()
+        self._keep_awake()
         self._doom = (failure, detail, time.monotonic())
         self._move(State.REMOVING)
         self._disconnect()
@@ -186,6 +193,7 @@ class Container(ABC):
         if self._timer is not None:
             self._timer.cancel()
         self._stay()
+        self._keep_awake()
         self._disconnect()
         failure, detail, at = self._doom or self._death(how)
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
@@ -194,7 +202,8 @@ class Container(ABC):
         self.state = State.GONE
         current, self.current = self.current, None
         firings, self.firings = self.firings, {}
-        self._host.is_gone(self, (how.error or _start_error(lines)) if failure is Failure.NOT_STARTED else None)
+        error = how.unpulled or how.error or _start_error(lines)
+        self._host.is_gone(self, error if failure in _NEVER_UP else None, failure)
         for assignment in firings.values():
             if assignment is current or self._shares_fate(assignment):
                 assignment.fail(failure, detail, at, lines, truncated=truncated)
@@ -237,10 +246,12 @@ class Container(ABC):
         if first is not None and first.began is None:
             first.init_s = now - self._init_began
             self._begin(first)
+        elif self._pausing is not None and self.current is None:
+            self._pausing.idle()
 
     def _begin(self, assignment: Assignment) -> None:
         """Tell the listener and send the inputs, or fail the job without harm to the container."""
-        if self._broken:
+        if self._broken or assignment.ticket not in self.firings or self.state is State.REMOVING:
             return  # its function never begins, and the job fails as such once the container is gone
         try:
             self._send_run(assignment)
@@ -317,6 +328,12 @@ class Container(ABC):
         if self.state is State.DRAINING and not self.firings:
             self._disarm()
             self._move(State.READY)
+            if self._pausing is not None:
+                self._pausing.idle()
+
+    def _keep_awake(self) -> None:
+        if self._pausing is not None:
+            self._pausing.stay()
 
     def _lost(self, breach: str | None = None) -> None:
         """The connection broke: what runs inside is dead or of no use. Whoever is in it fails once it is gone.
@@ -330,7 +347,7 @@ class Container(ABC):
         self._breach = breach
         logger.info("container lost", extra={"container": self.name, "state": self.state.value})
         if self._handle is not None:
-            self._handle.kill()
+            self._handle.kill(ending=breach is None)
         self._await_death()
 
     def _await_death(self) -> None:
@@ -343,7 +360,7 @@ class Container(ABC):
         """Return what an end that nobody asked for means, with what a stock proxy would say of it."""
         failure = Failure.INIT_DIED if self.state is State.INITIALISING else Failure.RUN_DIED
         if self.state is State.STARTING:
-            failure = Failure.NOT_STARTED
+            failure = Failure.NOT_STARTED if how.unpulled is None else Failure.IMAGE_NOT_PULLED
         elif how.out_of_memory:
             failure = Failure.OUT_OF_MEMORY
         return failure, self._breach or self._last_words.get(failure), time.monotonic()

@@ -7,6 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from action_runtime.wire.errors import DataflowError
+
+
+class DriverUnavailable(DataflowError):
+    """What the driver needs on this host is not there; who runs the host must act."""
+
+    code = "driver-unavailable"
+
 
 class UnknownKind(LookupError):
     """No runtime on this host can run actions of this kind; who deploys the action or the host must act."""
@@ -38,29 +46,70 @@ class Exit:
     """Why it never came up."""
     out_of_memory: bool = False
     """The kernel ended it because it was above its memory limit."""
+    unpulled: str | None = None
+    """It never came up because this image, which its action names, could not be had."""
 
 
 class Handle(ABC):
     """One container, from its start until it is gone. Closed by who started it; not thread-safe, used on the loop."""
 
     @property
+    def relayed(self) -> bool:
+        """It speaks to the relay over `session`; else it is a stock runtime that serves at `address`."""
+        return self.session is not None
+
+    def when_reachable(self, call: Callable[[], None]) -> None:
+        """Call back once `session` or `address` is there: at once if it is, never if the container ends before."""
+        call()
+
+    @property
     @abstractmethod
     def session(self) -> socket.socket | None:
-        """The relay's end of the session; None: a stock runtime that is spoken to at `address`. Owned by the caller."""
+        """The relay's end of the session; None: a stock runtime, or not reachable yet. Owned by the caller."""
 
     @property
     @abstractmethod
     def address(self) -> tuple[str, int] | str | None:
-        """Where a stock runtime listens: host and port, or the path of a Unix socket."""
+        """Where a stock runtime listens: host and port, or the path of a Unix socket. None: not known yet."""
 
     @property
     @abstractmethod
     def outputs(self) -> tuple[int, int]:
         """Non-blocking read ends of standard output and error; owned by the caller, who closes them."""
 
+    @property
+    def extra_start_s(self) -> float:
+        """What its start may take beyond the usual, because something has to be fetched first."""
+        return 0.0
+
+    @property
+    def pause_grace_s(self) -> float | None:
+        """After so long without work it is worth to be paused; None: this driver pauses nothing."""
+        return None
+
+    def pause(self) -> None:
+        """Let nothing in it compute any more; does not wait.
+
+        Raises:
+            NotImplementedError: This driver pauses nothing.
+        """
+        raise NotImplementedError
+
+    def resume(self, done: Callable[[bool], None]) -> None:
+        """Let it go on after a pause.
+
+        Args:
+            done: Called on the loop, once, with whether it does. Not called if the container ends before.
+        """
+        done(True)
+
     @abstractmethod
-    def kill(self) -> None:
-        """End it with all it started; idempotent, does not wait. `gone` of the start is called when it is done."""
+    def kill(self, *, ending: bool = False) -> None:
+        """End it with all it started; idempotent, does not wait. `gone` of the start is called when it is done.
+
+        Args:
+            ending: It seems to end by itself: how it does may be waited for, for a short time.
+        """
 
 
 class Driver(ABC):
@@ -72,7 +121,11 @@ class Driver(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Get ready; removes what a predecessor that was killed left behind."""
+        """Get ready; removes what a predecessor that was killed left behind.
+
+        Raises:
+            DriverUnavailable: The host lacks what it needs, with what to do.
+        """
 
     @property
     @abstractmethod
@@ -80,8 +133,12 @@ class Driver(ABC):
         """Kinds of actions that this host runs, after `open`."""
 
     @abstractmethod
-    def runtime_of(self, kind: str) -> str:
+    def runtime_of(self, kind: str, image: str | None = None) -> str:
         """Return what is started for a kind; kinds with the same runtime share containers that are not initialised.
+
+        Args:
+            kind: Of the action.
+            image: That the action names, if its kind is `blackbox`.
 
         Raises:
             UnknownKind: This host has none.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from invoker_ext.containers.job import Failure
+
 
 class ActionKey(NamedTuple):
     """Jobs with equal keys may share a container, one after the other or, if it can, several at a time."""
@@ -113,11 +115,12 @@ class Freed:
 
 @dataclass(slots=True, frozen=True)
 class Gone:
-    """The container exists no more, whatever the reason; `error` if it never came up."""
+    """The container exists no more, whatever the reason; `error` and what it means if it never came up."""
 
     container: int
     at: float
     error: str | None = None
+    failure: Failure = Failure.NOT_STARTED
 
 
 @dataclass(slots=True, frozen=True)

@@ -108,7 +108,8 @@ class Fleet:
         await self._driver.open()
         stems = {}
         for stem in self._limits.stem_cells:
-            stems[self._driver.runtime_of(stem.kind), stem.memory_mb] = stem.count
+            if stem.kind in self._driver.kinds:
+                stems[self._driver.runtime_of(stem.kind), stem.memory_mb] = stem.count
         self._pool = Pool(self._limits, stems)
         self._do(self._pool.open(time.monotonic()))
 
@@ -117,7 +118,7 @@ class Fleet:
     def submit(self, job: Job) -> None:
         """See Containers."""
         try:
-            need = self._need(job.call, job.user)
+            need = self._need(job.call, job.code, job.user)
         except UnknownKind as error:
             self._loop.call_soon(refuse_kind, job, error)
             return
@@ -158,7 +159,7 @@ class Fleet:
             if call.init_names:
                 continue  # its code may read them while it loads, and they come with the first job only
             try:
-                need = self._need(call, user)
+                need = self._need(call, code, user)
             except UnknownKind:
                 continue  # the step itself will say so
             if need.key in self._pool.lanes or self._closed:
@@ -251,13 +252,13 @@ class Fleet:
         """See Host."""
         self._tell(Freed(container.number, container.held_bytes))
 
-    def is_gone(self, container: Container, error: str | None) -> None:
+    def is_gone(self, container: Container, error: str | None, failure: Failure) -> None:
         """See Host."""
         del self._containers[container.number]
         for assignment in self._tickets.copy().values():
             if assignment.container is container:
                 self._forget(assignment)
-        self._tell(Gone(container.number, time.monotonic(), error))
+        self._tell(Gone(container.number, time.monotonic(), error, failure))
         for key in [key for key in self._hints if key not in self._pool.lanes]:
             del self._hints[key]
 
@@ -299,7 +300,7 @@ class Fleet:
             case Refuse():
                 assignment = self._tickets[command.ticket]
                 self._forget(assignment)
-                self._loop.call_soon(_fail, assignment, Failure.NOT_STARTED, command.reason)
+                self._loop.call_soon(_fail, assignment, command.failure, command.reason)
             case _:
                 assert_never(command)
 
@@ -323,13 +324,13 @@ class Fleet:
             self._loop.call_soon(self._tell, Gone(number, time.monotonic(), reason))
             return
         container: Container
-        if handle.session is not None:
+        if handle.relayed:
             container = RuntimeContainer(number, name, self, self._loop, self._sink, self._outbox_bytes)
         else:
             made = SharedContainer if self._driver.shares(command.runtime) else StockContainer
             container = made(number, name, self, self._loop, self._sink)
         self._containers[number] = container
-        container.start(handle, self._limits.start_timeout_s)
+        container.start(handle, self._limits.start_timeout_s + handle.extra_start_s)
 
     def _gone(self, number: int, how: Exit) -> None:
         container = self._containers.get(number)
@@ -365,12 +366,12 @@ class Fleet:
 
     # -- jobs -------------------------------------------------------------------------------------
 
-    def _need(self, call: ActionCall, user: Identity) -> Need:
+    def _need(self, call: ActionCall, code: Mapping[str, Any], user: Identity) -> Need:
         key = ActionKey(user.namespace, call.name, call.revision, call.version, call.binding)
         lane = self._pool.lanes.get(key)
         if lane is not None:
             return lane.need
-        runtime = self._driver.runtime_of(call.kind)
+        runtime = self._driver.runtime_of(call.kind, code.get("image"))
         return Need(key, runtime, call.memory_mb, call.concurrency if self._driver.shares(runtime) else 1)
 
     def _feed(self, job: Job, name: str, part: Stored | StreamEnd) -> None:

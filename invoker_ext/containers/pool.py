@@ -233,7 +233,7 @@ class Pool:
         slot, at = self.yard.gone(event.container), event.at
         lane = slot.lane
         if event.error is not None and lane is not None and not lane.slots and lane.waiting:
-            self._desk.say(Refuse(self._desk.next(lane), event.error))
+            self._desk.say(Refuse(self._desk.next(lane), event.error, event.failure))
         self._desk.drop_if_empty(lane)
         self._desk.everybody(at)
         if event.error is None:

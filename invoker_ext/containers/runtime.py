@@ -61,10 +61,15 @@ class RuntimeContainer(Container):
     def start(self, handle: Handle, start_timeout_s: float) -> None:
         """See Container."""
         super().start(handle, start_timeout_s)
-        if handle.session is not None:
-            self._session = Session(
-                handle.session, self._sink, self, self._loop, owner="", outbox_bytes=self._outbox_bytes
-            )
+        handle.when_reachable(self._connect)
+
+    def _connect(self) -> None:
+        sock = self._handle.session if self._handle is not None else None
+        if sock is None:
+            return
+        self._session = Session(sock, self._sink, self, self._loop, owner="", outbox_bytes=self._outbox_bytes)
+        if self.state in (State.REMOVING, State.GONE):
+            self._disconnect()
 
     def feed(self, assignment: Assignment, name: str) -> None:
         """See Container."""

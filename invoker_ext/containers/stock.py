@@ -21,6 +21,7 @@ from invoker_ext.containers.assignment import Assignment, StreamEnd, init_value,
 from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
 from invoker_ext.containers.job import Failure, Job, Report
+from invoker_ext.containers.states import State
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Streamed, Value
 from invoker_ext.relay.json_form import object_json
 from invoker_ext.relay.results import Split, split_json
@@ -34,6 +35,8 @@ _RETRY_S: Final = 0.05
 """Between connection attempts of an init: how an invoker waits for the server to come up. Source: stock."""
 _SENTINELS_S: Final = 2.0
 """Longest wait for the ends of both logs after a reply. Source: stock's idle gap."""
+_SILENT_S: Final = 0.05
+"""The same for an image whose runtime ended no log before: what the engine has on its way comes within this."""
 _SENTINELS: Final = 2
 _EXITED: Final = 400
 """What a runtime answers whose function ended its process (spec/openwhisk-internals.md §4.6)."""
@@ -58,6 +61,7 @@ class StockContainer(Container):
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._streamed: dict[int, asyncio.Event] = {}
         self._sentinels = asyncio.Event()
+        self._patience_s = _SENTINELS_S
 
     def start(self, handle: Handle, start_timeout_s: float) -> None:
         """See Container. The server inside is waited for by the init."""
@@ -65,11 +69,15 @@ class StockContainer(Container):
         if self._pipes is not None:
             self._pipes.lines.sentinelled = True
             self._pipes.on_sentinel = self._sentinels.set
-        if isinstance(handle.address, tuple):
-            host, port = handle.address
+        handle.when_reachable(self._find)
+
+    def _find(self) -> None:
+        address = self._handle.address if self._handle is not None else None
+        if isinstance(address, tuple):
+            host, port = address
             self._url = f"http://{host}:{port}"
         else:
-            self._path = handle.address
+            self._path = address
         self._loop.call_soon(self._is_there)
 
     def feed(self, assignment: Assignment, name: str) -> None:
@@ -83,7 +91,7 @@ class StockContainer(Container):
         """See Container. Nothing is emitted here while a function runs."""
 
     def _is_there(self) -> None:
-        if self._handle is not None and not self._broken:
+        if self.state is State.STARTING and not self._broken:
             self._is_up()
 
     def _disconnect(self) -> None:
@@ -210,12 +218,14 @@ class StockContainer(Container):
         if self._pipes is None:
             return
         try:
-            async with asyncio.timeout(_SENTINELS_S):
+            async with asyncio.timeout(self._patience_s):
                 while self._pipes.lines.sentinels < _SENTINELS:
                     self._sentinels.clear()
                     await self._sentinels.wait()
         except TimeoutError:
-            return  # the runtime writes none; what has come is the log
+            # The runtime writes none: what has come is the log, and the next function is not waited for that long.
+            if not self._pipes.lines.sentinels:
+                self._patience_s = _SILENT_S
 
 
 def _init_error(reply: bytes) -> Any:

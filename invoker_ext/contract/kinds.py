@@ -1,7 +1,8 @@
-"""The setting that tells all processes of a server which kinds of actions there are, and which interpreter runs each.
+"""The setting that tells all processes of a server which kinds of actions there are, and what runs each.
 
-`dataflower standalone` finds them before it starts anything (`invoker_ext/interpreters.py`) and hands them to workers
-and invoker; an invoker that was told nothing finds its own.
+That is an interpreter, or an image where containers are Docker's. `dataflower standalone` finds interpreters before it
+starts anything (`invoker_ext/interpreters.py`) and hands them to workers and invoker; an invoker that was told nothing
+finds its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,15 @@ PYTHON: Final = "python"
 NODEJS: Final = "nodejs"
 OWN: Final = "python"
 """In place of a path: the interpreter that runs the invoker itself."""
+IMAGE: Final = "image:"
+"""Before a reference, in place of a path: the kind's image."""
+_PYTHON_IMAGE: Final = f"{IMAGE}openwhisk-dataflower/action-python:latest"
+_NODE_IMAGE: Final = f"{IMAGE}openwhisk-dataflower/action-nodejs:latest"
+DEFAULT_IMAGES: Final[Mapping[str, str]] = {
+    **dict.fromkeys((f"{PYTHON}:3.12", f"{PYTHON}:3", f"{PYTHON}:3.10", f"{PYTHON}:3.11"), _PYTHON_IMAGE),
+    **dict.fromkeys((f"{NODEJS}:20", f"{NODEJS}:18"), _NODE_IMAGE),
+}
+"""Where containers are Docker's and nothing else is set: our own images, under all names that clients use."""
 
 
 def family(kind: str) -> str:
@@ -31,7 +41,7 @@ def written(kinds: Mapping[str, str]) -> str:
 
 
 def read(text: str) -> dict[str, str]:
-    """Return kind → interpreter of `KIND=PATH,…`, in its order.
+    """Return kind → interpreter or image of `KIND=PATH,…`, in its order.
 
     Raises:
         ValueError: It is not of that form, with a sentence that says where.
@@ -42,9 +52,24 @@ def read(text: str) -> dict[str, str]:
 def _entries(text: str) -> Iterator[tuple[str, str]]:
     for entry in text.split(","):
         kind, _, path = entry.strip().partition("=")
-        if not (family(kind) in (PYTHON, NODEJS) and version(kind) and (path == OWN or path.startswith("/"))):
-            raise ValueError(f"must be KIND=PATH,… with kinds of Python and node and absolute paths, has {entry!r}")
+        by_image = path.startswith(IMAGE) and path != IMAGE and family(kind) and kind.partition(":")[2]
+        by_program = family(kind) in (PYTHON, NODEJS) and version(kind) and (path == OWN or path.startswith("/"))
+        if not (by_image or by_program):
+            raise ValueError(
+                "must be KIND=PATH,… with kinds of Python and node and absolute paths, or KIND=image:NAME,… "
+                f"with any kinds, has {entry!r}"
+            )
         yield kind, path
+
+
+def images(kinds: Mapping[str, str]) -> dict[str, str]:
+    """Return kind → reference of those kinds that an image runs."""
+    return {kind: path.removeprefix(IMAGE) for kind, path in kinds.items() if path.startswith(IMAGE)}
+
+
+def interpreters(kinds: Mapping[str, str]) -> dict[str, str]:
+    """Return those kinds that an interpreter runs."""
+    return {kind: path for kind, path in kinds.items() if not path.startswith(IMAGE)}
 
 
 def problem(text: str) -> str | None:

@@ -139,11 +139,11 @@ def a_job(
 
 @asynccontextmanager
 async def a_fleet(
-    home: Path, limits: PoolLimits = LIMITS, driver: Driver | None = None
+    home: Path, limits: PoolLimits = LIMITS, driver: Driver | None = None, sink_mb: int = 512
 ) -> AsyncIterator[tuple[Fleet, Sink]]:
-    """A fleet of real processes, and its sink; both are closed at the end."""
+    """A fleet of real containers, processes if no driver is given, and its sink; both are closed at the end."""
     sink = Sink(
-        SinkSettings(limits=Limits(budget_bytes=512 * MIB, segments=500), spare_bytes=0), asyncio.get_running_loop()
+        SinkSettings(limits=Limits(budget_bytes=sink_mb * MIB, segments=500), spare_bytes=0), asyncio.get_running_loop()
     )
     fleet = Fleet(
         driver or ProcessDriver(home),

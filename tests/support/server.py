@@ -18,7 +18,9 @@ from tests.support.processes import alive, child_running, children, command, des
 from tests.support.waiting import wait_until
 
 STOP_S: Final = 25.0
-LASTING: Final = ("entities.db", "activations.db", "keys.db", "results/", "lock", "run/token", "log/")
+LASTING: Final = (
+    "activations.db", "containers/instance", "entities.db", "keys.db", "lock", "log/", "results/", "run/token",
+)  # fmt: skip
 """What a stopped server keeps in its data directory; of databases also what lies beside them."""
 ROLES: Final = {"balancer": "controller_ext.balancer", "invoker": "invoker_ext", "workers": "controller_ext.wsgi"}
 

@@ -76,8 +76,9 @@ class ProcessHandle(Handle):
         """See Handle."""
         return self._outputs
 
-    def kill(self) -> None:
+    def kill(self, *, ending: bool = False) -> None:
         """See Handle."""
+        del ending  # what it ended with is collected in any case
         self._driver.end(self._name)
 
 
@@ -120,8 +121,9 @@ class ProcessDriver(Driver):
         """See Driver."""
         return tuple(self._kinds)
 
-    def runtime_of(self, kind: str) -> str:
-        """See Driver."""
+    def runtime_of(self, kind: str, image: str | None = None) -> str:
+        """See Driver. A process is not made of an image."""
+        del image
         runtime = self._kinds.get(kind)
         if runtime is None:
             raise UnknownKind(kind, self.kinds)

@@ -83,7 +83,7 @@ class StandIn(Handle):
     def outputs(self):
         return self._outputs
 
-    def kill(self):
+    def kill(self, *, ending=False):
         if not self._ended:
             self._ended = True
             self.process.kill()
@@ -102,7 +102,7 @@ class StandInDriver(Driver):
     def kinds(self):
         return ("nodejs:20",)
 
-    def runtime_of(self, kind):
+    def runtime_of(self, kind, image=None):
         if kind not in self.kinds:
             raise UnknownKind(kind, self.kinds)
         return kind

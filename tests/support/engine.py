@@ -1,0 +1,168 @@
+"""A Docker engine and images for tests, from what package registries have: no image registry is needed.
+
+`python -m tests.support.engine` (`make engine`) installs an engine if there is none, starts it if none answers, and
+builds the images. Its one line on stdout is the id of the process it started, for who stops it; empty: one ran already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.support.npm_clients import cache
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+HOW: Final = "start a Docker engine, or let `make engine` do it (Debian, as root)"
+SUITE: Final = "bookworm"
+PACKAGES: Final = ("python3", "python3-numpy", "ca-certificates", "nodejs")
+BASE: Final = f"dataflower-test/base:{SUITE}-{hashlib.sha256(' '.join(PACKAGES).encode()).hexdigest()[:12]}"
+FOLDERS: Final = {"python": ROOT / "action_runtime", "nodejs": ROOT / "action_runtime" / "nodejs"}
+ENGINE_PACKAGES: Final = ("docker.io", "containerd", "runc", "iptables", "iproute2")
+READY_S: Final = 60.0
+SLOW_S: Final = 600
+STORAGE: Final = ((), ("--storage-driver=vfs",))
+"""What is tried in turn: the engine's own choice first."""
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Run the client; return what it printed."""
+    return subprocess.run(
+        ["docker", *arguments],
+        check=check,
+        capture_output=True,
+        text=True,
+        timeout=SLOW_S,
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},  # the builder that needs no plug-in
+    ).stdout.strip()
+
+
+def answers() -> bool:
+    """Say whether an engine is there."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def has(image: str) -> bool:
+    """Say whether the engine has an image."""
+    return docker("images", "-q", image, check=False) != ""
+
+
+def can_build() -> bool:
+    """Say whether the images are there, or can be made."""
+    return has(BASE) or archive().exists() or shutil.which("mmdebstrap") is not None
+
+
+def archive() -> Path:
+    """Return where the files of the base image are kept."""
+    return cache() / f"{BASE.replace('/', '-').replace(':', '-')}.tar"
+
+
+@functools.cache
+def image(family: str) -> str:
+    """Return our image of a family of kinds (`python`, `nodejs`); built from these very sources if it is not there."""
+    folder = FOLDERS[family]
+    digest = hashlib.sha256(BASE.encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    name = f"dataflower-test/action-{family}:{digest.hexdigest()[:16]}"
+    if not has(name):
+        base()
+        docker(
+            "build", "--quiet", "--network", "host", "--build-arg", f"BASE_IMAGE={BASE}", "--tag", name, str(folder)
+        )  # fmt: skip
+    return name
+
+
+def nowhere(image: str, tag: str) -> str:
+    """Give an image a name too under which no registry has it; return that."""
+    name = f"nowhere.invalid/dataflower/box:{tag}"
+    docker("tag", image, name)
+    return name
+
+
+def base() -> None:
+    """Make the base image if it is not there: what any Debian mirror has, in place of an official image."""
+    if has(BASE):
+        return
+    target = archive()
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_suffix(f".{os.getpid()}.tar")
+        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(draft)]
+        subprocess.run([*as_root(), *argv], check=True, capture_output=True, timeout=SLOW_S)
+        draft.replace(target)
+    path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    docker("import", "--change", f"ENV {path}", str(target), BASE)
+
+
+def as_root() -> list[str]:
+    """Return what goes before a command that only root may run."""
+    return [] if os.geteuid() == 0 else ["sudo"]
+
+
+def install() -> None:
+    """Install what is not there."""
+    programs = {"dockerd": ENGINE_PACKAGES, "mmdebstrap": ("mmdebstrap",), "docker": ("docker.io",)}
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [package for name, needed in programs.items() if not shutil.which(name, path=path) for package in needed]
+    if missing:
+        apt = [*as_root(), "apt-get", "-qq"]
+        subprocess.run([*apt, "update"], check=True, stdout=sys.stderr, timeout=SLOW_S)
+        argv = [*apt, "install", "-y", "--no-install-recommends", *dict.fromkeys(missing)]
+        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(argv, check=True, stdout=sys.stderr, timeout=SLOW_S, env=environ)
+
+
+def start() -> int | None:
+    """Start an engine unless one answers; return its process id if this did.
+
+    Raises:
+        RuntimeError: None comes up, with the end of what it logged.
+    """
+    if answers():
+        return None
+    log = cache() / "dockerd.log"
+    for options in STORAGE:
+        with log.open("wb") as output:
+            engine = subprocess.Popen(
+                [*as_root(), "/usr/sbin/dockerd", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        ends = time.monotonic() + READY_S
+        while engine.poll() is None and time.monotonic() < ends:
+            if answers():
+                return engine.pid
+            time.sleep(0.5)
+        engine.terminate()
+        engine.wait(READY_S)
+    raise RuntimeError(f"no Docker engine comes up:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def main() -> None:
+    """Have an engine with the images."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two of these at a time would start two engines
+        if not answers() or not can_build():
+            install()
+        started = start()
+        print("" if started is None else started, flush=True)
+        for family in FOLDERS:
+            image(family)
+
+
+if __name__ == "__main__":
+    main()

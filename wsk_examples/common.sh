@@ -6,6 +6,15 @@ AUTH=${AUTH:-23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkc
 PACKAGE=example-$EXAMPLE
 made=()
 
+if command -v curl >/dev/null; then # what goes wrong first is said before anything is made
+  answer=$(curl --silent --insecure --max-time 20 --output /dev/null --write-out '%{http_code}' --user "$AUTH" "$APIHOST/api/v1/namespaces" || true)
+  case $answer in
+    200) ;;
+    401) echo "the server at $APIHOST does not know this key; name another by AUTH=uuid:key" >&2 && exit 1 ;;
+    *) echo "no OpenWhisk server answers at $APIHOST; start one by: dataflower standalone, or name another by APIHOST" >&2 && exit 1 ;;
+  esac
+fi
+
 if command -v wsk >/dev/null; then
   client() { wsk --apihost "$APIHOST" --auth "$AUTH" "$@"; }
   package() { client package update "$PACKAGE" >/dev/null; }

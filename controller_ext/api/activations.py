@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,6 +18,8 @@ from controller_ext.runs.ports import Cancelled
 from invoker_ext.contract.records import Activation
 from invoker_ext.store import ActivationQuery
 
+_ERROR_BYTES: Final = 16 << 10
+"""Of a result that a time line may repeat the error of."""
 _COLLECTION: Final = "activations"
 _ID_CHARS: Final = 32
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -147,4 +150,14 @@ def firing_ids(run: Activation) -> tuple[str, ...]:
 
 def _traced(record: Activation) -> dict[str, Any]:
     time_line = record.dataflow if record.dataflow is not None else record.annotation("dataflow")
-    return {**record.summary(), "dataflow": time_line}
+    error = _error(record)
+    return {**record.summary(), "dataflow": time_line, **({} if error is None else {"error": error})}
+
+
+def _error(record: Activation) -> str | None:
+    """Return what went wrong, in a line; None of a success, or where the record does not hold it in a few words."""
+    result = record.result
+    if record.status == 0 or result is None or len(result) > _ERROR_BYTES:
+        return None
+    error = json.loads(result).get("error") if result[:1] == b"{" else None
+    return error if error is None or isinstance(error, str) else json.dumps(error, ensure_ascii=False)

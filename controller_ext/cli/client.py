@@ -31,6 +31,7 @@ class ServerUnreachable(DataflowError):
         super().__init__(
             f"no OpenWhisk server answers at {url} ({cause}).\n"
             "Start one with `dataflower standalone`, or name another with --apihost."
+            + (f"\nIf it does not speak TLS: --apihost http://{url.removeprefix('https://')}" if "SSL" in cause else "")
         )
 
 

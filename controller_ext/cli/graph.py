@@ -57,6 +57,8 @@ def handle(arguments: argparse.Namespace) -> int:
     from controller_ext.workflow import drawing
 
     path = Path(arguments.source)
+    if path.is_dir():
+        raise NothingToDraw(f"{path} is a directory; name the file of a workflow, or a deployed one")
     named_as_file = path.is_file() or path.suffix in _SUFFIXES
     workflow = _from_file(path) if named_as_file else _from_server(arguments)
     formats = {"mermaid": drawing.mermaid, "dot": drawing.dot, "svg": drawing.svg, "terminal": drawing.terminal}

@@ -8,6 +8,7 @@ what they need inside the handler: `--help` and short commands must not pay for 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 good, 1 the command failed (its reason is on stderr), 2 the command line is wrong.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character of a drawing still gets the rest
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if "handler" not in arguments:

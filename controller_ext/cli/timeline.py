@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -51,6 +53,7 @@ class Firing:
         started_ms, returned_ms: Of the function.
         drained_ms: When its last output had left.
         bytes_in, bytes_out: Bytes by path (`inline`, `memory`, `disk`).
+        error: What went wrong; empty: nothing, or not known.
     """
 
     activation_id: str
@@ -67,6 +70,7 @@ class Firing:
     drained_ms: float | None = None
     bytes_in: Mapping[str, int] = field(default_factory=dict)
     bytes_out: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
 
     @property
     def label(self) -> str:
@@ -118,6 +122,7 @@ class Timeline:
         seen_ms: When a run that goes on was looked at: so far lasts what has not ended.
         firings: By start, those that wait at the end.
         missing: How many firings have no record (yet).
+        error: What the run ended with; empty: no error, or not known.
     """
 
     activation_id: str
@@ -129,6 +134,13 @@ class Timeline:
     seen_ms: float | None = None
     firings: tuple[Firing, ...]
     missing: int = 0
+    error: str = ""
+
+    @property
+    def failed(self) -> Firing | None:
+        """The first firing whose end was an error, None if there is none."""
+        ends = (one for one in self.firings if one.status not in ("success", RUNNING))
+        return min(ends, key=lambda one: one.returned_ms or math.inf, default=None)
 
     @property
     def begin_ms(self) -> float:
@@ -169,6 +181,7 @@ class Timeline:
             "in": self.bytes_in,
             "out": self.bytes_out,
             "missing": self.missing,
+            "error": self.error,
             "firings": [_firing_to_json(firing) for firing in self.firings],
         }
 
@@ -219,6 +232,7 @@ def from_trace(document: Mapping[str, Any]) -> Timeline:
         seen_ms=live.get("now"),
         firings=tuple(lines),
         missing=max(0, spans.get("firings", 0) - len(lines)),
+        error=_error(run),
     )
 
 
@@ -274,11 +288,21 @@ def _status(record: Mapping[str, Any]) -> str:
     return STATUSES[record["statusCode"]] if "statusCode" in record else RUNNING
 
 
+def _error(record: Mapping[str, Any]) -> str:
+    """Return what a record ended with: the API's trace names it, of a whole record it is in the result."""
+    error = record.get("error")
+    if error is None and _status(record) not in ("success", RUNNING):
+        result = record.get("response", {}).get("result")
+        error = result.get("error") if isinstance(result, Mapping) else None
+    return error if isinstance(error, str) else "" if error is None else json.dumps(error, ensure_ascii=False)
+
+
 def _firing(record: Mapping[str, Any]) -> Firing:
     status, name, activation_id = _status(record), record["name"], record["activationId"]
     spans = _spans_of(record)
     if spans:
-        return from_spans(spans, step=name, activation_id=activation_id, status=status)
+        line = from_spans(spans, step=name, activation_id=activation_id, status=status)
+        return replace(line, error=_error(record))
     begin_ms = float(record["start"])
     end_ms = float(record.get("end", begin_ms))
     wait_ms = float(annotation(record, "waitTime") or 0)
@@ -291,6 +315,7 @@ def _firing(record: Mapping[str, Any]) -> Firing:
         started_ms=begin_ms,
         returned_ms=end_ms,
         drained_ms=end_ms,
+        error=_error(record),
     )
 
 
@@ -315,4 +340,5 @@ def _firing_to_json(firing: Firing) -> dict[str, Any]:
         "drained": firing.drained_ms,
         "in": dict(firing.bytes_in),
         "out": dict(firing.bytes_out),
+        "error": firing.error,
     }

@@ -51,12 +51,15 @@ def draw(timeline: Timeline, width: int, *, most: int = MOST_LINES) -> Renderabl
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for number, (firing, texts) in enumerate(zip(shown, beside, strict=True)):
         if hidden and number == cut:
-            table.add_row("…", Text(f"{hidden} more (--all)", "dim"))
+            table.add_row("…", Text(f"{hidden} more", "dim"))
         *numbers, remark = texts
         table.add_row(Text(firing.label), bar(firing, timeline, bar_width), *numbers, Text(remark, _style(firing)))
-    parts: list[RenderableType] = [_headline(timeline), table]
+    parts: list[RenderableType] = [_headline(timeline), *_why(timeline), table]
+    if hidden:
+        parts.append(Text(f"all firings: dataflower trace --all {timeline.activation_id}", "dim"))
     if timeline.missing:
-        parts.append(Text(f"{timeline.missing} firings have no record (yet)", "yellow"))
+        have = "firing has" if timeline.missing == 1 else "firings have"
+        parts.append(Text(f"{timeline.missing} {have} no record (yet)", "yellow"))
     parts += [_legend(), _totals(timeline)]
     return Group(*parts)
 
@@ -128,6 +131,18 @@ def _headline(timeline: Timeline) -> Text:
         (timeline.status, "green" if good else "red"),
         f"{took}, {count} firing{'' if count == 1 else 's'}",
     )
+
+
+def _why(timeline: Timeline) -> list[Text]:
+    """Return why a run failed, and where to read on; nothing of a run that did not."""
+    if timeline.status in ("success", RUNNING):
+        return []
+    failed = timeline.failed
+    if failed is None:
+        return [Text(timeline.error, "red")] if timeline.error else []
+    where = Text(f"{failed.label}: {failed.error or failed.status}", "red")
+    where.append(f"  wsk activation logs {failed.activation_id}", "dim")
+    return [where, *([Text(timeline.error, "red")] if timeline.error not in ("", failed.error) else [])]
 
 
 def _beside(firing: Firing) -> tuple[str, str, str, str]:

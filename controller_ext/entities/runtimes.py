@@ -62,8 +62,9 @@ class Manifest:
         if runtime is None:
             names = [one.kind for runtimes in self.families.values() for one in runtimes]
             valid = ", ".join(f"'{name}'" for name in (*names, SEQUENCE, BLACKBOX))
+            hint = f" Workflows are of kind '{NATIVE}'." if kind.startswith("dataflow") else ""
             raise Malformed(
-                f"The specified runtime '{kind}' is not supported by this platform. Valid values are: {valid}."
+                f"The specified runtime '{kind}' is not supported by this platform. Valid values are: {valid}.{hint}"
             )
         return runtime
 

@@ -33,10 +33,12 @@ class DirectoryLock:
         """Make the directory, closed to others, and lock it.
 
         Raises:
-            CannotStart: It cannot be made or written, or another server runs on it.
+            CannotStart: It cannot be made or written, holds what is not a server's, or another server runs on it.
         """
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (data_dir / "lock").exists() and any(data_dir.iterdir()):
+                raise CannotStart(f"{data_dir} holds other files; name an empty or a new directory with --data-dir")
             data_dir.chmod(0o700)
             self._descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -157,6 +157,17 @@ def test_the_trace_of_a_run_shows_its_firings(api: Api):
     assert [one["activationId"] for one in alone["firings"]] == [first.activation_id]
 
 
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [(b'{"error":"no"}', "no"), (b'{"error":{"code":7}}', '{"code": 7}'), (b'{"error":null}', None), (b"[1]", None)],
+)
+def test_the_trace_tells_what_a_firing_failed_with(api: Api, result: bytes, told: str | None):
+    record = a_record(1, result=result)
+    api.activations.put_many([record])
+    (firing,) = api.call("GET", f"activations/{record.activation_id}/trace").get_json()["firings"]
+    assert firing.get("error") == told
+
+
 def test_the_trace_of_a_running_run_shows_what_its_invoker_knows(api: Api):
     ended, running = a_record(1), f"{2:032x}"
     at_work = {"activationId": running, "started": None}

@@ -85,6 +85,15 @@ def test_the_script_of_an_example_gets_what_it_expects_and_cleans_up(server, cli
         client.action(f"example-{name}/{name}")
 
 
+def test_a_script_without_a_server_or_with_a_wrong_key_says_so_before_it_makes_anything(server):
+    gone = run(server, "hello", APIHOST="http://127.0.0.1:9")
+    unknown = run(server, "hello", AUTH="a:b")
+
+    assert (gone.returncode, unknown.returncode) == (1, 1)
+    assert gone.stderr.startswith("no OpenWhisk server answers at http://127.0.0.1:9; start one by: dataflower")
+    assert unknown.stderr == f"the server at {server.url} does not know this key; name another by AUTH=uuid:key\n"
+
+
 def test_a_script_that_gets_something_else_than_it_expects_fails(server, tmp_path):
     copy = tmp_path / "hello"
     shutil.copytree(folder() / "hello", copy)

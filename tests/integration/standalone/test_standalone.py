@@ -155,6 +155,15 @@ def test_a_second_server_on_the_same_directory_is_refused(start: Callable[..., S
     assert "another server runs on" in second.fail()
 
 
+def test_a_directory_that_holds_other_files_is_left_as_it_is(start: Callable[..., Server], tmp_path: Path):
+    (tmp_path / "mine").write_text("mine")
+    tmp_path.chmod(0o755)
+    server = start("--port", "0", "--data-dir", str(tmp_path))
+    assert "holds other files; name an empty or a new directory" in server.fail()
+    assert [one.name for one in tmp_path.iterdir()] == ["mine"]
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_directory_that_cannot_be_written_is_said(start: Callable[..., Server]):
     server = start("--port", "0", "--data-dir", "/proc/nowhere")
     assert "choose another with --data-dir" in server.fail()

@@ -44,6 +44,25 @@ def test_the_drawing_names_run_steps_and_bytes():
     assert "all out: 2.0 KiB memory" in text
 
 
+def test_a_failed_run_says_which_firing_failed_with_what_and_where_to_read_on():
+    good = a_firing(1, "split")
+    bad = a_firing(2, "shout", tag=[0]) | {"statusCode": 1, "error": "no shouting"}
+    del bad["response"]
+    run = a_run(good, bad) | {"response": {"status": "application error", "result": {"error": "no shouting"}}}
+
+    lines = drawn(traced(run, good, bad)).splitlines()
+
+    assert lines[1].rstrip() == f"shout[0]: no shouting  wsk activation logs {bad['activationId']}"
+    assert "no shouting" not in "".join(lines[2:])
+
+
+def test_an_error_of_the_run_itself_is_told_too():
+    good = a_firing(1, "split")
+    run = a_run(good) | {"response": {"status": "application error", "result": {"error": {"why": "late"}}}}
+
+    assert drawn(traced(run, good)).splitlines()[1].rstrip() == '{"why": "late"}'
+
+
 def test_a_narrow_terminal_still_shows_every_column():
     sizes = {"inline": 230_000, "memory": 999_000}
     firing = a_firing(1, "start", tag=[10], **{"in": sizes, "out": sizes})

@@ -34,3 +34,8 @@ def test_kinds_have_the_names_of_stocks_images():
 def test_a_family_of_which_nothing_is_there_has_no_default():
     with pytest.raises(Malformed, match=r"The specified runtime 'nodejs:default' is not supported by this platform"):
         manifest_of(["python:3.11"]).resolve("nodejs:default")
+
+
+def test_who_errs_about_the_kind_of_workflows_is_told_it():
+    with pytest.raises(Malformed, match=r"'blackbox'\. Workflows are of kind 'dataflow:1'\."):
+        manifest_of(["python:3.11"]).resolve("dataflow:2")

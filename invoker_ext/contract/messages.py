@@ -198,8 +198,8 @@ class ActivationMessage:
                 spool = Spool(door, name, size_bytes, digest, {k: (a, n) for k, (a, n) in members.items()})
             if raw is None and (content := document.get("content")) is not None:
                 raw = _dumps(content).encode()
-            return ActivationMessage(
-                transid=document["transid"],
+            message = ActivationMessage(
+                transid=_transid(document["transid"]),
                 action=f"{action['path']}/{action['name']}",
                 version=action.get("version", "0.0.1"),
                 revision=document["revision"],
@@ -219,6 +219,40 @@ class ActivationMessage:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an ActivationMessage: {error!r}") from error
+        wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(message, name), kind)]
+        wrong += [name for name in ("subject", "namespace", "uuid") if not isinstance(getattr(message.user, name), str)]
+        if wrong or not isinstance(message.user.limits, dict):
+            raise ValueError(f"not an ActivationMessage: {', '.join(wrong) or 'limits'}")
+        return message
+
+    @property
+    def started_ms(self) -> int | None:
+        """When its transaction began, epoch milliseconds; None: a transaction that stock could not read either."""
+        return self.transid[1] if len(self.transid) > 1 else None
+
+
+_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
+    "version": str,
+    "revision": (str, type(None)),
+    "activation_id": str,
+    "controller": str,
+    "blocking": bool,
+    "locked_args": dict,
+    "binding": (str, type(None)),
+    "cause": (str, type(None)),
+    "graph": (str, type(None)),
+    "epoch": int,
+}
+"""Of members that others rely on without looking."""
+
+
+def _transid(value: Any) -> list[Any]:
+    """Return a transaction as it is, or as stock calls one that it cannot read."""
+    match value:
+        case [str(), int(), *_]:
+            return value
+        case _:
+            return ["sid_unknown"]
 
 
 @dataclass(slots=True, frozen=True)

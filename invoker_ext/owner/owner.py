@@ -170,6 +170,7 @@ class Owner:
         return program, await asyncio.to_thread(parameters_of_spool, raw, message.spool.members, wanted)
 
     def _start(self, message: ActivationMessage, program: Program, parameters: Parameters | None = None) -> None:
+        started_ms = message.started_ms
         spec = RunSpec(
             activation_id=message.activation_id,
             path=message.action,
@@ -178,7 +179,7 @@ class Owner:
             user=message.user,
             transid=message.transid,
             controller=message.controller,
-            received_ms=message.transid[1],
+            received_ms=round(self.clock.epoch_ms(self.clock.now())) if started_ms is None else started_ms,
             cause=message.cause,
             init_args=message.init_args,
             result_bytes=message.result_bytes,

@@ -140,11 +140,12 @@ class Reader:
         taken = threading.Event()
 
         def take() -> None:
-            try:
-                for message in batch:
+            for message in batch:
+                try:
                     self._on_message(message)
-            finally:
-                taken.set()
+                except Exception:  # the consumer's supervisor: the others of the batch are not to be passed over
+                    logger.exception("message not handled", extra={"topic": self._topic.name})
+            taken.set()
 
         self._loop.call_soon_threadsafe(take)
         while not taken.wait(POLL_MS / 1000):

@@ -49,6 +49,7 @@ class BalancerApp:
         self._shelf = SpoolShelf(settings.spool_dir)
         self._loop = asyncio.get_running_loop()
         around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
+        around.controller = settings.id
         if self._bus.max_message_bytes is not None:
             around.max_message_bytes = self._bus.max_message_bytes
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)

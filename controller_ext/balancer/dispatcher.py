@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from controller_ext.balancer.fleet import Fleet, Ping, Result
+from controller_ext.balancer.health import health_test, transaction
 from controller_ext.balancer.slots import Slots
 from controller_ext.balancer.throttles import Throttles
 from controller_ext.balancer.told import Told, told
@@ -106,6 +107,7 @@ class Surroundings:
         monotonic: Seconds.
         wall_ms: Epoch milliseconds.
         max_message_bytes: What the bus takes.
+        controller: Our id.
     """
 
     bus: Publisher
@@ -114,6 +116,7 @@ class Surroundings:
     monotonic: Callable[[], float] = time.monotonic
     wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    controller: str = "0"
 
 
 class Dispatcher:
@@ -130,6 +133,7 @@ class Dispatcher:
         self._around = around
         self._accept_wait_s = accept_wait_s
         self._run_ttl_s = run_ttl_s
+        self._test = transaction(around.wall_ms())
         self._runs: dict[str, _Run] = {}
         self._held: dict[str, _Run] = {}
         self._unclaimed = Unclaimed()
@@ -203,7 +207,8 @@ class Dispatcher:
                 self._unclaimed.keep(said.run, message, self._around.monotonic())
             if said.over:
                 self._around.unspool(said.run)  # the run's spool, if there is one, has its name
-                self._judge(said.instance, said)
+                if said.transid == self._test:
+                    self._judge(said.instance, said)
             return
         if said.over:
             self._forget(run)
@@ -230,6 +235,9 @@ class Dispatcher:
         """Look for silent invokers, lost runs and old completions; call about once a second."""
         now = self._around.monotonic()
         self._changed(self.fleet.silent(now))
+        for invoker in self.fleet.tests_due(now):
+            test = health_test(self._around.controller, self._test)
+            self._around.bus.post(f"invoker{invoker}", Message(test.encode()))
         self._unclaimed.expire(now)
         while self._runs:
             oldest = next(iter(self._runs.values()))

@@ -21,7 +21,8 @@ class Told:
         whole: The record is in `message`, and its headers say where the result stands.
         system_error: It failed through no fault of the action.
         message: For whoever waits.
-        instance: Index of the invoker, where the message says it.
+        instance: Index of the invoker, where a message of stock says it.
+        transid: Of a message without our headers.
     """
 
     run: str
@@ -30,6 +31,7 @@ class Told:
     system_error: bool
     message: Message
     instance: int | None = None
+    transid: Any = None
 
 
 def told(message: Message) -> Told:
@@ -58,6 +60,7 @@ def told(message: Message) -> Told:
         system_error=ack.system_error is True,
         message=Message(payload, {**found, **extra}, message.offset),
         instance=_index(ack.instance),
+        transid=ack.transid,
     )
 
 

@@ -250,7 +250,7 @@ def _transid(value: Any) -> list[Any]:
     """Return a transaction as it is, or as stock calls one that it cannot read."""
     match value:
         case [str(), int(), *_]:
-            return value
+            return list(value)
         case _:
             return ["sid_unknown"]
 

@@ -300,7 +300,8 @@ def _error(record: Mapping[str, Any]) -> str:
 def _firing(record: Mapping[str, Any]) -> Firing:
     status, name, activation_id = _status(record), record["name"], record["activationId"]
     spans = _spans_of(record)
-    if spans:
+    # A run inside this one has a time line of its own, which is not that of a firing.
+    if spans and "firings" not in spans:
         line = from_spans(spans, step=name, activation_id=activation_id, status=status)
         return replace(line, error=_error(record))
     begin_ms = float(record["start"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller_ext.cli.timeline import from_trace
 from tests.support.deploying import Deployer
 from tests.support.server import Server
 
@@ -59,6 +60,14 @@ def test_actions_sequences_workflows_and_conductors_are_components(live: Deploye
     assert [len(one["logs"]) for one in parts[3:10:2]] == [2, 2, 2, 1]
     assert run["duration"] == sum(one["duration"] for one in parts)
     assert note(run, "limits")["memory"] == max(note(one, "limits")["memory"] for one in parts)
+
+
+def test_a_composition_is_traced_by_the_records_of_its_parts(live: Deployer):
+    run, _ = live.firings("steps", n=0, steps=["inc", "seq", "flow"])
+    trace = live.call("GET", f"activations/{run['activationId']}/trace").json()
+    line = from_trace(trace)
+    assert [one.activation_id for one in line.firings] == run["logs"]
+    assert line.bytes_in.keys() <= {"inline", "memory", "disk"}
 
 
 def test_a_conductor_is_a_component_of_a_sequence(live: Deployer):

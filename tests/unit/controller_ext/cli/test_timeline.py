@@ -75,6 +75,16 @@ def test_a_firing_of_stock_control_flow_is_drawn_by_its_record():
     assert firing.warmth == "warm"
 
 
+def test_a_run_inside_a_run_is_drawn_by_its_record():
+    line = {"firings": 2, "accepted": 1000.5, "ended": 1019.5, "in": 100, "out": 9}
+    record = {**a_record("1" * 32, "inner", [{"key": "waitTime", "value": 7}]), "dataflow": line}
+
+    firing = traced(a_run(record), record).firings[0]
+
+    assert (firing.step, firing.started_ms, firing.returned_ms) == ("inner", 1000, 1020)
+    assert (firing.bytes_in, firing.bytes_out) == ({}, {})
+
+
 def test_a_plain_action_is_its_own_only_firing():
     record = a_record("1" * 32, "hello", [{"key": "kind", "value": "python:3.11"}])
 

@@ -12,6 +12,7 @@ from invoker_ext.buses.address import problem_of_bus
 from invoker_ext.contract.kinds import problem as problem_of_kinds
 from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
+from invoker_ext.stores.settings import StoreSettings
 
 PREFIX: Final = "DATAFLOWER_CONTROLLER_"
 
@@ -23,7 +24,7 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(StoreSettings):
     """Each field is the variable `DATAFLOWER_CONTROLLER_<FIELD>`."""
 
     data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
@@ -107,16 +108,6 @@ class Settings:
     def spool_dir(self) -> Path:
         """Parameters above the inline bound."""
         return self.data_dir / "spool"
-
-    @property
-    def entities_file(self) -> Path:
-        """SQLite file of entities and subjects."""
-        return self.data_dir / "entities.db"
-
-    @property
-    def activations_file(self) -> Path:
-        """SQLite file of activation records."""
-        return self.data_dir / "activations.db"
 
     @property
     def keys_file(self) -> Path:

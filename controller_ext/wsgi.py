@@ -31,7 +31,8 @@ from invoker_ext import logs
 from invoker_ext.contract.kinds import read as read_kinds
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
-from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
+from invoker_ext.stores.opening import open_activations, open_entities
+from invoker_ext.stores.sqlite import SqliteKeys
 
 TIMEOUT_S: Final = 90
 """A worker that does not move for so long is replaced: above the 60 s that a blocking invocation may wait."""
@@ -47,9 +48,10 @@ def application(settings: Settings, token: str) -> Flask:
 
     Raises:
         StoreUnavailable: A database cannot be opened.
+        SettingsError: The store is not set up rightly.
     """
-    entities = SqliteEntities(settings.entities_file)
-    activations = SqliteActivations(settings.activations_file)
+    entities = open_entities(settings, settings.data_dir)
+    activations = open_activations(settings, settings.data_dir)
     limits = SystemLimits(
         concurrency=Range(1, 1, settings.action_concurrency),
         workflow_bytes=settings.workflow_payload_bytes,

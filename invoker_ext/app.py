@@ -41,7 +41,7 @@ from invoker_ext.sink.reserve import SinkSettings
 from invoker_ext.sink.sink import Sink
 from invoker_ext.sink.sweeper import Sweeper
 from invoker_ext.sink.terms import Limits, Stuck
-from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities
+from invoker_ext.stores.opening import open_activations, open_entities
 
 _log = logging.getLogger(__name__)
 
@@ -77,8 +77,9 @@ class InvokerApp:
         )
         loop = asyncio.get_running_loop()
         self._loop = loop
-        self._entities = SqliteEntities(settings.entities_file)
-        self._activations = SqliteActivations(settings.activations_file, fsync=settings.journal_fsync)
+        # Actions are kept by revision; a document kept below that could be older than the message that names it.
+        self._entities = open_entities(settings, settings.data_dir, follow=False)
+        self._activations = open_activations(settings, settings.data_dir, fsync=settings.journal_fsync)
         self._journal = Journal(settings.journal_dir, fsync=settings.journal_fsync)
         self._sink = Sink(_sink_settings(settings), loop, self._stuck)
         topic = f"invoker{settings.id}"

@@ -17,6 +17,7 @@ from invoker_ext.contract.kinds import (
 from invoker_ext.contract.manifest import Runtimes, read_runtimes
 from invoker_ext.contract.settings import LEVEL, above, at_least, one_of, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
+from invoker_ext.stores.settings import StoreSettings
 
 PREFIX: Final = "DATAFLOWER_INVOKER_"
 PROCESS: Final = "process"
@@ -47,7 +48,7 @@ def read_manifest(path: str) -> Runtimes | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(StoreSettings):
     """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
 
     data_dir: Path = setting("Directory of all state; must exist, closed to others.", check=room_for_sockets)
@@ -146,16 +147,6 @@ class Settings:
     def containers_dir(self) -> Path:
         """Working directories of containers."""
         return self.data_dir / "containers"
-
-    @property
-    def entities_file(self) -> Path:
-        """SQLite file of entities."""
-        return self.data_dir / "entities.db"
-
-    @property
-    def activations_file(self) -> Path:
-        """SQLite file of activation records."""
-        return self.data_dir / "activations.db"
 
 
 def machine_memory_mb(meminfo: Path = Path("/proc/meminfo")) -> int:

@@ -3,7 +3,7 @@
 Every method blocks (disk or network); callers off the main loop use a thread. An instance may be used from several
 threads. Documents are JSON
 objects in OpenWhisk's CouchDB shapes (spec/openwhisk-internals.md §5.4); the code of an action stands inline in
-`exec.code`.
+`exec.code`. A store may keep the value of a JSON text instead of the text.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ class RevisionConflict(DataflowError):
 
     def __init__(self, doc_id: str) -> None:
         super().__init__(f"{doc_id} was changed by somebody else")
+
+
+class StoreRefused(DataflowError):
+    """The store will not take a document as it is (too large, not its JSON): trying again does not help."""
+
+    code = "store-refused"
+    blame = Blame.CALLER
 
 
 class StoreUnavailable(DataflowError):
@@ -115,7 +122,10 @@ class EntityStore(ABC):
 
     @abstractmethod
     def subject_by_uuid(self, uuid: str) -> dict[str, Any] | None:
-        """Return `{"subject", "namespace", "uuid", "key", "blocked", "limits"}` of the namespace with this uuid."""
+        """Return `{"subject", "namespace", "uuid", "key", "blocked", "limits"}` of the namespace with this uuid.
+
+        A store may know nobody who is blocked.
+        """
 
     @abstractmethod
     def identities(self, namespace: str) -> Sequence[dict[str, Any]]:
@@ -173,7 +183,8 @@ class ActivationStore(ABC):
         """Write records in one go; a record that is there already is left as it is.
 
         Raises:
-            StoreUnavailable: None of them was written.
+            StoreUnavailable: Perhaps some of them were written; all may be written again.
+            StoreRefused: One of them cannot be; all others were written.
         """
 
     def keep_result(self, result: bytes) -> str | None:
@@ -204,7 +215,10 @@ class ActivationStore(ABC):
 
     @abstractmethod
     def list(self, query: ActivationQuery) -> Sequence[Activation]:
-        """Return records, newest start first; of equal starts a run after its parts, and later written first."""
+        """Return records, newest start first; of equal starts a run after its parts.
+
+        A store says up to how many of equal starts; SQLite, for any number, and later written first.
+        """
 
     @abstractmethod
     def count(self, query: ActivationQuery) -> int:

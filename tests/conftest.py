@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,9 @@ from hypothesis import settings
 from tests.support import kafka
 from tests.support.leaks import Holdings
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.couchdb import CouchServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,6 +81,15 @@ def mortal_kafka() -> Iterator[kafka.Kafka]:
         yield broker.start()
     finally:
         broker.remove()
+
+
+@pytest.fixture(scope="session")
+def couch_server() -> Iterator[CouchServer]:
+    """A CouchDB server for all tests; each has databases of its own in it."""
+    from tests.support import couchdb, npm_clients
+
+    needs("a CouchDB server for tests", couchdb.installed(), npm_clients.HOW)
+    yield from couchdb.running()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from controller_ext.api import replies
 from controller_ext.entities import errors as entity_errors
 from controller_ext.runs import ports
 from controller_ext.workflow.errors import DefinitionError
-from invoker_ext.store import RevisionConflict, StoreFull, StoreUnavailable
+from invoker_ext.store import RevisionConflict, StoreFull, StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
     Stalled: (408, _OWN),
     UnsupportedMedia: (415, _OWN),
     RevisionConflict: (409, "Concurrent modification to resource detected."),
+    StoreRefused: (400, DEFAULT_TEXTS[400]),
     # Their own texts tell the operator where the file is: they are for the log.
     StoreFull: (503, "The server's disk is full; its operator must free space. Then try again."),
     StoreUnavailable: (503, DEFAULT_TEXTS[503]),

@@ -21,7 +21,7 @@ from invoker_ext.door.body import Body, FileBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.framed import listen
 from invoker_ext.door.server import Door
-from invoker_ext.stores.sqlite import SqliteActivations
+from invoker_ext.stores.opening import open_activations, open_entities
 
 if TYPE_CHECKING:
     from controller_ext.alarms.keeper import AlarmKeeper
@@ -60,7 +60,7 @@ class BalancerApp:
         self._workers: set[WorkerConnection] = set()
         self._workers_server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
-        self._records = SqliteActivations(settings.activations_file)
+        self._records = open_activations(settings, settings.data_dir)
         bounds = Bounds(settings.activations_age_s, settings.activations_per_namespace)
         self._retention = Retention(self._records, bounds)
         self._sweeper: asyncio.Task[None] | None = None
@@ -173,10 +173,9 @@ def _alarm_keeper(settings: Settings, started_ms: int) -> AlarmKeeper:
     """Return what fires alarms. What it needs is imported here, so that it does not hold up the start of the server."""
     from controller_ext.alarms.calls import TriggerApi
     from controller_ext.alarms.keeper import AlarmKeeper
-    from invoker_ext.stores.sqlite import SqliteEntities
 
     return AlarmKeeper(
-        lambda: SqliteEntities(settings.entities_file), TriggerApi(settings.api_host), started_ms, _epoch_ms
+        lambda: open_entities(settings, settings.data_dir), TriggerApi(settings.api_host), started_ms, _epoch_ms
     )
 
 

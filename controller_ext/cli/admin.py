@@ -1,6 +1,7 @@
 """`dataflower admin`: users, their keys and the limits of namespaces; verbs, options and texts of stock's wskadmin.
 
-It works on the database of a data directory, whether a server runs there or not; a running one notices at once.
+It works on the database of a data directory, whether a server runs there or not, or on CouchDB; a running one notices
+at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from controller_ext.entities.subjects import Subjects
+    from invoker_ext.stores.settings import StoreSettings
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
     Verb = Callable[[Subjects, argparse.Namespace], int]
@@ -53,11 +55,12 @@ def register(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _data_dir(parser, None)
+    _place(parser, None)
     parser.set_defaults(handler=lambda arguments: _no_verb(parser))
     groups = parser.add_subparsers(title="commands", metavar="COMMAND")
     _register_user(groups)
     _register_limits(groups)
+    _register_db(groups)
 
 
 def _register_user(groups: Subparsers) -> None:
@@ -122,9 +125,19 @@ def _register_limits(groups: Subparsers) -> None:
         _verb(verbs, word, handler, summary).add_argument("namespace")
 
 
+def _register_db(groups: Subparsers) -> None:
+    database = groups.add_parser("db", help="manage the database")
+    database.set_defaults(handler=lambda arguments: _no_verb(database))
+    verbs = database.add_subparsers(title="commands", metavar="COMMAND")
+    summary = "make databases, views, stock users and built-in packages, as far as they are missing"
+    init = verbs.add_parser("init", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    _place(init, argparse.SUPPRESS)
+    init.set_defaults(handler=_init)
+
+
 def _verb(verbs: Subparsers, name: str, verb: Verb, summary: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    _data_dir(parser, argparse.SUPPRESS)  # given before the verb, it must not be forgotten after it
+    _place(parser, argparse.SUPPRESS)  # given before the verb, it must not be forgotten after it
     writes = verb in (_create, _set_limits)
     parser.set_defaults(handler=lambda arguments: _run(verb, arguments, make=writes))
     return parser
@@ -134,13 +147,19 @@ def _namespace(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("-n", "-ns", "--namespace", metavar="NAMESPACE", help=text)
 
 
-def _data_dir(parser: argparse.ArgumentParser, default: str | None) -> None:
+def _place(parser: argparse.ArgumentParser, default: str | None) -> None:
     parser.add_argument(
         "--data-dir",
         type=Path,
         metavar="DIR",
         default=default,
         help="that of the server (default $XDG_DATA_HOME/dataflower, or ~/.local/share/dataflower)",
+    )
+    parser.add_argument(
+        "--store-url",
+        metavar="URL",
+        default=default,
+        help="CouchDB of the server (default $DATAFLOWER_CONTROLLER_STORE_URL; else the database in DIR)",
     )
 
 
@@ -153,7 +172,7 @@ def _run(verb: Verb, arguments: argparse.Namespace, *, make: bool) -> int:
     from controller_ext.entities.subjects import AdminInvalid
 
     try:
-        with _opened(arguments.data_dir, make=make) as subjects:
+        with _opened(arguments, make=make) as subjects:
             return verb(subjects, arguments)
     except AdminInvalid as error:
         sys.stderr.write(f"dataflower: {error}\n")
@@ -161,31 +180,58 @@ def _run(verb: Verb, arguments: argparse.Namespace, *, make: bool) -> int:
 
 
 @contextmanager
-def _opened(data_dir: Path | None, *, make: bool) -> Iterator[Subjects]:
-    """Open the database of a data directory; with `make`, prepare a new one as the first start of a server does."""
+def _opened(arguments: argparse.Namespace, *, make: bool) -> Iterator[Subjects]:
+    """Open the database; with `make`, prepare that of a new data directory as the first start of a server does."""
     from controller_ext.entities.subjects import AdminRefused, Subjects
-    from controller_ext.settings import Settings, default_data_dir
     from controller_ext.standalone.datadir import DirectoryLock
-    from invoker_ext.stores.sqlite import SqliteEntities
+    from invoker_ext.stores.opening import entities_file, open_entities
     from invoker_ext.stores.subjects import seed_subjects
 
-    directory = (data_dir or default_data_dir(os.environ)).absolute()
-    path = Settings(data_dir=directory).entities_file
-    if not path.exists():
+    directory, settings = _where(arguments)
+    if not settings.store_url and not entities_file(directory).exists():
         if not make:
             raise AdminRefused(f"{directory} is no server's data directory; name another with --data-dir")
         lock = DirectoryLock(directory)
         try:
-            store = SqliteEntities(path)
+            store = open_entities(settings, directory, follow=False)
             seed_subjects(store)
         finally:
             lock.release()
     else:
-        store = SqliteEntities(path)
+        store = open_entities(settings, directory, follow=False)
     try:
         yield Subjects(store)
     finally:
         store.close()
+
+
+def _where(arguments: argparse.Namespace) -> tuple[Path, StoreSettings]:
+    """Return the data directory, and which store: as asked for, else as a controller's environment says."""
+    from controller_ext.settings import PREFIX, default_data_dir
+    from invoker_ext.contract.settings import read_settings
+    from invoker_ext.stores.settings import StoreSettings
+
+    directory = (arguments.data_dir or default_data_dir(os.environ)).absolute()
+    given = {name: value for name, value in os.environ.items() if name.startswith(f"{PREFIX}STORE_")}
+    if arguments.store_url is not None:
+        given[f"{PREFIX}STORE_URL"] = arguments.store_url
+    return directory, read_settings(StoreSettings, given, PREFIX)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    """Make all that a server expects of its store."""
+    from controller_ext.standalone.datadir import DirectoryLock, fill
+
+    directory, settings = _where(arguments)
+    if settings.store_url:
+        fill(settings, directory)
+        return _say(f"{settings.store_url} is ready")
+    lock = DirectoryLock(directory)
+    try:
+        fill(settings, directory)
+    finally:
+        lock.release()
+    return _say(f"{directory} is ready")
 
 
 def _create(subjects: Subjects, arguments: argparse.Namespace) -> int:

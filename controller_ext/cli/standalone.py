@@ -54,6 +54,11 @@ def register(subparsers: Subparsers) -> None:
         metavar="URL",
         help="kafka://HOST:PORT,… instead of the local bus (default: DATAFLOWER_CONTROLLER_BUS, or the local one)",
     )
+    parser.add_argument(
+        "--store-url",
+        metavar="URL",
+        help="keep entities and activation records in CouchDB at http(s)://HOST:PORT (default: SQLite in DIR)",
+    )
     parser.set_defaults(handler=handle)
 
 
@@ -64,6 +69,7 @@ def handle(arguments: argparse.Namespace) -> int:
     chosen = {
         "DATAFLOWER_CONTROLLER_WORKERS": arguments.workers,
         "DATAFLOWER_CONTROLLER_BUS": arguments.bus,
+        "DATAFLOWER_CONTROLLER_STORE_URL": arguments.store_url,
         "DATAFLOWER_INVOKER_DRIVER": arguments.driver,
     }
     given = {**os.environ, **{name: str(value) for name, value in chosen.items() if value is not None}}

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.hello import Role, read_token
 from invoker_ext.interpreters import find_kinds
 from invoker_ext.settings import DOCKER, PREFIX as INVOKER, Settings as InvokerSettings
+from invoker_ext.stores.settings import StoreSettings
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +113,9 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         **common,
         INVOKER + "DATA_DIR": str(settings.data_dir),
         INVOKER + "KINDS": settings.kinds,
-        # All processes of one server are on one bus: the controller's.
+        # All processes of one server are on one bus and one store: the controller's.
         INVOKER + "BUS": settings.bus,
+        **{INVOKER + one.name.upper(): str(getattr(settings, one.name)) for one in fields(StoreSettings)},
     }
     return [
         ChildPlan(

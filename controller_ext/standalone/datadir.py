@@ -13,7 +13,9 @@ from typing import Final
 from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.builtins.install import install
 from controller_ext.settings import Settings
-from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
+from invoker_ext.stores.opening import open_activations, open_entities, place_of
+from invoker_ext.stores.settings import StoreSettings
+from invoker_ext.stores.sqlite import SqliteKeys
 from invoker_ext.stores.subjects import seed_subjects
 
 _BACKLOG: Final = 2048
@@ -66,6 +68,7 @@ def prepare(settings: Settings) -> None:
     Raises:
         CannotStart: The disk is full or the directory cannot be written.
         StoreUnavailable: A database cannot be opened.
+        SettingsError: The store is not set up rightly.
     """
     try:
         for directory in (settings.run_dir, settings.spool_dir, settings.data_dir / "log"):
@@ -80,14 +83,27 @@ def prepare(settings: Settings) -> None:
     except OSError as error:
         raise CannotStart(f"cannot write to {settings.data_dir}: {error.strerror}") from error
     # All files are made here, so that no two processes make them at once.
-    entities = SqliteEntities(settings.entities_file)
+    fill(settings, settings.data_dir)
+    SqliteKeys(settings.keys_file, ttl_ms=1, most=1).close()
+
+
+def fill(store: StoreSettings, data_dir: Path) -> None:
+    """Make databases, the stock users and the built-in packages, as far as they are missing.
+
+    Raises:
+        StoreUnavailable: Perhaps a part was made.
+        SettingsError: The store is not set up rightly.
+    """
+    place = place_of(store)
+    if place is not None:
+        place.set_up()
+    entities = open_entities(store, data_dir, follow=False)
     try:
         seed_subjects(entities)
         install(entities, int(time.time() * 1000))
     finally:
         entities.close()
-    SqliteActivations(settings.activations_file).close()
-    SqliteKeys(settings.keys_file, ttl_ms=1, most=1).close()
+    open_activations(store, data_dir).close()
 
 
 def listen(host: str, port: int) -> socket.socket:

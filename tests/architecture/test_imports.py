@@ -26,6 +26,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.sink\.(datum|entries|ledger|terms|errors|orphans)"
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
     r"|controller_ext\.alarms\.(dates|schedule|feed|machine)"
+    r"|invoker_ext\.stores\.couchdb\.(designs|documents|records)"
     r"|controller_ext\.builtins\.packages"
     r"|controller_ext\.(webactions|workflow)(\..+)?"
     r"|controller_ext\.gateway\.(creation|documents|checks|backends|routes)"
@@ -91,6 +92,11 @@ def test_pure_modules_do_no_io_and_read_no_clock_themselves_or_through_others():
     ]
 
     assert found == []
+
+
+def test_couchdb_is_known_by_one_module():
+    client = "invoker_ext.stores.couchdb.client"
+    assert breaches(lambda importer, target: target.partition(".")[0] != "couchdb" or importer == client) == []
 
 
 def test_the_runtime_imports_the_standard_library_only():

@@ -19,6 +19,8 @@ from controller_ext.entities.limits import SystemLimits
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.repeats import Repeats
+from invoker_ext.store import ActivationStore, EntityStore
+from invoker_ext.stores.couchdb import Place
 from invoker_ext.stores.sqlite import SqliteActivations, SqliteEntities, SqliteKeys
 from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY, seed_subjects
 from tests.support import outcomes
@@ -50,8 +52,8 @@ class Api:
     app: Flask
     client: FlaskClient
     services: Services
-    entities: SqliteEntities
-    activations: SqliteActivations
+    entities: EntityStore
+    activations: ActivationStore
     keys: SqliteKeys
     balancer: FakeBalancer
     control_flow: FakeControlFlow
@@ -118,10 +120,22 @@ class Api:
         self.keys.close()
 
 
-def make_api(folder: Path, limits: SystemLimits | None = None) -> Api:
-    """Return an API on empty stores with the stock users."""
-    entities = SqliteEntities(folder / "entities.db")
-    activations = SqliteActivations(folder / "activations.db")
+def make_api(folder: Path, limits: SystemLimits | None = None, place: Place | None = None) -> Api:
+    """Return an API on empty stores with the stock users.
+
+    Args:
+        folder: For its files.
+        limits: Of the system.
+        place: Of its databases in CouchDB; None: they are SQLite, in the folder.
+    """
+    entities: EntityStore
+    activations: ActivationStore
+    if place is None:
+        entities = SqliteEntities(folder / "entities.db")
+        activations = SqliteActivations(folder / "activations.db")
+    else:
+        place.set_up()
+        entities, activations = place.entities(folder / "store.mark"), place.activations()
     keys = SqliteKeys(folder / "keys.db", ttl_ms=86_400_000, most=100)
     seed_subjects(entities)
     settings = ApiSettings(limits=limits or SystemLimits())

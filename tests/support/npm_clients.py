@@ -1,6 +1,6 @@
-"""OpenWhisk clients from the npm registry: installed once a version, outside the checkout, and found there.
+"""What tests need from the npm registry: installed once a version, outside the checkout, and found there.
 
-`python -m tests.support.npm_clients` installs them; `make clients` does so.
+`python -m tests.support.npm_clients` installs all of it; `make clients` does so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 LIST: Final = Path(__file__).resolve().parent.parent / "e2e" / "clients"
+"""OpenWhisk's clients."""
+COUCHDB: Final = Path(__file__).resolve().parent / "couchdb_server"
 FILES: Final = ("package.json", ".npmrc")
 LEAST_NODE: Final = 20
 INSTALL_S: Final = 600
@@ -28,20 +30,20 @@ def cache(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(named) if named else Path.home() / ".cache" / "dataflower"
 
 
-def folder() -> Path:
-    """Return where this list of clients is installed; another list has another folder."""
-    digest = hashlib.sha256(b"\0".join((LIST / name).read_bytes() for name in FILES))
+def folder(wanted: Path = LIST) -> Path:
+    """Return where a list of packages is installed; another list has another folder."""
+    digest = hashlib.sha256(b"\0".join((wanted / name).read_bytes() for name in FILES))
     return cache() / f"npm-clients-{digest.hexdigest()[:16]}"
 
 
-def modules() -> Path:
+def modules(wanted: Path = LIST) -> Path:
     """Return the folder of the installed packages."""
-    return folder() / "node_modules"
+    return folder(wanted) / "node_modules"
 
 
-def installed() -> bool:
-    """Return whether all clients are there, and a Node.js that runs them."""
-    return modules().is_dir() and node_version() >= LEAST_NODE
+def installed(wanted: Path = LIST) -> bool:
+    """Return whether all packages are there, and a Node.js that runs them."""
+    return modules(wanted).is_dir() and node_version() >= LEAST_NODE
 
 
 def node_version() -> int:
@@ -53,9 +55,9 @@ def node_version() -> int:
     return int(said.removeprefix("v").partition(".")[0])
 
 
-def install() -> None:
+def install(wanted: Path = LIST) -> None:
     """Install what is not there. A folder that is there is whole: it gets its name last."""
-    target = folder()
+    target = folder(wanted)
     if target.is_dir():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def install() -> None:
         made = Path(temporary) / target.name
         made.mkdir()
         for name in FILES:
-            shutil.copy(LIST / name, made)
+            shutil.copy(wanted / name, made)
         subprocess.run(["npm", "install", "--no-progress"], cwd=made, check=True, timeout=INSTALL_S)
         if not target.is_dir():  # else somebody was faster
             made.rename(target)
@@ -72,4 +74,5 @@ def install() -> None:
 if __name__ == "__main__":
     if node_version() < LEAST_NODE or shutil.which("npm") is None:
         sys.exit(f"cannot install the clients: {HOW}")
-    install()
+    for each in (LIST, COUCHDB):
+        install(each)

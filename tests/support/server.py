@@ -19,7 +19,8 @@ from tests.support.waiting import wait_until
 
 STOP_S: Final = 25.0
 LASTING: Final = (
-    "activations.db", "containers/instance", "entities.db", "keys.db", "lock", "log/", "results/", "run/token",
+    "activations.db", "containers/instance", "entities.db", "keys.db", "lock", "log/", "results/", "run/store.mark",
+    "run/token",
 )  # fmt: skip
 """What a stopped server keeps in its data directory; of databases also what lies beside them."""
 ROLES: Final = {"balancer": "controller_ext.balancer", "invoker": "invoker_ext", "workers": "controller_ext.wsgi"}

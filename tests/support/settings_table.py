@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from controller_ext import settings as controller
 from invoker_ext import settings as invoker
+from invoker_ext.stores.settings import StoreSettings
 
 README: Final = Path(__file__).resolve().parents[2] / "README.md"
 TABLES: Final = {"controller": controller, "invoker": invoker}
@@ -15,10 +16,15 @@ TABLES: Final = {"controller": controller, "invoker": invoker}
 
 def table(module: Any) -> str:
     """Return the table of a module with `PREFIX` and `Settings`."""
+    shared = {one.name for one in dataclasses.fields(StoreSettings)} if module is invoker else set()
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for one in dataclasses.fields(module.Settings):
+    for one in sorted(dataclasses.fields(module.Settings), key=lambda one: one.default is not dataclasses.MISSING):
+        if one.name in shared:
+            continue
         default = "set by whoever starts it" if one.default is dataclasses.MISSING else f"`{one.default}`"
         lines.append(f"| `{module.PREFIX}{one.name.upper()}` | {default} | {one.metadata['doc']} |")
+    if shared:
+        lines.append(f"| `{module.PREFIX}STORE_…` | | As the controller's settings of these names. |")
     return "\n".join(lines)
 
 

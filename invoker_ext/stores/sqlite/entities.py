@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from invoker_ext.store import Document, EntityStore, RevisionConflict
+from invoker_ext.stores.cache import Cache
 from invoker_ext.stores.sqlite import subjects
 from invoker_ext.stores.sqlite.connections import Connections
 
@@ -24,10 +23,6 @@ CREATE INDEX IF NOT EXISTS entity_by_time ON entity (namespace, type, updated DE
 CREATE TABLE IF NOT EXISTS graph (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_CACHED: Final = 2048
-"""Documents, subjects and graphs kept; each is read from the file again after any write by anybody."""
-_CACHED_BYTES: Final = 64 << 20
-"""Of their code; a host runs far fewer actions than it stores."""
 
 
 class SqliteEntities(EntityStore):
@@ -45,20 +40,16 @@ class SqliteEntities(EntityStore):
     def __init__(self, path: Path) -> None:
         self._connections = Connections(path, _SCHEMA + subjects.SCHEMA)
         self._watch = self._connections.another()
-        self._watching = threading.Lock()  # guards _watch, _version and all of the cache
-        self._version = -1
-        self._cache: OrderedDict[tuple[str, str], Any] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache = Cache(self._look)
         self._graphs_known: set[str] = set()
 
-    def version(self) -> int:
+    def version(self) -> object:
         """Return the file's data version; drops the cache if it is new."""
-        with self._watching:
-            return self._look()
+        return self._cache.version()
 
     def get(self, doc_id: str) -> Document | None:
         """Return a document."""
-        document: Document | None = self._cached("entity", doc_id)
+        document: Document | None = self._cache.get(("entity", doc_id), lambda: self._read(doc_id))
         return document
 
     def put(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
@@ -109,12 +100,16 @@ class SqliteEntities(EntityStore):
 
     def subject_by_uuid(self, uuid: str) -> dict[str, Any] | None:
         """Return whom the uuid stands for."""
-        subject: dict[str, Any] | None = self._cached("subject", uuid)
+        subject: dict[str, Any] | None = self._cache.get(
+            ("subject", uuid), lambda: self._enrolled(subjects.by_uuid, uuid)
+        )
         return subject
 
     def identities(self, namespace: str) -> Sequence[dict[str, Any]]:
         """Return who has a key to a namespace and is not blocked, by subject."""
-        found: list[dict[str, Any]] = self._cached("namespace", namespace)
+        found: list[dict[str, Any]] = self._cache.get(
+            ("namespace", namespace), lambda: self._enrolled(subjects.by_namespace, namespace)
+        )
         return found
 
     def subject_document(self, doc_id: str) -> Document | None:
@@ -157,59 +152,29 @@ class SqliteEntities(EntityStore):
 
     def close(self) -> None:
         """Close all connections; idempotent."""
-        with self._watching:
-            self._watch.close()
+        self._watch.close()
         self._connections.close()
 
-    def _look(self) -> int:
+    def _look(self) -> object:
         try:
             version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error:
-            # The next read says what is wrong; until then nothing may be taken from the cache.
-            version = self._version - 1
-        if version != self._version:
-            self._version = version
-            self._cache.clear()
-            self._cached_bytes = 0
+            return object()  # the next read says what is wrong; until then nothing may be taken from the cache
         return version
 
-    def _cached(self, table: str, key: str) -> Any:
-        with self._watching:
-            version = self._look()
-            found = self._cache.get((table, key))
-            if found is not None:
-                self._cache.move_to_end((table, key))
-                return found
-        found, size = self._read(table, key)
-        if found is not None:
-            with self._watching:
-                # What was read under an older version may be stale: it is returned, but not kept.
-                if self._look() == version and (table, key) not in self._cache:
-                    self._cache[table, key] = found
-                    self._cached_bytes += size
-                    self._trim()
-        return found
-
-    def _trim(self) -> None:
-        while len(self._cache) > _CACHED or (self._cached_bytes > _CACHED_BYTES and len(self._cache) > 1):
-            _, dropped = self._cache.popitem(last=False)
-            if isinstance(dropped, Document):
-                self._cached_bytes -= _code_size(dropped.body)
-
-    def _read(self, table: str, key: str) -> tuple[Any, int]:
+    def _read(self, doc_id: str) -> Document | None:
         with self._connections.reading() as connection:
-            if table == "entity":
-                row = connection.execute("SELECT revision, body, code FROM entity WHERE id = ?", (key,)).fetchone()
-            elif table == "subject":
-                return subjects.by_uuid(connection, key), 0
-            else:
-                return subjects.by_namespace(connection, key), 0
+            row = connection.execute("SELECT revision, body, code FROM entity WHERE id = ?", (doc_id,)).fetchone()
         if row is None:
-            return None, 0
+            return None
         body = json.loads(row[1])
         if row[2] is not None:
             body["exec"]["code"] = row[2]
-        return Document(key, row[0], body), _code_size(body)
+        return Document(doc_id, row[0], body)
+
+    def _enrolled(self, look_up: Callable[[sqlite3.Connection, str], Any], key: str) -> Any:
+        with self._connections.reading() as connection:
+            return look_up(connection, key)
 
 
 def _split(body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -219,11 +184,6 @@ def _split(body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         return body, None
     rest = {name: value for name, value in exec_.items() if name != "code"}
     return {**body, "exec": rest}, exec_["code"]
-
-
-def _code_size(body: dict[str, Any]) -> int:
-    exec_ = body.get("exec")
-    return len(exec_.get("code") or "") if isinstance(exec_, dict) else 0
 
 
 def _number(revision: str | None) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from controller_ext.cli.main import main
 from invoker_ext.stores.subjects import GUEST_KEY
+from tests.support.couchdb import CouchServer
 
 
 @pytest.fixture
@@ -40,6 +41,24 @@ def test_a_new_directory_has_the_stock_users(admin, tmp_path: Path):
     admin("limits", "set", "team", "--firesPerMinute", "1")
     assert admin("user", "get", "guest") == (0, f"{GUEST_KEY}\n", "")
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_databases_in_couchdb_are_made_once_and_used(admin, couch_server: CouchServer, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("DATAFLOWER_CONTROLLER_STORE_URL", couch_server.url)
+    monkeypatch.setenv("DATAFLOWER_CONTROLLER_STORE_PREFIX", couch_server.place().prefix)
+    code, _, err = admin("user", "get", "guest")
+    assert code == 1
+    assert "dataflower admin db init" in err
+    for _ in range(2):
+        assert admin("db", "init") == (0, f"{couch_server.url} is ready\n", "")
+    assert admin("user", "get", "guest") == (0, f"{GUEST_KEY}\n", "")
+    key = admin("user", "create", "alice")[1]
+    assert admin("user", "whois", key.strip()) == (0, "subject: alice\nnamespace: alice\n", "")
+    assert admin("limits", "set", "alice", "--firesPerMinute", "1")[0] == 0
+    assert admin("limits", "get", "alice") == (0, "firesPerMinute = 1\n", "")
+    assert admin("user", "block", "alice")[0] == 0
+    assert admin("user", "whois", key.strip()) == (0, "Subject id is not recognized\n", "")
+    assert not (tmp_path / "data").exists()
 
 
 def test_reading_verbs_make_no_directory(admin, tmp_path: Path):

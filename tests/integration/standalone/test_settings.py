@@ -62,3 +62,10 @@ def test_each_process_shows_its_settings_and_where_they_come_from(module: str, s
     assert lines[settings.PREFIX + "LOG_LEVEL"] == settings.PREFIX + text
     assert lines[settings.PREFIX + "DATA_DIR"].startswith(settings.PREFIX + "DATA_DIR=  # must be set: ")
     assert "=-1  # default: " in lines[settings.PREFIX + "READY_FD"]
+
+
+def test_a_store_that_cannot_be_reached_is_said_and_nothing_is_started(tmp_path: Path, free_port: int):
+    url = f"http://127.0.0.1:{free_port}"
+    done = run("controller_ext.cli", "standalone", "--port", "0", "--data-dir", str(tmp_path / "d"), "--store-url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"CouchDB at {url} cannot be reached" in done.stderr

@@ -40,6 +40,10 @@ def test_a_setting_like_none_is_told_which_there_are():
         ("ACCEPT_WAIT_S", "0"),
         ("LOG_LEVEL", "LOUD"),
         ("CONTROL_FLOW_THREADS", "0"),
+        ("STORE_URL", "ftp://host"),
+        ("STORE_URL", "http://user:secret@host:5984"),
+        ("STORE_URL", "http://host:5984/db"),
+        ("STORE_PREFIX", "Upper_"),
     ],
 )
 def test_a_value_out_of_range_is_named(name: str, value: str):

@@ -1,0 +1,70 @@
+"""What a store keeps of its documents in memory: all of it until something changes, and never more than its bounds."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+from invoker_ext.store import Document
+
+_CACHED: Final = 2048
+"""Documents, subjects and the like."""
+_CACHED_BYTES: Final = 64 << 20
+"""Of code; a host runs far fewer actions than it stores."""
+
+
+class Cache:
+    """Values by key, dropped as soon as the version is another one. Thread-safe.
+
+    Args:
+        look: Returns the version; called by one thread at a time, often. Must not raise.
+    """
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._guard = threading.Lock()  # guards all below, and calls of `look`
+        self._version: object = None
+        self._values: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._bytes = 0
+
+    def version(self) -> object:
+        """Return the version; drops what is older."""
+        with self._guard:
+            return self._current()
+
+    def get(self, key: tuple[str, str], read: Callable[[], Any]) -> Any:
+        """Return a value, read if need be; None is not kept."""
+        with self._guard:
+            version = self._current()
+            found = self._values.get(key)
+            if found is not None:
+                self._values.move_to_end(key)
+                return found
+        found = read()
+        if found is not None:
+            with self._guard:
+                # What was read under an older version may be stale: it is returned, but not kept.
+                if self._current() == version and key not in self._values:
+                    self._values[key] = found
+                    self._bytes += _code_size(found)
+                    self._trim()
+        return found
+
+    def _current(self) -> object:
+        version = self._look()
+        if version != self._version:
+            self._version = version
+            self._values.clear()
+            self._bytes = 0
+        return version
+
+    def _trim(self) -> None:
+        while len(self._values) > _CACHED or (self._bytes > _CACHED_BYTES and len(self._values) > 1):
+            self._bytes -= _code_size(self._values.popitem(last=False)[1])
+
+
+def _code_size(value: object) -> int:
+    exec_ = value.body.get("exec") if isinstance(value, Document) else None
+    return len(exec_.get("code") or "") if isinstance(exec_, dict) else 0

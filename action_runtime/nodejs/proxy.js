@@ -126,20 +126,18 @@ class Runtime {
   }
 }
 
-async function bodyOf(request) {
-  const parts = [];
-  for await (const part of request) parts.push(part);
+function parsed(parts) {
   const body = JSON.parse(Buffer.concat(parts).toString() || '{}');
   if (body === null || typeof body !== 'object') throw new SyntaxError('the body is no object');
   return body;
 }
 
-async function answer(runtime, request) {
+async function answer(runtime, request, parts) {
   const handle = request.method === 'POST' && { '/init': runtime.init, '/run': runtime.run }[request.url];
   if (!handle) return failure(500, 'Bad request.');
   let body;
   try {
-    body = await bodyOf(request);
+    body = parsed(parts);
   } catch (error) {
     endIfOutOfMemory(error);
     return failure(500, 'Bad request.');
@@ -149,14 +147,19 @@ async function answer(runtime, request) {
 
 function main(where) {
   const runtime = new Runtime(process.env.__OW_ALLOW_CONCURRENT === 'true');
-  const server = http.createServer(async (request, response) => {
-    const { status, text } = await answer(runtime, request);
-    response.writeHead(status, {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(text),
+  const server = http.createServer((request, response) => {
+    const parts = [];
+    request.on('data', (part) => parts.push(part));
+    request.on('end', async () => {
+      const { status, text } = await answer(runtime, request, parts);
+      response.writeHead(status, {
+        'Content-Type': 'application/json; charset=utf-8',
+        'Content-Length': Buffer.byteLength(text),
+      });
+      response.end(text);
     });
-    response.end(text);
   });
+  server.keepAliveTimeout = 0; // connections stay: it is the invoker that opens and closes them
   server.requestTimeout = 0; // the invoker bounds every request by the action's own limit
   server.headersTimeout = 0;
   server.listen(place(where));

@@ -119,7 +119,7 @@ class Pipes:
     ) -> None:
         self.lines = Lines()
         self.on_sentinel: Callable[[], None] | None = None
-        """Called when one may have come; set by who looks for them."""
+        """Called when one may have come, but not by `collect`; set by who looks for them."""
         self._loop = loop
         self._open: dict[int, int] = {}
         self._clock_ns = clock_ns
@@ -130,7 +130,7 @@ class Pipes:
     def collect(self) -> tuple[list[str], bool]:
         """Read what is in the pipes and return it with all that came since the last call."""
         for descriptor in tuple(self._open):
-            self._read(descriptor)  # one read takes all that a pipe can hold
+            self._take_in(descriptor)  # one read takes all that a pipe can hold
         return self.lines.take(self._clock_ns())
 
     def close(self) -> None:
@@ -139,14 +139,17 @@ class Pipes:
             self._shut(descriptor)
 
     def _read(self, descriptor: int) -> None:
+        self._take_in(descriptor)
+        if self.on_sentinel is not None and self.lines.sentinels:
+            self.on_sentinel()
+
+    def _take_in(self, descriptor: int) -> None:
         try:
             data = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
             return
         if data:
             self.lines.feed(self._open[descriptor], data, self._clock_ns())
-            if self.on_sentinel is not None and self.lines.sentinels:
-                self.on_sentinel()
         else:
             self._shut(descriptor)
 

@@ -54,6 +54,7 @@ class SharedContainer(StockContainer):
         self._timers[assignment.ticket] = due
 
     def _leave(self, assignment: Assignment) -> None:
+        self._let_go(assignment)
         timer = self._timers.pop(assignment.ticket, None)
         if timer is not None:
             timer.cancel()
@@ -75,9 +76,6 @@ class SharedContainer(StockContainer):
     def _give_up(self, assignment: Assignment, failure: Failure, detail: str | None = None) -> None:
         """End a job while others go on: its function may too, but nobody hears of it."""
         now = time.monotonic()
-        task = self._let_go(assignment)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
         self._leave(assignment)
         self._host.has_returned(self, keep=False, busy_s=now - (assignment.began or now))
         del self.firings[assignment.ticket]

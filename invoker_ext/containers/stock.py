@@ -10,9 +10,10 @@ import asyncio
 import hashlib
 import json
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
-
-import aiohttp
 
 from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.frames import KNEE_BYTES
@@ -20,7 +21,9 @@ from action_runtime.wire.values import WHOLE, Media
 from invoker_ext.containers.assignment import Assignment, StreamEnd, init_value, run_environment
 from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
+from invoker_ext.containers.exchange import Exchange, Request
 from invoker_ext.containers.job import Failure, Job, Report
+from invoker_ext.containers.replies import Reply
 from invoker_ext.containers.states import State
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Streamed, Value
 from invoker_ext.relay.json_form import object_json
@@ -31,8 +34,6 @@ from invoker_ext.sink.sink import Sink
 _OK: Final = 200
 _INIT: Final = 0
 """In place of a ticket."""
-_RETRY_S: Final = 0.05
-"""Between connection attempts of an init: how an invoker waits for the server to come up. Source: stock."""
 _SENTINELS_S: Final = 2.0
 """Longest wait for the ends of both logs after a reply. Source: stock's idle gap."""
 _SILENT_S: Final = 0.05
@@ -40,6 +41,15 @@ _SILENT_S: Final = 0.05
 _SENTINELS: Final = 2
 _EXITED: Final = 400
 """What a runtime answers whose function ended its process (spec/openwhisk-internals.md §4.6)."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Ending:
+    """Somebody who has a reply: whose, what is done next, and what bounds the wait."""
+
+    assignment: Assignment | None
+    then: Callable[[], None]
+    timer: asyncio.TimerHandle
 
 
 class StockContainer(Container):
@@ -56,11 +66,11 @@ class StockContainer(Container):
     def __init__(self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
         super().__init__(number, name, host, loop)
         self._sink = sink
-        self._url = "http://localhost"
-        self._path: str | None = None
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._streamed: dict[int, asyncio.Event] = {}
-        self._sentinels = asyncio.Event()
+        self._exchange: Exchange | None = None
+        self._requests: dict[int, Request | None] = {}
+        """Of functions that have begun, by ticket; None: its inputs are not complete."""
+        self._ending: deque[_Ending] = deque()
+        """Who has a reply and waits for the end of its log."""
         self._patience_s = _SENTINELS_S
 
     def start(self, handle: Handle, start_timeout_s: float) -> None:
@@ -68,89 +78,83 @@ class StockContainer(Container):
         super().start(handle, start_timeout_s)
         if self._pipes is not None:
             self._pipes.lines.sentinelled = True
-            self._pipes.on_sentinel = self._sentinels.set
+            self._pipes.on_sentinel = self._log_ended
         handle.when_reachable(self._find)
 
     def _find(self) -> None:
-        address = self._handle.address if self._handle is not None else None
-        if isinstance(address, tuple):
-            host, port = address
-            self._url = f"http://{host}:{port}"
-        else:
-            self._path = address
         self._loop.call_soon(self._is_there)
 
     def feed(self, assignment: Assignment, name: str) -> None:
         """See Container. Arguments are JSON: the function can begin once the last part is there."""
         del name
-        streamed = self._streamed.get(assignment.ticket)
-        if streamed is not None and _is_complete(assignment):
-            streamed.set()
+        ticket = assignment.ticket
+        if ticket not in self._requests or self._requests[ticket] is not None or not _is_complete(assignment):
+            return
+        try:
+            self._request(assignment)
+        except OSError as error:
+            self._could_not_begin(assignment, str(error))
 
     def throttle(self, *, on: bool) -> None:
         """See Container. Nothing is emitted here while a function runs."""
 
     def _is_there(self) -> None:
-        if self.state is State.STARTING and not self._broken:
+        address = self._handle.address if self._handle is not None else None
+        if address is not None and self.state is State.STARTING and not self._broken:
+            self._exchange = Exchange(self._loop, address)
             self._is_up()
 
     def _disconnect(self) -> None:
-        tasks, self._tasks = self._tasks, {}
-        for task in tasks.values():
-            if task is not asyncio.current_task():
-                task.cancel()
+        self._requests.clear()
+        for one in self._ending:
+            one.timer.cancel()
+        self._ending.clear()
+        if self._exchange is not None:
+            self._exchange.close()
 
     # -- init -------------------------------------------------------------------------------------
 
     def _send_init(self, job: Job, timeout_s: float) -> None:
-        self._tasks[_INIT] = self._loop.create_task(self._init(job, timeout_s), name=f"init {self.name}")
-
-    async def _init(self, job: Job, timeout_s: float) -> None:
         value = init_value(job, timeout_s)
         if "code" in job.code:
             value["code"] = job.code["code"]
         body = json.dumps({"value": value}, ensure_ascii=False).encode()
-        while True:
-            try:
-                status, reply = await self._post("/init", body)
-            except aiohttp.ClientConnectorError:
-                await asyncio.sleep(_RETRY_S)  # not listening yet; the container's timer bounds this
-                continue
-            except aiohttp.ClientError:
-                self._lost()
-                return
-            break
-        if status != _OK:
-            await self._both_sentinels()
-        self._tasks.pop(_INIT, None)
-        self._inited(_init_error(reply), ok=status == _OK)
+        # If nobody listens yet, the container's timer bounds the wait.
+        self._way().post("/init", [body], self._init_answered, until_up=True)
+
+    def _init_answered(self, reply: Reply | None) -> None:
+        if reply is None:
+            self._lost()
+        elif reply.status == _OK:
+            self._inited(None, ok=True)
+        else:
+            self._when_logged(None, partial(self._inited, _init_error(reply.body), ok=False))
 
     # -- run --------------------------------------------------------------------------------------
 
     def _send_run(self, assignment: Assignment) -> None:
         self._announce(assignment)
-        self._streamed[assignment.ticket] = asyncio.Event()
+        self._requests[assignment.ticket] = None
         if _is_complete(assignment):
-            self._streamed[assignment.ticket].set()
-        task = self._loop.create_task(self._run(assignment), name=f"run {self.name}")
-        self._tasks[assignment.ticket] = task
+            self._request(assignment)
 
-    async def _run(self, assignment: Assignment) -> None:
+    def _request(self, assignment: Assignment) -> None:
         job = assignment.job
-        await self._streamed[assignment.ticket].wait()
-        try:
-            value = object_json(_materialised(assignment))
-        except OSError as error:
-            self._fail(assignment, Failure.NOT_STARTED, f"An input could not be read back: {error.strerror}.")
-            return
+        value = object_json(_materialised(assignment))
         members = json.dumps(run_environment(job, job.timeout_s), ensure_ascii=False).encode()
-        try:
-            status, reply = await self._post("/run", b'{"value":' + value + b"," + members[1:])
-        except aiohttp.ClientError:
+        body = [b'{"value":', value, b",", members[1:]]
+        self._requests[assignment.ticket] = self._way().post("/run", body, partial(self._answered, assignment))
+
+    def _answered(self, assignment: Assignment, reply: Reply | None) -> None:
+        if reply is None:
             self._lost()
-            return
-        await self._both_sentinels()
-        self._finish(assignment, status, reply)
+        else:
+            self._when_logged(assignment, partial(self._finish, assignment, reply.status, reply.body))
+
+    def _way(self) -> Exchange:
+        if self._exchange is None:
+            raise AssertionError("asked to run something before it was up")
+        return self._exchange
 
     def _finish(self, assignment: Assignment, status: int, reply: bytes) -> None:
         """Turn a reply into what a container with a DLU would have sent."""
@@ -170,7 +174,6 @@ class StockContainer(Container):
             body=reply.strip() if small else None,
             digest=None if small or WHOLE in wants else f"sha256-{hashlib.sha256(reply).hexdigest()}",
         )
-        self._let_go(assignment)
         self._returned(assignment, report)
         self._drained(assignment)
 
@@ -178,10 +181,18 @@ class StockContainer(Container):
         """End the container for what became of one of its functions."""
         self.end(failure, detail)
 
-    def _let_go(self, assignment: Assignment) -> asyncio.Task[None] | None:
-        """Forget the request of a function; return its task."""
-        del self._streamed[assignment.ticket]
-        return self._tasks.pop(assignment.ticket, None)
+    def _leave(self, assignment: Assignment) -> None:
+        self._let_go(assignment)
+        super()._leave(assignment)
+
+    def _let_go(self, assignment: Assignment) -> None:
+        """Forget a function; nothing of it is waited for any more."""
+        request = self._requests.pop(assignment.ticket, None)
+        if request is not None:
+            request.cancel()
+        for one in [one for one in self._ending if one.assignment is assignment]:
+            one.timer.cancel()
+            self._ending.remove(one)
 
     def _emit(self, assignment: Assignment, split: Split) -> None:
         job = assignment.job
@@ -190,42 +201,31 @@ class StockContainer(Container):
             stored = self._sink.put_bytes(one.head, one.data, owner)
             job.listener.emitted(one.output, one.index, one.how, stored)
 
-    # -- the wire ---------------------------------------------------------------------------------
+    # -- the end of the log -----------------------------------------------------------------------
 
-    async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Post once, on a connection of its own; the container's timer bounds the wait.
+    def _when_logged(self, assignment: Assignment | None, then: Callable[[], None]) -> None:
+        """Go on once both streams say that the log is complete, or none comes: the runtime writes no sentinels."""
+        timer = self._loop.call_later(self._patience_s, self._log_is_late)
+        self._ending.append(_Ending(assignment, then, timer))
+        self._log_ended()
 
-        Raises:
-            ClientError: No usable reply; ClientConnectorError: no connection.
-        """
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        connector: aiohttp.BaseConnector
-        if self._path is None:
-            connector = aiohttp.TCPConnector(force_close=True)
-        else:
-            connector = aiohttp.UnixConnector(self._path, force_close=True)
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as client,
-            client.post(self._url + path, data=body, headers=headers) as reply,
-        ):
-            if reply.content_length is None:
-                raise aiohttp.ClientPayloadError("a reply without Content-Length is no reply")
-            return reply.status, await reply.read()
+    def _log_ended(self) -> None:
+        """See who of those that wait has its sentinels, first come first served."""
+        while self._ending and (self._pipes is None or self._pipes.lines.sentinels >= _SENTINELS):
+            self._end_first()
 
-    async def _both_sentinels(self) -> None:
-        """Wait until both streams say that the activation's log is complete."""
-        if self._pipes is None:
-            return
-        try:
-            async with asyncio.timeout(self._patience_s):
-                while self._pipes.lines.sentinels < _SENTINELS:
-                    self._sentinels.clear()
-                    await self._sentinels.wait()
-        except TimeoutError:
+    def _log_is_late(self) -> None:
+        if self._pipes is not None and not self._pipes.lines.sentinels:
             # The runtime writes none: what has come is the log, and the next function is not waited for that long.
-            if not self._pipes.lines.sentinels:
-                self._patience_s = _SILENT_S
+            self._patience_s = _SILENT_S
+        if self._ending:
+            self._end_first()
+        self._log_ended()
+
+    def _end_first(self) -> None:
+        first = self._ending.popleft()
+        first.timer.cancel()
+        first.then()
 
 
 def _init_error(reply: bytes) -> Any:

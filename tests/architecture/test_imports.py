@@ -34,7 +34,7 @@ PURE: Final = re.compile(
     r"|controller_ext\.runs\.(conductor|composed)"
 )
 IMPURE: Final = {
-    "aiohttp", "asyncio", "http", "logging", "os", "random", "requests", "socket", "subprocess",
+    "asyncio", "http", "logging", "os", "random", "requests", "socket", "subprocess",
     "threading", "time", "urllib", "uvloop",
 }  # fmt: skip
 

@@ -50,6 +50,18 @@ async def test_an_action_runs_again_in_the_container_that_loaded_it(tmp_path, no
     assert sorted(first.text) == ["stderr: e", "stdout: x ❄"]
 
 
+async def test_a_warm_call_opens_no_connection(tmp_path):
+    code = (
+        "let opened = 0;\n"
+        "const server = process._getActiveHandles().find((one) => one.constructor.name === 'Server');\n"
+        "server.on('connection', () => { opened += 1; });\n"
+        "function main() { return {opened, patience: server.keepAliveTimeout}; }"
+    )
+    async with node_fleet(tmp_path) as fleet:
+        replies = [await run(fleet, code) for _ in range(3)]
+    assert {one.report.body for one in replies} == {b'{"opened":0,"patience":0}'}
+
+
 async def test_a_container_has_the_environment_of_its_action_and_nothing_of_ours(tmp_path):
     code = "function main() { return {env: process.env, cwd: process.cwd(), argv: process.execArgv}; }"
     async with node_fleet(tmp_path) as fleet:

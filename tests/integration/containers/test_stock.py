@@ -8,7 +8,10 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 
+import pytest
+
 from action_runtime.wire.values import Head, Media
+from invoker_ext.containers import stock
 from invoker_ext.containers.driver import Driver, Exit, Handle, UnknownKind
 from invoker_ext.containers.job import Failure
 from invoker_ext.dataflow.commands import Bound, Constant, Streamed
@@ -177,6 +180,25 @@ async def test_what_a_stock_runtime_cannot_answer_has_its_status(tmp_path):
         error = await run(fleet, "echo", arguments='{"error": "sorry"}')
     assert [one.report.status for one in (invalid, null, exited, error)] == ["invalid", "null", "exited", "error"]
     assert len({one.container for one in (invalid, null, exited, error)}) == 4
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_inputs_that_cannot_be_read_fail_their_job_and_leave_the_container(tmp_path, monkeypatch, streamed):
+    def lost(inputs):
+        raise OSError(5, "Input/output error")
+
+    async with stock_fleet(tmp_path) as (fleet, _):
+        first = await run(fleet, "echo")
+        inputs = [Bound("", Constant("{}")), *([Bound("parts", Streamed())] if streamed else [])]
+        with monkeypatch.context() as patched:
+            patched.setattr(stock, "object_json", lost)
+            job, heard = stock_job("echo", inputs=inputs)
+            fleet.submit(job)
+            fleet.feed_end(job, "parts", None)
+            await heard.end()
+        last = await run(fleet, "echo")
+    assert (heard.failure, heard.detail) == (Failure.NOT_STARTED, "[Errno 5] Input/output error")
+    assert first.container == last.container
 
 
 async def test_a_stock_runtime_that_refuses_dies_or_hangs_fails_the_job(tmp_path):

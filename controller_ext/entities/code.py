@@ -77,6 +77,9 @@ def _blackbox(value: dict[str, Any]) -> dict[str, Any]:
 
 def _code(value: dict[str, Any], kind: str) -> str:
     code = value.get("code", value.get("jar"))
+    if isinstance(code, dict) and isinstance(code.get("attachmentName"), str):
+        # Stock takes it and stores an action that nobody can read: only its store makes the attachments it names.
+        raise Malformed(f"'code' must be a string in 'exec' of '{kind}' actions; attachments are made by the server")
     if not isinstance(code, str):
         raise Malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
     return code

@@ -54,6 +54,12 @@ def annotation(document: dict[str, Any], key: str) -> Any:
         ({"exec": {"kind": "blackbox"}}, "'image' must be a string defined in 'exec' for 'blackbox' actions"),
         ({"exec": {"kind": "python:3"}}, NO_CODE.format("python:3")),
         ({"exec": {"kind": "dataflow:1"}}, NO_CODE.format("dataflow:1")),
+        ({"exec": {**EXEC, "code": {"attachmentType": "text/plain"}}}, NO_CODE.format("python:3")),
+        (
+            # Stock takes it, and fails whenever the action is read or invoked: nothing is behind the name.
+            {"exec": {**EXEC, "code": {"attachmentName": "couch:1", "attachmentType": "text/plain"}, "binary": False}},
+            "'code' must be a string in 'exec' of 'python:3' actions; attachments are made by the server",
+        ),
         ({"exec": {"kind": "java:8", "code": ""}}, "'main' must be a string defined in 'exec' for 'java:8' actions"),
         ({"exec": {**EXEC, "main": 1}}, "'main' must be a string defined in 'exec' for 'python:3' actions"),
         (

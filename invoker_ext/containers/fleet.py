@@ -44,7 +44,7 @@ from invoker_ext.containers.job import Failure, Job
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
 from invoker_ext.containers.pressure import reuse_delay_s
-from invoker_ext.containers.refusals import refuse, refuse_kind
+from invoker_ext.containers.refusals import refuse, refuse_kind, refuse_unstarted
 from invoker_ext.containers.runtime import RuntimeContainer
 from invoker_ext.containers.shared import SharedContainer
 from invoker_ext.containers.states import Progress, State
@@ -300,7 +300,8 @@ class Fleet:
             case Refuse():
                 assignment = self._tickets[command.ticket]
                 self._forget(assignment)
-                self._loop.call_soon(_fail, assignment, command.failure, command.reason)
+                failure, reason = command.failure, command.reason
+                self._loop.call_soon(refuse_unstarted, assignment, self._driver, failure, reason)
             case _:
                 assert_never(command)
 

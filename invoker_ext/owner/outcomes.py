@@ -109,8 +109,8 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
 
     Args:
         failure: What happened.
-        detail: The runtime's `error` value for INIT_FAILED, the name for IMAGE_NOT_PULLED, a sentence for NOT_STARTED
-            and WRITE_REFUSED.
+        detail: The runtime's `error` value for INIT_FAILED, the name for IMAGE_NOT_PULLED, a sentence for
+            KIND_MISSING, NOT_STARTED and WRITE_REFUSED.
         timeout_ms: The bound that held.
     """
     developer = Outcome.DEVELOPER_ERROR
@@ -131,7 +131,7 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
             return error_of("The action exhausted its memory and was aborted.", developer)
         case Failure.IMAGE_NOT_PULLED:
             return error_of(f"Failed to pull container image '{detail}'.", developer)
-        case Failure.WRITE_REFUSED:
+        case Failure.KIND_MISSING | Failure.WRITE_REFUSED:
             return error_of(detail, developer)
         case Failure.NOT_STARTED:
             return error_of(detail or "Failed to provision resources to run the action.", Outcome.PLATFORM_ERROR)

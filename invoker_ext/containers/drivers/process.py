@@ -7,6 +7,7 @@ each other there is Docker.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -24,7 +25,7 @@ from invoker_ext.containers.driver import ContainerSpec, Driver, Exit, Handle, U
 from invoker_ext.containers.drivers.keeper.keeper import PACKET_BYTES
 from invoker_ext.containers.drivers.nameless import NamelessSocket
 from invoker_ext.containers.drivers.programs import ROOT, Program, node_program, python_program
-from invoker_ext.contract.kinds import NODEJS, family
+from invoker_ext.contract.kinds import NODEJS, OWN, family
 from invoker_ext.interpreters import find_kinds
 
 logger = logging.getLogger(__name__)
@@ -125,8 +126,8 @@ class ProcessDriver(Driver):
         """See Driver. A process is not made of an image."""
         del image
         runtime = self._kinds.get(kind)
-        if runtime is None:
-            raise UnknownKind(kind, self.kinds)
+        if runtime is None or not _is_there(runtime):
+            raise UnknownKind(kind, tuple(one for one, path in self._kinds.items() if _is_there(path)))
         return runtime
 
     def shares(self, runtime: str) -> bool:
@@ -137,6 +138,8 @@ class ProcessDriver(Driver):
         """See Driver."""
         if self._loop is None or self._closed:
             raise OSError("the driver is not open")
+        if not _is_there(spec.runtime):
+            raise FileNotFoundError(errno.ENOENT, f"{spec.runtime} is not there any more")
         if self._sock is None:
             self._summon(self._loop)
         program = self._program(spec)
@@ -294,6 +297,11 @@ class ProcessDriver(Driver):
         for _, descriptors in self._unsent:
             _close_all(descriptors)
         self._unsent.clear()
+
+
+def _is_there(interpreter: str) -> bool:
+    """Return whether it can be started; one that was found may have been removed since."""
+    return interpreter == OWN or os.access(interpreter, os.X_OK)
 
 
 def _wait_for(keeper: subprocess.Popen[bytes]) -> None:

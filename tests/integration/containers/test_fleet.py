@@ -279,7 +279,7 @@ async def test_an_unknown_kind_and_too_much_memory_are_clear_errors(tmp_path):
     async with a_fleet(tmp_path) as (fleet, _):
         kind = await run(fleet, call=a_call("guest/k", kind="cobol:85"))
         size = await run(fleet, call=a_call("guest/m", memory_mb=9999))
-    assert kind.failure is size.failure is Failure.NOT_STARTED
+    assert (kind.failure, size.failure) == (Failure.KIND_MISSING, Failure.NOT_STARTED)
     assert "cobol:85" in kind.detail
     assert "9999 MB" in size.detail
 

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from invoker_ext.containers.drivers.nameless import NamelessSocket
+from invoker_ext.containers.drivers.process import ProcessDriver
 from invoker_ext.containers.job import Failure, Warmth
+from invoker_ext.contract.kinds import OWN
 from tests.conftest import needs
 from tests.support.containers import GUEST, a_call, a_fleet, a_job
 from tests.support.dialects import NODE
@@ -60,6 +62,23 @@ async def test_a_warm_call_opens_no_connection(tmp_path):
     async with node_fleet(tmp_path) as fleet:
         replies = [await run(fleet, code) for _ in range(3)]
     assert {one.report.body for one in replies} == {b'{"opened":0,"patience":0}'}
+
+
+async def test_a_runtime_that_is_removed_while_its_action_runs_fails_the_next_container_as_a_missing_kind(tmp_path):
+    node = tmp_path / "node"
+    node.symlink_to(NODE)
+    driver = ProcessDriver(tmp_path / "containers", {"python:3": OWN, "nodejs:20": str(node)})
+    async with a_fleet(tmp_path, driver=driver) as (fleet, _):
+        slow, slow_heard = node_job(fleet, LATE, arguments='{"n": 2}')
+        fleet.submit(slow)
+        await until(lambda: "began" in slow_heard.heard, within_s=10)
+        node.unlink()
+        driver.end(slow_heard.container)
+        waits = await run(fleet, LATE)
+        await slow_heard.end()
+    assert slow_heard.failure is Failure.RUN_DIED
+    assert waits.failure is Failure.KIND_MISSING
+    assert waits.detail == "No runtime on this host runs actions of kind 'nodejs:20'; there are: python:3."
 
 
 async def test_a_container_has_the_environment_of_its_action_and_nothing_of_ours(tmp_path):

@@ -63,11 +63,19 @@ async def test_a_container_ends_when_its_session_is_closed(driver):
     await asyncio.wait_for(gone, 10)
 
 
-async def test_an_interpreter_that_does_not_exist_ends_the_container_with_its_words(driver):
+async def test_an_interpreter_that_does_not_exist_starts_nothing(driver, no_leaks):
+    with pytest.raises(FileNotFoundError, match=r"python3\.99 is not there any more"):
+        driver.start(spec(runtime="/nowhere/python3.99"), print)
+
+
+async def test_an_interpreter_that_cannot_be_executed_ends_the_container_with_its_words(driver, tmp_path):
+    broken = tmp_path / "python3.99"
+    broken.write_bytes(b"\x7fELF, but no more")
+    broken.chmod(0o755)
     gone = asyncio.get_running_loop().create_future()
-    handle = driver.start(spec(runtime="/nowhere/python3.99"), gone.set_result)
+    handle = driver.start(spec(runtime=str(broken)), gone.set_result)
     await asyncio.wait_for(gone, 10)
-    assert b"/nowhere/python3.99" in os.read(handle.outputs[1], 65536)
+    assert b"python3.99" in os.read(handle.outputs[1], 65536)
     let_go(handle)
 
 
@@ -85,3 +93,13 @@ async def test_a_kind_that_no_interpreter_runs_is_unknown(driver):
     assert "python:3" in driver.kinds
     with pytest.raises(UnknownKind, match=r"No runtime on this host runs actions of kind 'cobol:85'"):
         driver.runtime_of("cobol:85")
+
+
+async def test_a_kind_whose_interpreter_was_removed_is_unknown_from_then_on(tmp_path):
+    node = tmp_path / "node"
+    node.symlink_to(sys.executable)
+    driver = ProcessDriver(tmp_path, {"python:3": OWN, "nodejs:20": str(node)})
+    assert driver.runtime_of("nodejs:20") == str(node)
+    node.unlink()
+    with pytest.raises(UnknownKind, match=r"of kind 'nodejs:20'; there are: python:3\.$"):
+        driver.runtime_of("nodejs:20")

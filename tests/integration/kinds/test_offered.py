@@ -206,3 +206,29 @@ def test_an_operator_chooses_what_is_offered():
         server.stop()
     finally:
         server.remove()
+
+
+def test_a_kind_that_is_removed_after_the_deploy_is_told_to_the_developer_and_leaves_the_invoker_healthy(tmp_path):
+    needs("node", NODE is not None, "install nodejs 18 or newer")
+    node = tmp_path / "node"
+    node.symlink_to(str(NODE))
+    server = Server(environ={"DATAFLOWER_INVOKER_KINDS": f"{OWN}=python,nodejs:20={node}"})
+    try:
+        client = server.start().client()
+        for number in range(6):
+            client.action(f"js{number}", "const main = (args) => args;", kind="nodejs:20")
+        assert client.run("js0", a=1) == {"a": 1}
+        node.unlink()
+        for number in range(1, 6):
+            reply = client.call("POST", f"actions/js{number}?blocking=true", json={})
+            assert reply.status_code == 502
+            assert reply.json()["response"]["status"] == "action developer error"
+            text = f"No runtime on this host runs actions of kind 'nodejs:20'; there are: {OWN}."
+            assert reply.json()["response"]["result"] == {"error": text}
+        assert client.run("js0", a=2) == {"a": 2}  # its container is there still
+        states = requests.get(f"{client.url}/invokers", timeout=10).json()
+        assert set(states.values()) == {"up"}
+        client.close()
+        server.stop()
+    finally:
+        server.remove()

@@ -142,16 +142,24 @@ def _whole(value: object, word: str) -> int:
     return int(value)
 
 
-def check(limits: Mapping[str, int], system: SystemLimits) -> None:
-    """Raise Rejected, with the first limit that is out of its range."""
+def violation(limits: Mapping[str, int], system: SystemLimits) -> str | None:
+    """Return the text about the first limit that is out of its range; None: all are within."""
     for one in _FIELDS:
         if one.key not in limits:
             continue
         value, allowed = limits[one.key], getattr(system, one.attribute)
         if value > allowed.most:
-            raise Rejected("requirement failed: " + one.sentence.format(value, "exceeds", allowed.most))
+            return "requirement failed: " + one.sentence.format(value, "exceeds", allowed.most)
         if value < allowed.least:
-            raise Rejected("requirement failed: " + one.sentence.format(value, "below", allowed.least))
+            return "requirement failed: " + one.sentence.format(value, "below", allowed.least)
+    return None
+
+
+def check(limits: Mapping[str, int], system: SystemLimits) -> None:
+    """Raise Rejected, with the first limit that is out of its range."""
+    text = violation(limits, system)
+    if text is not None:
+        raise Rejected(text)
     if limits.get("instances", 0) > system.instances_most:
         raise Rejected(
             f"Max action instance concurrency must not exceed your namespace concurrency of {system.instances_most}."

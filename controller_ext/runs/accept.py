@@ -193,6 +193,7 @@ class Acceptor:
             locked_args=plan.locked,
             binding=plan.binding,
             graph=plan.graph,
+            refusal=plan.refusal,
             spool=spool,
             result_bytes=self._workflow_bytes if plan.native else None,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from controller_ext.entities import actions, parameters
 from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
-from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.limits import SystemLimits, violation
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE, Manifest
@@ -23,6 +23,9 @@ from invoker_ext.contract.messages import Identity
 
 _KEPT: Final = 2048
 """Plans; the whole cache is dropped when it is full, for a plan costs little to make again."""
+
+_Key = tuple[str, Name, bool, SystemLimits]
+"""Of a plan: the user's namespace, the action, whether stepwise, and the limits that hold for the user."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class Plan:
         native: It is a native workflow.
         components: Of a sequence that runs by stock control flow.
         conductor: It is run again and again, as its results ask for.
+        refusal: Why an invocation ends at once: the action was stored under other limits than hold for the user.
         limits: `timeout` (ms) and `logs` (MB) of the entity itself, for its record.
         reads: What all this depends on.
     """
@@ -65,6 +69,7 @@ class Plan:
     native: bool
     components: tuple[str, ...] | None
     conductor: bool
+    refusal: str | None
     limits: Mapping[str, int]
     reads: Reads
 
@@ -82,7 +87,7 @@ class Planner:
         self._catalog = catalog
         self._manifest = manifest
         self._limits = limits
-        self._plans: dict[tuple[str, Name, bool], tuple[object, Plan]] = {}
+        self._plans: dict[_Key, tuple[object, Plan]] = {}
         self._guard = threading.Lock()  # guards _plans
 
     def plan(self, user: Identity, name: Name, *, stepwise: bool = False) -> Plan:
@@ -101,7 +106,8 @@ class Planner:
             Forbidden: A component of the sequence is out of reach.
             DefinitionError: The workflow cannot be compiled (any more).
         """
-        key = (user.uuid, name, stepwise)
+        allowed = self._limits.of(user.limits)
+        key = (user.uuid, name, stepwise, allowed)
         # The version is taken first: what is read after it is at least as new.
         version = self._catalog.store.version()
         known = self._plans.get(key)
@@ -112,11 +118,11 @@ class Planner:
             if known[0] != version:
                 self._keep(key, version, plan)
             return plan
-        plan = self._make(user, name, stepwise=stepwise)
+        plan = self._make(user, name, allowed, stepwise=stepwise)
         self._keep(key, version, plan)
         return plan
 
-    def _keep(self, key: tuple[str, Name, bool], version: object, plan: Plan) -> None:
+    def _keep(self, key: _Key, version: object, plan: Plan) -> None:
         with self._guard:
             if len(self._plans) >= _KEPT and key not in self._plans:
                 self._plans.clear()
@@ -129,7 +135,7 @@ class Planner:
                 return False
         return True
 
-    def _make(self, user: Identity, name: Name, *, stepwise: bool) -> Plan:
+    def _make(self, user: Identity, name: Name, allowed: SystemLimits, *, stepwise: bool) -> Plan:
         located = self._catalog.action(name)
         body = located.action.body
         kind = body["exec"]["kind"]
@@ -149,7 +155,7 @@ class Planner:
         if kind in (SEQUENCE, NATIVE) and components is None:
             most = self._limits.sequence_length
             resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE)
-            graph = compile_entity(located, resolver, most)
+            graph = within(compile_entity(located, resolver, most), allowed)
             reads.update(resolver.reads)
             if resolver.conductors:
                 # An invoker knows no compositions: the controller runs the whole sequence.
@@ -160,6 +166,7 @@ class Planner:
         given = [] if kind == SEQUENCE else located.parameters
         defaults = raw_members(given)
         plain = kind not in (SEQUENCE, NATIVE)
+        refusal = violation(body["limits"], allowed) if plain else None
         timeout_ms = 0 if kind == SEQUENCE else body["limits"]["timeout"]
         return Plan(
             name=located.action.id,
@@ -167,7 +174,7 @@ class Planner:
             version=body["version"],
             revision=located.action.revision,
             binding=located.binding,
-            memory_mb=body["limits"]["memory"] if graph is None else largest_step_mb(graph),
+            memory_mb=_memory_mb(body["limits"]["memory"], graph, refusal),
             timeout_ms=timeout_ms if graph is None else max(timeout_ms, longest_ms(graph)),
             defaults=defaults,
             joined=contents.join(defaults),
@@ -178,6 +185,7 @@ class Planner:
             native=kind == NATIVE,
             components=components,
             conductor=actions.is_conductor(body),
+            refusal=refusal,
             limits={name: body["limits"][name] for name in ("timeout", "logs")},
             reads=reads,
         )
@@ -201,6 +209,29 @@ def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Grap
     else:
         graph = compile_workflow(native.parse(exec_["code"]), body["namespace"], resolver)
     return graph.limited(limits["timeout"], limits["logs"])
+
+
+def within(graph: Graph, allowed: SystemLimits) -> Graph:
+    """Return a graph with a Fault in place of every action that was stored above the limits that hold."""
+    return replace(graph, steps=tuple(replace(step, call=_within(step.call, allowed)) for step in graph.steps))
+
+
+def _within(call: ActionCall | WorkflowCall | Fault, allowed: SystemLimits) -> ActionCall | WorkflowCall | Fault:
+    match call:
+        case ActionCall(memory_mb=memory, timeout_ms=timeout, logs_mb=logs, concurrency=concurrency):
+            stored = {"timeout": timeout, "memory": memory, "logs": logs, "concurrency": concurrency}
+            text = violation(stored, allowed)
+            return call if text is None else Fault(text)
+        case WorkflowCall():
+            return replace(call, graph=within(call.graph, allowed))
+        case Fault():
+            return call
+
+
+def _memory_mb(own_mb: int, graph: Graph | None, refusal: str | None) -> int:
+    if graph is not None:
+        return largest_step_mb(graph)
+    return own_mb if refusal is None else 0
 
 
 def runs_as_data_flow(located: Located) -> bool:

@@ -106,6 +106,7 @@ class ActivationMessage:
         locked_args: Parameter name → cipher.
         cause: Enclosing sequence's activation.
         graph: Digest of the graph to run; None: a plain action (stock message).
+        refusal: Why nothing is to be executed, found by the controller; the activation ends as an application error.
         spool: Where the parameters are if they are too large for a message.
         result_bytes: Bound of the result of the graph; None: stock's own.
         epoch: Grows with every owner this run is given to.
@@ -125,6 +126,7 @@ class ActivationMessage:
     binding: str | None = None
     cause: str | None = None
     graph: str | None = None
+    refusal: str | None = None
     spool: Spool | None = None
     result_bytes: int | None = None
     epoch: int = 0
@@ -148,11 +150,13 @@ class ActivationMessage:
         }
         if self.cause is not None:
             document["cause"] = self.cause
-        if self.graph is not None:
+        if self.graph is not None or self.refusal is not None:
             run: dict[str, Any] = {"v": VERSION, "graph": self.graph, "epoch": self.epoch}
             if self.spool is not None:
                 spool = self.spool
                 run["spool"] = [spool.door, spool.name, spool.size_bytes, spool.digest, spool.members]
+            if self.refusal is not None:
+                run["refusal"] = self.refusal
             if self.result_bytes is not None:
                 run["resultBytes"] = self.result_bytes
             document["run"] = run
@@ -213,6 +217,7 @@ class ActivationMessage:
                 binding=action.get("binding"),
                 cause=document.get("cause"),
                 graph=run.get("graph"),
+                refusal=run.get("refusal"),
                 spool=spool,
                 result_bytes=run.get("resultBytes"),
                 epoch=run.get("epoch", 0),

@@ -141,6 +141,10 @@ class Owner:
 
     def begin_accepted(self, message: ActivationMessage) -> None:
         """See `intake.Acceptor`."""
+        if message.refusal is not None:
+            status = Outcome.APPLICATION_ERROR
+            self._refuse(message, error_of(message.refusal, status).result, status)
+            return
         program = self.actions.cached_program(message.graph, message.action, message.revision)
         if program is not None and message.spool is None:
             self._start(message, program)

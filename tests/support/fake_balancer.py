@@ -18,6 +18,8 @@ from controller_ext.runs.ports import Accepted, Cancelled, ConductorRun, DataGon
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, Step, WorkflowCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.events import Outcome
+from invoker_ext.owner.run_record import refusal_record
 from invoker_ext.store import ActivationStore, EntityStore
 from tests.support import fake_action
 
@@ -133,6 +135,11 @@ class FakeBalancer:
 
     def _run(self, message: ActivationMessage) -> Activation:
         args = json.loads(message.content or b"{}")
+        if message.refusal is not None:
+            result = json.dumps({"error": message.refusal}).encode()
+            record = refusal_record(message, result, Outcome.APPLICATION_ERROR, int(time.time() * 1000))
+            self.pending.append(record)
+            return record
         if message.graph is None:
             caused = {} if message.cause is None else {"causedBy": "sequence"}
             record = self._action(message, self._call(message), args, message.activation_id, message.cause, caused)

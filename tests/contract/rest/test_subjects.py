@@ -135,6 +135,41 @@ def test_limits_hold_from_the_next_request_on(api: Api, subjects: Subjects):
     assert api.call("GET", "limits").get_json()["maxParameterSize"] == "1048576 B"
 
 
+MEMORY = "requirement failed: memory size 256 MB exceeds allowed threshold of 128 MB"
+
+
+def test_an_action_stored_above_the_limits_that_hold_ends_with_the_text_of_the_limit(api: Api, subjects: Subjects):
+    api.action("a", limits={"memory": 256})
+    assert api.call("POST", "actions/a?blocking=true&result=true", {"x": 1}).get_json() == {"x": 1}
+    subjects.set_limits("guest", {"maxActionMemory": 128})
+
+    reply = api.call("POST", "actions/a?blocking=true", {"x": 1})
+
+    record = reply.get_json()
+    assert reply.status_code == 502
+    assert record["response"] == {"result": {"error": MEMORY}, "status": "application error", "success": False}
+    assert (record["start"], record["duration"]) == (record["end"], 0)
+    assert record["annotations"] == [{"key": "path", "value": "guest/a"}, {"key": "kind", "value": "unknown"}]
+    assert api.balancer.memory_mb[-1] == 0
+    assert api.call("GET", f"activations/{record['activationId']}").status_code == 200
+    subjects.set_limits("guest", {"maxActionMemory": 256})
+    assert api.call("POST", "actions/a?blocking=true&result=true", {"x": 1}).get_json() == {"x": 1}
+
+
+def test_a_sequence_stops_at_an_action_stored_above_the_limits_that_hold(api: Api, subjects: Subjects):
+    api.action("small", limits={"memory": 128})
+    api.action("large", limits={"memory": 256})
+    api.put("actions/inner", {"exec": {"kind": "sequence", "components": ["/_/small", "/_/large"]}})
+    api.put("actions/outer", {"exec": {"kind": "sequence", "components": ["/_/inner", "/_/small"]}})
+    subjects.set_limits("guest", {"maxActionMemory": 128})
+
+    for name in ("inner", "outer"):
+        record = api.call("POST", f"actions/{name}?blocking=true", {}).get_json()
+        assert record["response"]["result"] == {"error": MEMORY}, name
+        assert record["response"]["status"] == "application error"
+        assert len(record["logs"]) == 1
+
+
 def test_limits_that_are_set_are_merged_with_those_there(subjects: Subjects):
     assert subjects.limits("team") is None
     subjects.set_limits("team", {"firesPerMinute": 0, "storeActivations": False})

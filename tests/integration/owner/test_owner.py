@@ -103,6 +103,19 @@ async def test_a_run_whose_action_the_store_does_not_give_ends_with_stocks_sente
     assert response["statusCode"] == 3
 
 
+async def test_a_run_that_the_controller_refused_ends_as_an_application_error_and_asks_for_no_container(make: Make):
+    owning = make()
+    message = a_message("guest/act", refusal="requirement failed: memory size")
+    owning.bus.deliver(message)
+
+    await until(lambda: owning.bus.told(message.activation_id))
+    (told,) = owning.bus.told(message.activation_id)
+    assert told["response"]["result"] == {"error": "requirement failed: memory size"}
+    assert told["response"]["statusCode"] == 1
+    assert {"key": "kind", "value": "unknown"} in told["annotations"]
+    await owning.stored(message.activation_id)
+
+
 async def test_no_runs_are_taken_while_the_store_is_away_for_too_long(make: Make):
     owning = make(pending_bytes=100)
     owning.records.away = True

@@ -44,6 +44,7 @@ def a_record(**members):
         {"content": b"[1,2]", "blocking": False, "cause": "b" * 32, "binding": "guest/bound"},
         {"init_args": ("A",), "locked_args": {"p": "aes-256"}, "revision": None},
         {"graph": "d" * 64, "epoch": 3},
+        {"refusal": "requirement failed", "content": b"{}"},
         {"graph": "d" * 64, "spool": Spool("door", "name", 9, "e" * 64, {"a": (0, 4), "b": (4, 5)})},
     ],
 )

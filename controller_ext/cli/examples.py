@@ -1,7 +1,7 @@
 """Finds the examples, in a checkout and in an installed package, and deploys one.
 
-An example is a folder. Its `*.py` are actions; `workflow.yaml` is a native workflow, `sequence.txt` names the
-components of a sequence; either is deployed under the folder's name, and so is, where there is neither, an action.
+An example is a folder. Its `*.py` and `*.js` are actions; `workflow.yaml` is a native workflow, `sequence.txt` names
+the components of a sequence; either is deployed under the folder's name, and so is, where there is neither, an action.
 `input.json` is what it is invoked with, `expected.json` what it then results in. `run.sh` does all that by hand; its
 first comment says what the example shows.
 """
@@ -19,7 +19,8 @@ from action_runtime.wire.errors import Blame, DataflowError
 if TYPE_CHECKING:
     from controller_ext.cli.client import Client
 
-PYTHON: Final = "python:3"
+KINDS: Final = {".js": "nodejs:default", ".py": "python:3"}
+"""Of actions, by the end of their file's name."""
 NATIVE: Final = "dataflow:1"
 SCRIPT: Final = "run.sh"
 
@@ -31,6 +32,14 @@ class ExampleMissing(DataflowError):
     blame = Blame.CALLER
 
 
+@dataclass(slots=True, frozen=True)
+class Source:
+    """An action's code and its kind."""
+
+    kind: str
+    code: str
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Example:
     """What a folder of `wsk_examples` holds.
@@ -38,7 +47,7 @@ class Example:
     Attributes:
         name: Of the folder, and of what is invoked.
         summary: What it shows, one line.
-        actions: Action's name → Python code.
+        actions: Action's name → what it is made of.
         workflow: Text of the native workflow, if it is one.
         components: Names of the actions of the sequence, if it is one.
         parameters: What it is invoked with.
@@ -47,7 +56,7 @@ class Example:
 
     name: str
     summary: str
-    actions: Mapping[str, str]
+    actions: Mapping[str, Source]
     workflow: str | None
     components: tuple[str, ...]
     parameters: Mapping[str, Any]
@@ -85,7 +94,11 @@ def load(name: str) -> Example:
     return Example(
         name=name,
         summary=summary(name),
-        actions={path.stem: path.read_text() for path in sorted(place.glob("*.py"))},
+        actions={
+            path.stem: Source(KINDS[path.suffix], path.read_text())
+            for path in sorted(place.iterdir())
+            if path.suffix in KINDS
+        },
         workflow=workflow.read_text() if workflow.is_file() else None,
         components=tuple(sequence.read_text().split()) if sequence.is_file() else (),
         parameters=json.loads((place / "input.json").read_text()),
@@ -102,8 +115,8 @@ def summary(name: str) -> str:
 
 def deploy(client: Client, example: Example) -> None:
     """Create the actions, then what is made of them."""
-    for name, code in example.actions.items():
-        client.put_action(name, action_body(PYTHON, code))
+    for name, source in example.actions.items():
+        client.put_action(name, action_body(source.kind, source.code))
     if example.workflow is not None:
         client.put_action(example.name, action_body(NATIVE, example.workflow))
     elif example.components:

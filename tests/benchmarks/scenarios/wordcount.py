@@ -18,8 +18,8 @@ def books(bench: Bench) -> list[Row]:
     files = sorted((shared / "data" / "wordcount").glob("*.txt"))
     texts = read_texts(files)
     example = load("wordcount")
-    for name, code in example.actions.items():
-        bench.action(name, code)
+    for name, source in example.actions.items():
+        bench.action(name, source.code)
     bench.workflow(example.name, example.workflow or "")
     body = json.dumps({"texts": texts}).encode()
     with bench.caller() as caller:

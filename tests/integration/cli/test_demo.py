@@ -20,6 +20,11 @@ def test_an_example_holds_the_actions_that_its_workflow_names():
     assert set(load("wordcount").actions) == {"start", "count", "merge"}
 
 
+def test_the_actions_of_an_example_have_the_kind_of_their_language():
+    kinds = {name: source.kind for name, source in load("nodejs").actions.items()}
+    assert kinds == {"contents": "python:3", "slug": "nodejs:default", "titles": "python:3"}
+
+
 def test_an_example_that_is_a_sequence_names_its_components():
     example = load("sequence")
 
@@ -28,7 +33,7 @@ def test_an_example_that_is_a_sequence_names_its_components():
 
 
 def test_an_unknown_example_is_told_which_there_are():
-    with pytest.raises(ExampleMissing, match="hello, sequence, stream, switch, web, wordcount"):
+    with pytest.raises(ExampleMissing, match="hello, nodejs, sequence, stream, switch, web, wordcount"):
         load("nothing")
 
 

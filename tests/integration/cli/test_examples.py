@@ -16,6 +16,7 @@ from controller_ext.cli.examples import SCRIPT, deploy, folder, load, names
 from controller_ext.cli.options import GUEST_AUTH, Endpoint
 from controller_ext.cli.server import EmbeddedServer
 from tests.conftest import needs
+from tests.support.dialects import NODE
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -38,7 +39,14 @@ def shown(example, played) -> str:
     return text.getvalue()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.fixture(params=names())
+def name(request):
+    """Of each example that can run here."""
+    if any(source.kind.startswith("nodejs") for source in load(request.param).actions.values()):
+        needs("node", NODE is not None, "install nodejs 18 or newer")
+    return request.param
+
+
 def test_an_example_results_in_what_it_should_and_its_run_is_drawn(client, name):
     example = load(name)
     deploy(client, example)
@@ -75,7 +83,6 @@ def run(server, name: str, *arguments: str, **more: str) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("name", names())
 def test_the_script_of_an_example_gets_what_it_expects_and_cleans_up(server, client, name):
     done = run(server, name)
 

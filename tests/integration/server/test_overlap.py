@@ -127,7 +127,8 @@ def test_wordcount_of_the_eight_texts_is_that_of_a_plain_loop(shared_server: Ser
     client = shared_server.client()
     example = load("wordcount")
     assert example.workflow is not None
-    client.workflow(example.workflow, "wordcount", **example.actions)
+    codes = {name: source.code for name, source in example.actions.items()}
+    client.workflow(example.workflow, "wordcount", **codes)
     result, lines = invoked(client, "wordcount", texts=texts)
     client.close()
 

@@ -13,12 +13,12 @@ WORKFLOWS = sorted((ROOT / "wsk_examples").glob("*/workflow.yaml"))
 
 def test_all_examples_are_there():
     assert {path.parent.name for path in EXAMPLES} >= {"hello", "sequence", "wordcount", "switch", "stream"}
-    assert {path.parent.name for path in WORKFLOWS} >= {"wordcount", "switch", "stream"}
+    assert {path.parent.name for path in WORKFLOWS} >= {"wordcount", "switch", "stream", "nodejs"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
 def test_the_workflow_of_an_example_compiles_with_the_actions_beside_it(path):
-    shelf = Shelf(*(an_action(f"guest/{action.stem}") for action in path.parent.glob("*.py")))
+    shelf = Shelf(*(an_action(f"guest/{action.stem}") for action in path.parent.glob("*.[pj][ys]")))
     assert compile_workflow(parse(path.read_text()), "guest", shelf).steps
 
 

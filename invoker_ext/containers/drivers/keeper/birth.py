@@ -80,9 +80,11 @@ def be_born(
         os.environ.update(own)
         code = _run()
     finally:
-        if sys.exc_info()[0] is not None:
-            traceback.print_exc()
-        os._exit(code)  # nothing of the keeper that was copied here may be cleaned up here
+        try:
+            if sys.exc_info()[0] is not None:
+                traceback.print_exc()
+        finally:  # user code may have closed what that was printed to
+            os._exit(code)  # nothing of the keeper that was copied here may be cleaned up here
 
 
 def _arrange(descriptors: Sequence[int]) -> None:

@@ -46,7 +46,7 @@ def test_wordcount_in_real_containers_is_that_of_a_plain_loop(make_server):
     expected: Counter[str] = Counter()
     for text in texts.values():
         expected.update(re.findall(r"[a-z]+", text.lower()))
-    client.workflow(example.workflow, "wordcount", **example.actions)
+    client.workflow(example.workflow, "wordcount", **{name: one.code for name, one in example.actions.items()})
     assert client.run("wordcount", texts=texts) == {"words": dict(expected)}
     _, firings = client.firings("wordcount", texts=texts)
     client.close()

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-from invoker_ext.store import Document
+from invoker_ext.store import Document, StoreUnavailable
 
 _CACHED: Final = 2048
 """Documents, subjects and the like."""
@@ -20,13 +20,16 @@ class Cache:
 
     Args:
         look: Returns the version; called by one thread at a time, often. Must not raise.
+        lasting: What was dropped last stays in use where it cannot be read again: an outage stops no runs.
     """
 
-    def __init__(self, look: Callable[[], object]) -> None:
+    def __init__(self, look: Callable[[], object], *, lasting: bool = False) -> None:
         self._look = look
+        self._lasting = lasting
         self._guard = threading.Lock()  # guards all below, and calls of `look`
         self._version: object = None
         self._values: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._older: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._bytes = 0
 
     def version(self) -> object:
@@ -35,14 +38,27 @@ class Cache:
             return self._current()
 
     def get(self, key: tuple[str, str], read: Callable[[], Any]) -> Any:
-        """Return a value, read if need be; None is not kept."""
+        """Return a value, read if need be; None is not kept.
+
+        Raises:
+            StoreUnavailable: It cannot be read, nor is it lasting.
+        """
         with self._guard:
             version = self._current()
             found = self._values.get(key)
             if found is not None:
                 self._values.move_to_end(key)
                 return found
-        found = read()
+        try:
+            found = read()
+        except StoreUnavailable:
+            with self._guard:
+                found = self._older.get(key)
+            if found is None:
+                raise
+            return found
+        with self._guard:
+            self._older.pop(key, None)
         if found is not None:
             with self._guard:
                 # What was read under an older version may be stale: it is returned, but not kept.
@@ -56,7 +72,9 @@ class Cache:
         version = self._look()
         if version != self._version:
             self._version = version
-            self._values.clear()
+            if self._lasting and self._values:
+                self._older = self._values
+            self._values = OrderedDict()
             self._bytes = 0
         return version
 

@@ -36,7 +36,7 @@ class CouchEntities(EntityStore):
         self._subjects = server.database(prefix + SUBJECTS)
         self._mark = mark
         self._feed = feed
-        self._cache = Cache(self._look)
+        self._cache = Cache(self._look, lasting=True)
         self._invalidated = 0
         self._graphs_known: set[str] = set()
 

@@ -1,0 +1,40 @@
+"""What a store keeps in memory, and what of it outlives an outage."""
+
+import pytest
+
+from invoker_ext.store import StoreUnavailable
+from invoker_ext.stores.cache import Cache
+
+KEY = ("entity", "guest/a")
+
+
+def away():
+    raise StoreUnavailable("away")
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_what_was_dropped_last_stays_in_use_during_an_outage_where_that_is_wanted(lasting):
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=lasting)
+    assert cache.get(KEY, lambda: "old") == "old"
+    versions.append(2)
+
+    if lasting:
+        assert cache.get(KEY, away) == "old"
+        versions.append(3)
+        assert cache.get(KEY, away) == "old"
+    else:
+        with pytest.raises(StoreUnavailable):
+            cache.get(KEY, away)
+    assert cache.get(KEY, lambda: "new") == "new"
+
+
+def test_what_is_known_to_be_gone_does_not_come_back_in_an_outage():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+    assert cache.get(KEY, lambda: "old") == "old"
+    versions.append(2)
+    assert cache.get(KEY, lambda: None) is None
+
+    with pytest.raises(StoreUnavailable):
+        cache.get(KEY, away)

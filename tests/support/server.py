@@ -138,11 +138,8 @@ class Server:
 
     def remove(self) -> None:
         """End it if it runs, and remove its folder."""
-        process = self._process
-        if process is not None:
-            process.kill()
-            process.wait(STOP_S)
-            self._ended()
+        if self._process is not None:
+            self.crash()  # waits for all of it: what still cleans up would do so in a folder that is being removed
         shutil.rmtree(self.folder)
 
     def _ended(self) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, Protocol, TypeVar
 
-from controller_ext.alarms.documents import all_alarms, document
 from controller_ext.alarms.feed import Alarm
 from controller_ext.alarms.machine import Command, DeleteTrigger, Fire, Machine, Stored, Write
+from controller_ext.alarms.stored import all_alarms, document
 from invoker_ext.store import EntityStore, RevisionConflict, StoreUnavailable
 
 logger = logging.getLogger(__name__)

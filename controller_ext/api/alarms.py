@@ -13,9 +13,10 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from action_runtime.wire.errors import Blame, DataflowError
+from controller_ext import json_text
 from controller_ext.alarms import feed
-from controller_ext.alarms.documents import alarm_id, document, stored
 from controller_ext.alarms.machine import Stored
+from controller_ext.alarms.stored import alarm_id, document, stored
 from controller_ext.api import bodies, replies
 from controller_ext.api.auth import Authenticator
 from controller_ext.api.errors import Unauthenticated, status_and_text
@@ -24,7 +25,6 @@ from controller_ext.entities import triggers
 from controller_ext.entities.catalog import ACTIVATE
 from controller_ext.entities.errors import Forbidden, NotFound, Refused, Rejected, WrongCollection
 from controller_ext.entities.names import HERE, Name, check_entity, check_namespace
-from controller_ext.runs import contents
 
 PATH: Final = "/api/v1/web/whisk.system/alarmsWeb/alarmWebAction.http"
 _METHODS: Final = ("POST", "GET", "PUT", "DELETE")
@@ -73,7 +73,7 @@ class _Alarms:
         allowed_bytes = self._services.settings.limits.request_bytes
         bodies.check_announced(allowed_bytes)
         raw = bodies.read(allowed_bytes)
-        return {**request.args.to_dict(), **(contents.parse_object(raw) if raw else {})}
+        return {**request.args.to_dict(), **(json_text.parse_object(raw) if raw else {})}
 
     def _serve(self, params: dict[str, Any], now_ms: int) -> Mapping[str, Any]:
         method = request.method

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
+from controller_ext import json_text
 from controller_ext.api import bodies, replies
 from controller_ext.api.context import caller
 from controller_ext.api.services import Services
 from controller_ext.entities.catalog import DELETE, PUT, READ
 from controller_ext.entities.errors import Forbidden, Malformed, ParametersNotAllowed, Rejected
-from controller_ext.gateway import creation, documents
+from controller_ext.gateway import creation, swagger
 from controller_ext.gateway.apis import Apis
-from controller_ext.runs import contents
 from controller_ext.webactions.arguments import RESERVED
 from invoker_ext.contract.messages import Identity
 
@@ -56,7 +56,7 @@ class _Management:
         path, method = given.text("relpath"), given.method()
         found = self._apis.listed(user.namespace, given.text("basepath"))
         if path or method:
-            found = [one for one in (documents.narrowed(each, path, method) for each in found) if one is not None]
+            found = [one for one in (swagger.narrowed(each, path, method) for each in found) if one is not None]
         shown = found[first : first + most] if most else found[first:]
         return replies.json_object(
             {"apis": [{"id": _UNUSED, "key": _UNUSED, "value": _value(one, user)} for one in shown]}
@@ -89,7 +89,7 @@ class _Parameters:
     def __init__(self, user: Identity, most_bytes: int) -> None:
         bodies.check_announced(most_bytes)
         raw = bodies.read(most_bytes)
-        body = contents.parse_object(raw) if raw else {}
+        body = json_text.parse_object(raw) if raw else {}
         self.all: dict[str, Any] = {**request.args.to_dict(), **body}
         if not RESERVED.isdisjoint(self.all):
             raise ParametersNotAllowed
@@ -123,7 +123,7 @@ def _caller(right: str) -> Identity:
 
 
 def _value(document: dict[str, Any], user: Identity) -> dict[str, Any]:
-    base = documents.base_key(document["basePath"])
+    base = swagger.base_key(document["basePath"])
     return {
         "namespace": _UNUSED,
         "gwApiActivated": True,

@@ -10,10 +10,10 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Request
 
+from controller_ext import json_text
 from controller_ext.api.errors import Stalled, UnsupportedMedia
 from controller_ext.api.replies import JSON_TYPE
 from controller_ext.entities.errors import Malformed, TooLarge
-from controller_ext.runs import contents
 
 _DISCARDED_BYTES: Final = 16 << 20
 """Of a body that nobody wanted; a larger one costs its sender the connection."""
@@ -68,9 +68,9 @@ def discard(refused: Request) -> None:
 
 def check_object(raw: bytes) -> None:
     """Raise Malformed if a body is no JSON object."""
-    contents.parse_object(raw, goes_on=True)
+    json_text.parse_object(raw, goes_on=True)
 
 
 def read_json(allowed_bytes: int) -> Any:
     """Return the JSON value of a body that must be there; raises also Malformed."""
-    return contents.parse(read(allowed_bytes))
+    return json_text.parse(read(allowed_bytes))

@@ -8,13 +8,13 @@ from typing import Final
 
 from flask import Blueprint, Response, g
 
+from controller_ext import json_text
 from controller_ext.api import bodies, errors, headers, listings, queries, replies
 from controller_ext.api.context import caller, entity_name, namespace_of, own_name, own_namespace
 from controller_ext.api.invocations import start
 from controller_ext.api.services import Services
 from controller_ext.entities import documents, triggers
 from controller_ext.entities.names import Name
-from controller_ext.runs import contents
 from controller_ext.runs.firing import Fire, Firing
 
 _UNSEEN: Final = frozenset({"authorization", "content-type", "content-length", "transfer-encoding"})
@@ -83,7 +83,7 @@ class _Triggers:
         own_namespace(namespace, full.name)
         bodies.check_announced(self._limits.request_bytes)
         raw = bodies.read(self._limits.request_bytes)
-        members = contents.parse_object(raw, goes_on=True) if raw else {}
+        members = json_text.parse_object(raw, goes_on=True) if raw else {}
         trigger = self._catalog.typed(str(full), triggers.TYPE)
         now_ms = self._now_ms()
         transid = [g.transid, now_ms]

@@ -36,7 +36,7 @@ def install(store: EntityStore, now_ms: int) -> bool:
     if marker is not None and marker.body["digest"] == digest:
         return False
     # Only an installation needs the modules that read what a client sends.
-    from controller_ext.builtins.documents import document
+    from controller_ext.builtins.making import document
 
     before: dict[str, str] = {} if marker is None else marker.body["revisions"]
     after: dict[str, str] = {}

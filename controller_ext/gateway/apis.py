@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from controller_ext.gateway import checks, documents
+from controller_ext.gateway import checks, swagger
 from controller_ext.gateway.creation import Endpoint, Upload
 from controller_ext.gateway.errors import DeletionRefused
 from controller_ext.gateway.routes import Routes
@@ -71,12 +71,12 @@ class Apis:
             document = wanted.document
             old = self._store.get(_doc_id(namespace, document["basePath"]))
         else:
-            found = self._found(namespace, wanted.api) or self._found(namespace, documents.base_key(wanted.api))
+            found = self._found(namespace, wanted.api) or self._found(namespace, swagger.base_key(wanted.api))
             old = found[0] if found else None
-            before = old.body["document"] if old else documents.new(wanted.api, wanted.title)
-            document = documents.add(before, wanted)
+            before = old.body["document"] if old else swagger.new(wanted.api, wanted.title)
+            document = swagger.add(before, wanted)
             checks.check(document)
-        key = documents.base_key(document["basePath"])
+        key = swagger.base_key(document["basePath"])
         body = {
             "entityType": TYPE,
             "namespace": namespace,
@@ -92,7 +92,7 @@ class Apis:
         if not found:
             raise DeletionRefused(f"API '{api}' does not exist.")
         old = found[0]
-        left = documents.remove(old.body["document"], path, method) if path else None
+        left = swagger.remove(old.body["document"], path, method) if path else None
         if left is None:
             self._store.delete(old.id, old.revision)
         else:
@@ -149,7 +149,7 @@ class Tables:
 
 
 def _doc_id(namespace: str, base_path: str) -> str:
-    return f"{namespace}/api:{documents.base_key(base_path)}"
+    return f"{namespace}/api:{swagger.base_key(base_path)}"
 
 
 def _repeated(change: Callable[[], _Result]) -> _Result:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from controller_ext.gateway import documents
+from controller_ext.gateway import swagger
 
 _WEB_PATH: Final = re.compile(r"/api/v1/web/[^/?#]+/[^/?#]+/[^/?#]+[^?#]*")
 _HEADER: Final = re.compile(r"message\.headers\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)")
@@ -37,7 +37,7 @@ def target_urls(document: dict[str, Any]) -> dict[str, str]:
     """Return operationId → URL of what serves it, as the document's cases say."""
     return {
         operation_id: step["invoke"]["target-url"]
-        for case in documents.cases(document)
+        for case in swagger.cases(document)
         for step in case.get("execute", [])
         if step.get("invoke", {}).get("target-url")
         for operation_id in case.get("operations", [])
@@ -46,20 +46,20 @@ def target_urls(document: dict[str, Any]) -> dict[str, str]:
 
 def compile_document(document: dict[str, Any]) -> list[tuple[str, str, Backend | None]]:
     """Return path, method (upper case) and backend of all operations; None: no web action serves it."""
-    steps = documents.execute_steps(document)
+    steps = swagger.execute_steps(document)
     by_id: dict[str, list[dict[str, Any]]] = {}
-    for case in documents.cases(document):
+    for case in swagger.cases(document):
         for operation_id in case.get("operations", []):
             by_id[operation_id] = case.get("execute", [])
     return [
         (path, method.upper(), _backend(operation, [*steps, *by_id.get(operation.get("operationId", ""), ())]))
-        for path, method, operation in documents.operations(document)
+        for path, method, operation in swagger.operations(document)
     ]
 
 
 def cors(document: dict[str, Any]) -> bool | None:
     """Return whether the gateway answers for CORS; None: that is left to the web action."""
-    for name in documents.CONFIGURATIONS:
+    for name in swagger.CONFIGURATIONS:
         if name in document:
             enabled = document[name].get("cors", {}).get("enabled")
             return enabled if isinstance(enabled, bool) else None
@@ -72,13 +72,13 @@ def _backend(operation: dict[str, Any], steps: list[dict[str, Any]]) -> Backend 
         invoke = step.get("invoke", {})
         if invoke.get("target-url"):
             url, verb = invoke["target-url"], invoke.get("verb", "keep")
-    found = _WEB_PATH.search(url.removesuffix(documents.REQUEST_PATH))
+    found = _WEB_PATH.search(url.removesuffix(swagger.REQUEST_PATH))
     if found is None:
         return None
-    method = verb.upper() if verb.lower() in documents.METHODS else "GET"
+    method = verb.upper() if verb.lower() in swagger.METHODS else "GET"
     return Backend(
         path=found[0],
-        whole_path=url.endswith(documents.REQUEST_PATH),
+        whole_path=url.endswith(swagger.REQUEST_PATH),
         method=None if verb == "keep" else method,
         headers=tuple(_headers(steps)),
     )
@@ -87,7 +87,7 @@ def _backend(operation: dict[str, Any], steps: list[dict[str, Any]]) -> Backend 
 def _described(operation: dict[str, Any]) -> str:
     """Return the URL that an operation itself names, for documents without an assembly."""
     url: str = operation.get("x-openwhisk", {}).get("url", "")
-    return url + documents.REQUEST_PATH if url.endswith(".http") else url
+    return url + swagger.REQUEST_PATH if url.endswith(".http") else url
 
 
 def _headers(steps: Iterable[dict[str, Any]]) -> Iterable[tuple[str, str]]:

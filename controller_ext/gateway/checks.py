@@ -9,11 +9,11 @@ import json
 import re
 from typing import Any, Final
 
+from controller_ext import json_text
 from controller_ext.entities.errors import TooLarge
-from controller_ext.gateway import documents
+from controller_ext.gateway import swagger
 from controller_ext.gateway.backends import target_urls
 from controller_ext.gateway.errors import CreationRefused
-from controller_ext.runs import contents
 
 MAX_DOCUMENT_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 64
@@ -46,7 +46,7 @@ def check(document: dict[str, Any]) -> None:
 
 
 def _check_size(document: dict[str, Any]) -> None:
-    for depth, _ in enumerate(contents.levels(document)):
+    for depth, _ in enumerate(json_text.levels(document)):
         _require(depth < MAX_DEPTH, f"the API is nested deeper than {MAX_DEPTH}.")
     try:
         size = len(json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
@@ -59,7 +59,7 @@ def _check_size(document: dict[str, Any]) -> None:
 
 
 def _check_configuration(document: dict[str, Any]) -> None:
-    for name in documents.CONFIGURATIONS:
+    for name in swagger.CONFIGURATIONS:
         configuration = _object(document, name, "")
         _object(configuration, "cors", name)
         for step in _objects(_object(configuration, "assembly", name), "execute", name):
@@ -91,7 +91,7 @@ def _check_paths(paths: Any) -> None:
             raise _by_gateway("Missing or empty field 'operations' or in resource path object.")
         _objects(item, "parameters", path)
         for method in served:
-            if method.lower() not in documents.METHODS:
+            if method.lower() not in swagger.METHODS:
                 raise _by_gateway(f"Resource verb '{method}' not supported.")
             _check_operation(_object(item, method, path), f"{method} {path}")
 
@@ -108,12 +108,12 @@ def _check_parameters(document: dict[str, Any]) -> None:
     """Check that parameters stand in paths alone, are described, and reach the action."""
     base_path = document["basePath"]
     _require(
-        not documents.has_parameter(base_path),
+        not swagger.has_parameter(base_path),
         f"The base path ({base_path}) cannot have parameters. Only the relative path supports path parameters.",
     )
     targets = target_urls(document)
-    for path, _, operation in documents.operations(document):
-        if not documents.has_parameter(path):
+    for path, _, operation in swagger.operations(document):
+        if not swagger.has_parameter(path):
             continue
         _require(
             operation.get("x-openwhisk", {}).get("url", ".http").endswith(".http"),
@@ -121,13 +121,13 @@ def _check_parameters(document: dict[str, Any]) -> None:
         )
         operation_id = operation.get("operationId", "")
         _require(
-            targets.get(operation_id, f".http{documents.REQUEST_PATH}").endswith(f".http{documents.REQUEST_PATH}"),
-            f"The target-url for operationId '{operation_id}' must end in '{documents.REQUEST_PATH}' in order for"
+            targets.get(operation_id, f".http{swagger.REQUEST_PATH}").endswith(f".http{swagger.REQUEST_PATH}"),
+            f"The target-url for operationId '{operation_id}' must end in '{swagger.REQUEST_PATH}' in order for"
             " actions to receive the path parameters.",
         )
         described = [*document["paths"][path].get("parameters", []), *operation.get("parameters", [])]
         names = {one.get("name") for one in described if isinstance(one.get("name"), str)}
-        for name in documents.parameter_names(path):
+        for name in swagger.parameter_names(path):
             _require(
                 name in names,
                 f"The parameter '{name}' defined in path '{path}' does not match any of the parameters defined for the"

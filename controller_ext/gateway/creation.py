@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from controller_ext import json_text
 from controller_ext.entities.errors import Malformed, Rejected
 from controller_ext.entities.names import check_entity, check_namespace
 from controller_ext.gateway.errors import CreationRefused
-from controller_ext.runs import contents
 from controller_ext.workflow import text
 from controller_ext.workflow.errors import WorkflowSyntax
 
@@ -115,7 +115,7 @@ def _apidoc(value: Any) -> dict[str, Any]:
         raise Rejected("apidoc is required.")
     if isinstance(value, str):
         try:
-            value = contents.parse(value.encode())
+            value = json_text.parse(value.encode())
         except (Malformed, UnicodeEncodeError) as error:
             raise Rejected("apidoc field cannot be parsed. Ensure it is valid JSON.") from error
     elif isinstance(value, bool | int | float):
@@ -138,7 +138,7 @@ def _document(value: Any) -> dict[str, Any]:
 def _from_text(swagger: str) -> Any:
     """Return the value of a JSON text; YAML is taken as well, which stock leaves to its clients."""
     try:
-        return contents.parse(swagger.encode())
+        return json_text.parse(swagger.encode())
     except (Malformed, UnicodeEncodeError):
         pass
     try:

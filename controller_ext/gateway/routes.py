@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller_ext.gateway import backends, documents
+from controller_ext.gateway import backends, swagger
 from controller_ext.gateway.backends import Backend
 
 
@@ -122,7 +122,7 @@ def split(path: str) -> list[str]:
 
 
 def _follower(node: _Node, segment: str) -> _Node:
-    names, parts = documents.taken_apart(segment)
+    names, parts = swagger.taken_apart(segment)
     if not names:
         return node.literals.setdefault(segment, _Node())
     return node.patterns.setdefault(segment, (_Pattern(parts, names), _Node()))[1]

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from controller_ext import json_text
 from controller_ext.entities.catalog import ACTIVATE, Catalog
 from controller_ext.entities.errors import Forbidden, NotFound, ParametersNotAllowed, TooLarge, WrongCollection
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import Manifest
-from controller_ext.runs import contents
 from controller_ext.runs.conductor import boxed
 from controller_ext.runs.plan import Plan, Planner
 from controller_ext.runs.ports import ConductorRun, Gap, Prepared, SequenceRun, Spooler
@@ -68,14 +68,14 @@ class Acceptor:
         spool: Spool | None = None
         content: bytes | None
         if plan.native and len(raw) > INLINE_BYTES:
-            members = contents.split(raw)
+            members = json_text.split(raw)
             _check_final(plan, members)
             spool = self._spooler.put({**plan.defaults, **members})
             content = None
         else:
-            names = contents.parse_object(raw, goes_on=True) if raw else {}
+            names = json_text.parse_object(raw, goes_on=True) if raw else {}
             _check_final(plan, names)
-            content = contents.merge(plan.defaults, plan.joined, raw, names)
+            content = json_text.merge(plan.defaults, plan.joined, raw, names)
         return self._prepared(plan, user, content, transid=transid, blocking=blocking, spool=spool)
 
     def prepare_web(self, plan: Plan, owner: Identity, content: bytes, *, transid: list[Any]) -> Prepared:
@@ -92,7 +92,7 @@ class Acceptor:
         """
         spool = None
         if plan.native and len(content) > INLINE_BYTES:
-            spool = self._spooler.put(contents.split(content))
+            spool = self._spooler.put(json_text.split(content))
         prepared = self._prepared(plan, owner, None if spool else content, transid=transid, blocking=True, spool=spool)
         if not plan.native:
             return prepared
@@ -157,8 +157,8 @@ class Acceptor:
         if plan.conductor and raw:
             raw = boxed(raw, "value")
         if not raw.lstrip().startswith(b"["):
-            names = contents.parse_object(raw, goes_on=True) if raw else {}
-            raw = contents.merge(plan.defaults, plan.joined, raw, names)
+            names = json_text.parse_object(raw, goes_on=True) if raw else {}
+            raw = json_text.merge(plan.defaults, plan.joined, raw, names)
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
         # What it results in is posted to the next one: the bound of a request is that of its result, too.

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
+from controller_ext import json_text
 from controller_ext.entities.names import HERE, Name, is_segment
-from controller_ext.runs import contents
 from controller_ext.runs.ports import Gap
 from controller_ext.workflow.sequence import MAX_ACTIONS
 
@@ -122,14 +122,14 @@ class Composition:
         Raises:
             Malformed: What it returned cannot be read.
         """
-        asked = contents.split(boxed(result, "value")) if result is not None else {}
+        asked = json_text.split(boxed(result, "value")) if result is not None else {}
         kept = asked.get("state")
-        self._kept = {} if kept is None else contents.split(boxed(kept, "state"))
+        self._kept = {} if kept is None else json_text.split(boxed(kept, "state"))
         params = None if "params" not in asked else boxed(asked["params"], "value")
         if "action" not in asked:
             whole = result if result is None else boxed(result, "value")
             return self._end(status, whole if params is None else params)
-        action = contents.parse(asked["action"])
+        action = json_text.parse(asked["action"])
         name = resolve(action, self.namespace)
         if name is None:
             return self._tell(_UNREADABLE.format(_dumps(action)))
@@ -158,7 +158,7 @@ class Composition:
             return self._conduct(None)
         payload = boxed(result, "value")
         if self._kept or self.defaults:
-            payload = contents.join({**self.defaults, **contents.split(payload), **self._kept})
+            payload = json_text.join({**self.defaults, **json_text.split(payload), **self._kept})
         return self._conduct(payload)
 
     def lost(self, activation_id: str) -> End:
@@ -175,14 +175,14 @@ class Composition:
 
     def _tell(self, text: str) -> Command:
         """Hand an error to the conductor, which may know what to do."""
-        return self._conduct(contents.join({**self.defaults, "error": _dumps(text).encode(), **self._kept}))
+        return self._conduct(json_text.join({**self.defaults, "error": _dumps(text).encode(), **self._kept}))
 
     def _conduct(self, content: bytes | None) -> Command:
         if self.accounting.conductions >= MAX_CONDUCTIONS:
             return self.exhausted()
         self._move(State.CONDUCTING)
         self.accounting.conductions += 1
-        return Conduct(contents.join(self.defaults) if content is None else content)
+        return Conduct(json_text.join(self.defaults) if content is None else content)
 
     def _fail(self, status: int, text: str) -> End:
         return self._end(status, error_json(text))
@@ -199,7 +199,7 @@ class Composition:
 
 def boxed(raw: bytes, name: str) -> bytes:
     """Return a JSON text if it is an object, else an object with it as the only member."""
-    return raw if raw.lstrip()[:1] == b"{" else contents.join({name: raw})
+    return raw if raw.lstrip()[:1] == b"{" else json_text.join({name: raw})
 
 
 def error_json(text: str) -> bytes:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
+from controller_ext import json_text
 from controller_ext.entities import triggers
 from controller_ext.entities.errors import Refused
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.triggers import Link
-from controller_ext.runs import contents
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.ports import Accepted, Balancer, Ended, NoInvoker, Prepared
 from controller_ext.workflow.errors import DefinitionError
@@ -108,7 +108,7 @@ class Firing:
         if not any(link.status == triggers.ACTIVE for link in links):
             return None
         defaults = {**raw_members(trigger["parameters"]), _HEADERS: fire.headers}
-        content = contents.merge(defaults, contents.join(defaults), fire.payload, fire.members)
+        content = json_text.merge(defaults, json_text.join(defaults), fire.payload, fire.members)
         give_up = time.monotonic() + PATIENCE_S
 
         def line(link: Link) -> str:

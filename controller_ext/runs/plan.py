@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from controller_ext import json_text
 from controller_ext.entities import actions, parameters
 from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
 from controller_ext.entities.limits import SystemLimits, violation
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE, Manifest
-from controller_ext.runs import contents
 from controller_ext.runs.resolve import Reads, StoreResolver
 from controller_ext.workflow import native
 from controller_ext.workflow.compile import compile_workflow
@@ -177,7 +177,7 @@ class Planner:
             memory_mb=_memory_mb(body["limits"]["memory"], graph, refusal),
             timeout_ms=timeout_ms if graph is None else max(timeout_ms, longest_ms(graph)),
             defaults=defaults,
-            joined=contents.join(defaults),
+            joined=json_text.join(defaults),
             immutable=actions.immutable_names(located.parameters, body["annotations"]),
             init_names=tuple(one["key"] for one in given if plain and one.get("init")),
             locked={one["key"]: one["encryption"] for one in given if "encryption" in one},

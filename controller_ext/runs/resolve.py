@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from controller_ext import json_text
 from controller_ext.entities.actions import is_conductor
 from controller_ext.entities.catalog import Catalog, Located
 from controller_ext.entities.errors import NotFound, WrongCollection
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
-from controller_ext.runs import contents
 from controller_ext.workflow.errors import Finding, WorkflowInvalid
 from controller_ext.workflow.nesting import NestingResolver, SequenceEntity, WorkflowEntity
 from invoker_ext.contract.graph import ActionCall, OwnLimits
@@ -31,7 +31,7 @@ def action_call(located: Located) -> ActionCall:
         logs_mb=limits["logs"],
         concurrency=limits["concurrency"],
         binding=located.binding,
-        parameters=contents.join(raw_members(located.parameters)).decode(),
+        parameters=json_text.join(raw_members(located.parameters)).decode(),
         init_names=tuple(one["key"] for one in located.parameters if one.get("init")),
     )
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import orjson
 
+from controller_ext import json_text
 from controller_ext.entities.errors import Malformed
-from controller_ext.runs import contents
 from controller_ext.webactions import media
 from controller_ext.webactions.media import MediaType
 
@@ -67,7 +67,7 @@ class Arguments:
     def over(self, defaults: Mapping[str, bytes]) -> bytes:
         """Return all arguments as one JSON object, over an action's parameters."""
         below = {**defaults, **self.members}
-        return contents.merge(below, contents.join(below), self.body, self.names)
+        return json_text.merge(below, json_text.join(below), self.body, self.names)
 
     def allowed(self, immutable: frozenset[str]) -> bool:
         """Return whether the client named neither what is reserved nor what the action does not let it give."""
@@ -95,7 +95,7 @@ def build(request: WebRequest, *, raw: bool) -> Arguments:
     if kind is None or (kind.json and not request.body):
         return Arguments(members, b"", (), frozenset(query))
     if kind.json:
-        value = contents.parse(request.body, goes_on=True)
+        value = json_text.parse(request.body, goes_on=True)
         if isinstance(value, dict):
             return Arguments(members, request.body, value.keys(), frozenset((*query, *value)))
         members[BODY] = request.body

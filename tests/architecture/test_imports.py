@@ -27,9 +27,9 @@ PURE: Final = re.compile(
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
     r"|controller_ext\.alarms\.(dates|schedule|feed|machine)"
     r"|invoker_ext\.stores\.couchdb\.(designs|documents|records)"
-    r"|controller_ext\.builtins\.packages"
+    r"|controller_ext\.builtins\.packages|controller_ext\.json_text"
     r"|controller_ext\.(webactions|workflow)(\..+)?"
-    r"|controller_ext\.gateway\.(creation|documents|checks|backends|routes)"
+    r"|controller_ext\.gateway\.(creation|swagger|checks|backends|routes)"
     r"|controller_ext\.cli\.timeline"
     r"|controller_ext\.runs\.(conductor|composed)"
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from controller_ext.alarms.documents import all_alarms
+from controller_ext.alarms.stored import all_alarms
 from controller_ext.api.alarms import PATH
 from invoker_ext.stores.subjects import GUEST_KEY, SYSTEM_KEY
 from tests.support.api import Api

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller_ext.alarms.documents import all_alarms
+from controller_ext.alarms.stored import all_alarms
 from invoker_ext.stores.sqlite import SqliteEntities
 from invoker_ext.stores.subjects import GUEST_KEY
 from tests.support.deploying import Deployer

@@ -13,8 +13,8 @@ import pytest
 
 from controller_ext.alarms import feed
 from controller_ext.alarms.calls import TriggerApi
-from controller_ext.alarms.documents import alarm_id, all_alarms, document
 from controller_ext.alarms.keeper import AlarmKeeper
+from controller_ext.alarms.stored import alarm_id, all_alarms, document
 from controller_ext.entities.names import Name
 from invoker_ext.store import EntityStore, StoreUnavailable
 from invoker_ext.stores.sqlite import SqliteEntities

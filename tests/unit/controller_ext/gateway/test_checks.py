@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from controller_ext.entities.errors import Rejected, TooLarge
-from controller_ext.gateway import backends, checks, documents
+from controller_ext.gateway import backends, checks, swagger
 from controller_ext.gateway.routes import Routes
 from tests.support.swagger import document, operation
 
@@ -32,7 +32,7 @@ def case(operation_id: str, url: str) -> dict[str, Any]:
     [
         document({"/p": {"get": {}}}),
         document({"/p": {"GET": {}, "parameters": [], "x-note": 1}}),
-        document({"/": {method: {"operationId": ""} for method in documents.METHODS}}, **configured()),
+        document({"/": {method: {"operationId": ""} for method in swagger.METHODS}}, **configured()),
         document({"/p/{id}": {"get": operation("x", f"{WEB}.http", parameters=[ID])}}),
         document({"/p/{id}": {"parameters": [ID], "get": operation("x", f"{WEB}.http")}}),
         document(
@@ -174,6 +174,6 @@ def test_whatever_passes_can_be_served_and_changed(paths: Any, configuration: An
             continue
         Routes([api]).find(["base", "p"])
         backends.cors(api)
-        for path, method, _ in documents.operations(api):
-            documents.remove(api, path, method.lower())
-            documents.narrowed(api, path, method.lower())
+        for path, method, _ in swagger.operations(api):
+            swagger.remove(api, path, method.lower())
+            swagger.narrowed(api, path, method.lower())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from controller_ext.gateway import backends, checks, documents
+from controller_ext.gateway import backends, checks, swagger
 from controller_ext.gateway.creation import Endpoint, parse
 from controller_ext.gateway.errors import DeletionRefused
 from tests.support.swagger import apidoc, document, operation
@@ -19,9 +19,9 @@ def endpoint(path: str = "/path", method: str = "GET", response_type: str = "jso
 
 
 def made(*endpoints: Endpoint):
-    api = documents.new("/base", "A name")
+    api = swagger.new("/base", "A name")
     for one in endpoints:
-        api = documents.add(api, one)
+        api = swagger.add(api, one)
     checks.check(api)
     return api
 
@@ -64,17 +64,17 @@ def test_an_api_has_the_form_that_the_cli_reads():
 
 
 def test_a_base_path_is_the_name_of_an_api_without_one():
-    assert documents.new("/base", None)["info"]["title"] == "/base"
+    assert swagger.new("/base", None)["info"]["title"] == "/base"
 
 
 @pytest.mark.parametrize("base_path", ["/a/b", "a/b", "/a/b/", "//a/b//"])
 def test_slashes_around_a_base_path_make_no_other_api(base_path: str):
-    assert documents.base_key(base_path) == "/a/b"
-    assert documents.base_key("/") == "/"
+    assert swagger.base_key(base_path) == "/a/b"
+    assert swagger.base_key("/") == "/"
 
 
 def test_a_secured_action_gets_its_key():
-    case = documents.cases(made(endpoint(secureKey="s3cret")))[0]
+    case = swagger.cases(made(endpoint(secureKey="s3cret")))[0]
 
     assert case["execute"][1] == {
         "set-variable": {"actions": [{"set": "message.headers.X-Require-Whisk-Auth", "value": "s3cret"}]}
@@ -82,7 +82,7 @@ def test_a_secured_action_gets_its_key():
 
 
 def test_actions_that_answer_as_http_get_the_path():
-    case = documents.cases(made(endpoint("/a/{id}/b/{id}/{x}", response_type="http")))[0]
+    case = swagger.cases(made(endpoint("/a/{id}/b/{id}/{x}", response_type="http")))[0]
 
     assert case["execute"][0]["invoke"]["target-url"].endswith("/hello.http$(request.path)")
 
@@ -105,16 +105,16 @@ def test_an_operation_is_replaced_by_one_of_the_same_path_and_method():
     api = made(endpoint(name="old", secureKey="k"), endpoint("/other"), endpoint(name="new"))
 
     assert api["paths"]["/path"]["get"]["x-openwhisk"]["action"] == "new"
-    assert len(documents.cases(api)) == 2
-    assert [len(case["execute"]) for case in documents.cases(api)] == [1, 1]
+    assert len(swagger.cases(api)) == 2
+    assert [len(case["execute"]) for case in swagger.cases(api)] == [1, 1]
 
 
 def test_an_operation_written_in_capitals_is_replaced_as_well():
     uploaded = document({"/path": {"GET": operation("x", "https://h/api/v1/web/guest/default/a.json")}})
 
-    api = documents.add(uploaded, endpoint())
+    api = swagger.add(uploaded, endpoint())
 
-    assert [(path, method) for path, method, _ in documents.operations(api)] == [("/path", "get")]
+    assert [(path, method) for path, method, _ in swagger.operations(api)] == [("/path", "get")]
 
 
 def test_paths_that_differ_in_signs_alone_keep_operations_of_their_own():
@@ -139,28 +139,28 @@ def test_an_operation_joins_a_document_that_was_uploaded():
     for execute in assemblies:
         uploaded = document({"/p": {"get": {}}}, **{"x-ibm-configuration": {"assembly": {"execute": execute}}})
 
-        api = documents.add(uploaded, endpoint())
+        api = swagger.add(uploaded, endpoint())
 
-        assert [case["operations"] for case in documents.cases(api)] == [["getPath"]]
+        assert [case["operations"] for case in swagger.cases(api)] == [["getPath"]]
     for uploaded in (
         document({"/p": {"get": {}}}),
         document({"/p": {"get": {}}}, **{"x-gateway-configuration": {}}),
     ):
-        assert len(documents.cases(documents.add(uploaded, endpoint()))) == 1
+        assert len(swagger.cases(swagger.add(uploaded, endpoint()))) == 1
 
 
 def test_deleting_takes_what_served_an_operation_along():
     api = made(endpoint("/a"), endpoint("/a", "POST"), endpoint("/b"))
 
-    left = documents.remove(api, "/a", "get")
+    left = swagger.remove(api, "/a", "get")
     assert left is not None
-    assert [(path, method) for path, method, _ in documents.operations(left)] == [("/a", "post"), ("/b", "get")]
-    assert [case["operations"] for case in documents.cases(left)] == [["postA"], ["getB"]]
+    assert [(path, method) for path, method, _ in swagger.operations(left)] == [("/a", "post"), ("/b", "get")]
+    assert [case["operations"] for case in swagger.cases(left)] == [["postA"], ["getB"]]
 
-    left = documents.remove(api, "/a", None)
+    left = swagger.remove(api, "/a", None)
     assert left is not None
     assert list(left["paths"]) == ["/b"]
-    assert [case["operations"] for case in documents.cases(left)] == [["getB"]]
+    assert [case["operations"] for case in swagger.cases(left)] == [["getB"]]
 
 
 def test_an_operation_leaves_a_case_that_others_share():
@@ -170,16 +170,16 @@ def test_an_operation_leaves_a_case_that_others_share():
         {"/p": {"get": {"operationId": "x"}, "post": {"operationId": "y"}}}, **{"x-ibm-configuration": configuration}
     )
 
-    left = documents.remove(api, "/p", "get")
+    left = swagger.remove(api, "/p", "get")
 
     assert left is not None
-    assert [one["operations"] for one in documents.cases(left)] == [["y"]]
+    assert [one["operations"] for one in swagger.cases(left)] == [["y"]]
 
 
 def test_with_its_last_operation_an_api_is_gone():
-    assert documents.remove(made(endpoint()), "/path", "get") is None
-    assert documents.remove(made(endpoint()), "/path", None) is None
-    assert documents.remove(document({"/p": {"parameters": [], "GET": {}}}), "/p", "get") is None
+    assert swagger.remove(made(endpoint()), "/path", "get") is None
+    assert swagger.remove(made(endpoint()), "/path", None) is None
+    assert swagger.remove(document({"/p": {"parameters": [], "GET": {}}}), "/p", "get") is None
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_with_its_last_operation_an_api_is_gone():
 )
 def test_what_is_not_there_cannot_be_deleted(path: str, method: str | None, text: str):
     with pytest.raises(DeletionRefused, match=f"^API deletion failure: {text}$"):
-        documents.remove(document({"/path": {"get": {}, "parameters": []}}), path, method)
+        swagger.remove(document({"/path": {"get": {}, "parameters": []}}), path, method)
 
 
 @pytest.mark.parametrize(
@@ -207,9 +207,9 @@ def test_what_is_not_there_cannot_be_deleted(path: str, method: str | None, text
     ],
 )
 def test_a_list_may_be_narrowed(path: str | None, method: str | None, shown):
-    api = documents.narrowed(made(endpoint("/a"), endpoint("/a", "POST"), endpoint("/b")), path, method)
+    api = swagger.narrowed(made(endpoint("/a"), endpoint("/a", "POST"), endpoint("/b")), path, method)
 
-    assert (api and [(path, method) for path, method, _ in documents.operations(api)]) == shown
+    assert (api and [(path, method) for path, method, _ in swagger.operations(api)]) == shown
 
 
 PATHS = st.sampled_from(["/", "/a", "/a/b", "/a.b", "/{x}", "/a/{x}"])
@@ -220,18 +220,18 @@ CHANGES = st.lists(st.tuples(st.booleans(), PATHS, METHODS), max_size=12)
 @given(CHANGES)
 def test_any_changes_leave_exactly_what_was_added_last(changes):
     wanted: dict[tuple[str, str], str] = {}
-    api = documents.new("/base", None)
+    api = swagger.new("/base", None)
     for number, (adding, path, method) in enumerate(changes):
         before = copy.deepcopy(api)
         if adding:
             name = f"a{number}"
-            changed = documents.add(api, endpoint(path, method, "http", name=name))
+            changed = swagger.add(api, endpoint(path, method, "http", name=name))
             wanted[path, method] = f"/api/v1/web/guest/default/{name}.http"
         elif (path, method) in wanted:
             del wanted[path, method]
-            left = documents.remove(api, path, method.lower())
+            left = swagger.remove(api, path, method.lower())
             assert (left is None) == (not wanted)
-            changed = left or documents.new("/base", None)
+            changed = left or swagger.new("/base", None)
         else:
             continue
         assert api == before
@@ -240,4 +240,4 @@ def test_any_changes_leave_exactly_what_was_added_last(changes):
             checks.check(api)
         served = {(path, method): backend and backend.path for path, method, backend in backends.compile_document(api)}
         assert served == wanted
-        assert len(documents.cases(api)) == len(wanted)
+        assert len(swagger.cases(api)) == len(wanted)

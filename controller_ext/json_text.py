@@ -1,4 +1,4 @@
-"""JSON objects as text: checked, merged and taken apart without being printed again."""
+"""JSON texts within bounds: checked, merged and taken apart without being printed again."""
 
 from __future__ import annotations
 

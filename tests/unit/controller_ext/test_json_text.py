@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from controller_ext import json_text
 from controller_ext.entities.errors import Malformed
-from controller_ext.runs import contents
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
@@ -18,31 +18,31 @@ spaces = st.sampled_from([None, 1, 4])
 @given(objects, spaces)
 def test_an_object_taken_apart_and_joined_is_the_same(value: dict[str, Any], indent: int | None):
     raw = json.dumps(value, indent=indent).encode()
-    assert json.loads(contents.join(contents.split(raw))) == value
+    assert json.loads(json_text.join(json_text.split(raw))) == value
 
 
 @given(objects, objects, spaces)
 def test_a_payload_wins_over_defaults(defaults: dict[str, Any], payload: dict[str, Any], indent: int | None):
     raw = json.dumps(payload, indent=indent).encode()
     members = {name: json.dumps(value).encode() for name, value in defaults.items()}
-    merged = contents.merge(members, contents.join(members), raw, contents.parse_object(raw))
+    merged = json_text.merge(members, json_text.join(members), raw, json_text.parse_object(raw))
     assert json.loads(merged) == {**defaults, **payload}
 
 
 @given(st.binary(max_size=40) | st.text(alphabet='{}[]":,0 \\uden', max_size=40).map(str.encode))
 def test_garbage_is_malformed_or_an_object(raw: bytes):
     try:
-        members = contents.split(raw)
+        members = json_text.split(raw)
     except Malformed:
         with pytest.raises(Malformed):
-            contents.parse_object(raw)
+            json_text.parse_object(raw)
     else:
-        assert members.keys() == contents.parse_object(raw).keys()
+        assert members.keys() == json_text.parse_object(raw).keys()
 
 
 def test_a_payload_without_defaults_is_not_printed_again():
     raw = b' {"a" : 1.50 }'
-    assert contents.merge({}, b"{}", raw, {"a": 1}) is raw
+    assert json_text.merge({}, b"{}", raw, {"a": 1}) is raw
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_payload_without_defaults_is_not_printed_again():
         ),
     ],
 )
-@pytest.mark.parametrize("read", [contents.parse, contents.split])
+@pytest.mark.parametrize("read", [json_text.parse, json_text.split])
 def test_what_is_no_json_is_told_in_stocks_words(raw: bytes, text: str, read: Any):
     with pytest.raises(Malformed) as caught:
         read(raw)
@@ -88,7 +88,7 @@ def test_what_is_no_json_is_told_in_stocks_words(raw: bytes, text: str, read: An
 @pytest.mark.parametrize("number", [b"1" * 101, b"0." + b"1" * 99, b"-" + b"9" * 100])
 def test_a_number_of_more_characters_than_stock_reads_is_malformed(number: bytes):
     with pytest.raises(Malformed) as caught:
-        contents.parse(number)
+        json_text.parse(number)
     start = number[:20].decode()
     assert str(caught.value) == (
         f"The request content was malformed:\nNumber too long:The number starting with '{start}' had 101 characters"
@@ -100,33 +100,33 @@ def test_a_number_of_more_characters_than_stock_reads_is_malformed(number: bytes
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b'[1, {"a": 2E+400}]'])
 def test_a_number_that_has_no_json_form_in_python_is_malformed(number: bytes):
     with pytest.raises(Malformed, match="is beyond the range of numbers"):
-        contents.parse(number)
+        json_text.parse(number)
 
 
 def test_a_number_that_python_cannot_read_is_malformed_wherever_it_goes():
     with pytest.raises(Malformed, match=r"Number too long$"):
-        contents.split(b'{"a":' + b"9" * 5000 + b"}")
+        json_text.split(b'{"a":' + b"9" * 5000 + b"}")
 
 
 @pytest.mark.parametrize("number", [b"1" * 100, b"1e308", b"-0", b"1.5e-400"])
 def test_other_numbers_are_read(number: bytes):
-    assert contents.parse(number) == json.loads(number)
+    assert json_text.parse(number) == json.loads(number)
 
 
 def test_what_goes_on_as_it_is_may_hold_any_number():
-    assert contents.parse_object(b'{"a": 1e999, "b": ' + b"1" * 200 + b"}", goes_on=True).keys() == {"a", "b"}
+    assert json_text.parse_object(b'{"a": 1e999, "b": ' + b"1" * 200 + b"}", goes_on=True).keys() == {"a", "b"}
 
 
 def test_a_long_line_is_shown_around_the_error():
     with pytest.raises(Malformed) as caught:
-        contents.parse(b'{"a":"' + b"x" * 10_000 + b'",}')
+        json_text.parse(b'{"a":"' + b"x" * 10_000 + b'",}')
     lines = str(caught.value).splitlines()
     assert len(lines[2]) <= 160
     assert lines[2][lines[3].index("^")] == "}"
 
 
 @pytest.mark.parametrize("raw", [b"[1]", b'"x"', b"5", b"null", b"true"])
-@pytest.mark.parametrize("read", [contents.parse_object, contents.split])
+@pytest.mark.parametrize("read", [json_text.parse_object, json_text.split])
 def test_anything_but_an_object_is_refused(raw: bytes, read: Any):
     with pytest.raises(Malformed, match=r"JSON object expected$"):
         read(raw)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.containers.assignment import Assignment
+from invoker_ext.containers.deadline import Deadline
 from invoker_ext.containers.driver import Exit, Handle
 from invoker_ext.containers.job import Failure, Job, Report, Timing
 from invoker_ext.containers.logs import Pipes
@@ -79,8 +80,8 @@ class Container(ABC):
         self._pipes: Pipes | None = None
         self._pausing: Pausing | None = None
         self._doom: tuple[Failure, Any, float] | None = None
-        self._deadline: tuple[float, Failure] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(loop, self.end)
+        self._mourning: asyncio.TimerHandle | None = None
         self._init_began = 0.0
         self._broken = False
         self._breach: str | None = None
@@ -93,7 +94,7 @@ class Container(ABC):
         self._handle = handle
         self._pausing = Pausing(self._loop, handle)
         self._pipes = Pipes(self._loop, handle.outputs)
-        self._expire_in(start_timeout_s, Failure.NOT_STARTED)
+        self._deadline.set(start_timeout_s, Failure.NOT_STARTED)
 
     def run(self, assignment: Assignment) -> None:
         """Run a job; load its code first if none is loaded."""
@@ -114,7 +115,7 @@ class Container(ABC):
         timeout_s = job.call.timeout_ms / 1000
         self._move(State.INITIALISING)
         self._init_began = time.monotonic()
-        self._expire_in(timeout_s, Failure.INIT_TIMED_OUT)
+        self._deadline.set(timeout_s, Failure.INIT_TIMED_OUT)
         self._send_init(job, timeout_s)
 
     @abstractmethod
@@ -190,8 +191,9 @@ class Container(ABC):
         """Take note that nothing of it is left; called by the driver. Idempotent."""
         if self.state is State.GONE:
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.close()
+        if self._mourning is not None:
+            self._mourning.cancel()
         self._stay()
         self._keep_awake()
         self._disconnect()
@@ -230,12 +232,12 @@ class Container(ABC):
         """Close the connection to what runs inside. Idempotent."""
 
     def _is_up(self) -> None:
-        self._disarm()
+        self._deadline.clear()
         self._move(State.STARTED)
         self._host.is_up(self)
 
     def _inited(self, error: Any, *, ok: bool) -> None:
-        self._disarm()
+        self._deadline.clear()
         if not ok:
             self.end(Failure.INIT_FAILED, error)
             return
@@ -285,7 +287,7 @@ class Container(ABC):
 
     def _returned(self, assignment: Assignment, report: Report) -> None:
         now = time.monotonic()
-        self._disarm()
+        self._deadline.clear()
         self._stay()
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
         self._leave(assignment)
@@ -298,7 +300,7 @@ class Container(ABC):
     def _enter(self, assignment: Assignment) -> None:
         """A function begins."""
         self._move(State.RUNNING)
-        self._expire_in(assignment.job.timeout_s, Failure.RUN_TIMED_OUT)
+        self._deadline.set(assignment.job.timeout_s, Failure.RUN_TIMED_OUT)
 
     def _leave(self, assignment: Assignment) -> None:
         """A function is over."""
@@ -309,7 +311,7 @@ class Container(ABC):
     def _rest(self) -> None:
         """No function runs any more."""
         self._move(State.DRAINING)
-        self._expire_in(DRAIN_S, Failure.RUN_DIED)
+        self._deadline.set(DRAIN_S, Failure.RUN_DIED)
 
     def _shares_fate(self, assignment: Assignment) -> bool:
         """Say whether another firing than the current one fails of what ended the container."""
@@ -326,7 +328,7 @@ class Container(ABC):
 
     def _settle(self) -> None:
         if self.state is State.DRAINING and not self.firings:
-            self._disarm()
+            self._deadline.clear()
             self._move(State.READY)
             if self._pausing is not None:
                 self._pausing.idle()
@@ -351,10 +353,10 @@ class Container(ABC):
         self._await_death()
 
     def _await_death(self) -> None:
-        self._disarm()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(_DEATH_S, self.gone, Exit())
+        self._deadline.close()
+        if self._mourning is not None:
+            self._mourning.cancel()
+        self._mourning = self._loop.call_later(_DEATH_S, self.gone, Exit())
 
     def _death(self, how: Exit) -> tuple[Failure, Any, float]:
         """Return what an end that nobody asked for means, with what a stock proxy would say of it."""
@@ -367,31 +369,6 @@ class Container(ABC):
 
     def _move(self, state: State) -> None:
         self.state = check(self.state, state, self.name)
-
-    # -- one timer for all deadlines ---------------------------------------------------------------
-
-    def _expire_in(self, delay_s: float, failure: Failure) -> None:
-        """End the container with this failure then. A timer that is set already and goes off earlier is kept."""
-        due = self._loop.time() + delay_s
-        self._deadline = (due, failure)
-        if self._timer is not None and self._timer.when() <= due:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._ring)
-
-    def _disarm(self) -> None:
-        self._deadline = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._deadline is None:
-            return
-        due, failure = self._deadline
-        if self._loop.time() >= due:
-            self.end(failure)
-        else:
-            self._timer = self._loop.call_at(due, self._ring)
 
 
 def _start_error(lines: list[str]) -> str:

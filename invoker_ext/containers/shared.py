@@ -49,7 +49,7 @@ class SharedContainer(StockContainer):
     def _enter(self, assignment: Assignment) -> None:
         if self.state is not State.RUNNING:
             self._move(State.RUNNING)
-        self._disarm()
+        self._deadline.clear()
         due = self._loop.call_later(assignment.job.timeout_s, self._too_late, assignment)
         self._timers[assignment.ticket] = due
 

@@ -5,25 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from invoker_ext.containers.driver import ContainerSpec, Exit, Handle
-from invoker_ext.containers.drivers.docker.engine import (
-    PULL_S,
-    Attached,
-    Engine,
-    EngineFailure,
-    ImageNotPulled,
-)
+from invoker_ext.containers.drivers.docker.engine import PULL_S, Engine, EngineFailure, ImageNotPulled
 from invoker_ext.containers.drivers.docker.flags import House, creation
 from invoker_ext.containers.drivers.docker.folder import SharedFolder
-from invoker_ext.containers.drivers.docker.frames import Demultiplexer
+from invoker_ext.containers.drivers.docker.printed import Printed
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +31,6 @@ _SAID_S: Final = 1.0
 _LAST_OUTPUT_S: Final = 2.0
 _REMOVALS_S: Final = (0.0, 0.5, 2.0, 5.0)
 """Waits before the attempts to remove a container; one that outlasts them is removed by the next start."""
-_READ_BYTES: Final = 64 * 1024
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,12 +98,10 @@ class DockerHandle(Handle):
         self._gone = gone
         self._number = ""
         self._folder: SharedFolder | None = None
-        self._writing: tuple[int, int] | None = None
+        self._printed: Printed | None = None
         self._session: socket.socket | None = None
         self._address: tuple[str, int] | None = None
         self._reached: Callable[[], None] | None = None
-        self._attached: Attached | None = None
-        self._silent = asyncio.Event()
         self._over = asyncio.Event()
         self._dead = asyncio.Event()
         self._starved = asyncio.Event()
@@ -123,9 +112,9 @@ class DockerHandle(Handle):
         if image.relayed:
             self._folder = SharedFolder(yard.folders / spec.name)
             self._outputs = self._folder.outputs
-            self._silent.set()
         else:
-            self._outputs, self._writing = _pipes()
+            self._printed = Printed(yard.loop)
+            self._outputs = self._printed.outputs
         self.life = yard.loop.create_task(self._live(), name=f"container {spec.name}")
 
     # -- Handle -----------------------------------------------------------------------------------
@@ -228,12 +217,9 @@ class DockerHandle(Handle):
         )
         self._number = await yard.call(yard.engine.create, what)
         yard.known[self._number] = self
-        if self._writing is not None:
-            attached = self._attached = await yard.call(yard.engine.attach, self._number)
-            writing, self._writing = self._writing, None
-            threading.Thread(
-                target=self._pump, args=(attached, writing), name=f"docker-output-{spec.name}", daemon=True
-            ).start()
+        if self._printed is not None:
+            attached = await yard.call(yard.engine.attach, self._number)
+            self._printed.follow(attached, f"docker-output-{spec.name}")
         if self._over.is_set():
             return
         await yard.call(yard.engine.start, self._number)
@@ -293,13 +279,11 @@ class DockerHandle(Handle):
             except EngineFailure as error:
                 _log.warning("container not removed", extra={"container": self._spec.name, "reason": str(error)})
         yard.known.pop(self._number, None)
-        for one in self._writing or ():
-            os.close(one)
-        self._writing = None
-        if self._attached is not None:
-            if not await _within(_LAST_OUTPUT_S, self._silent):
-                self._attached.end()
-            await self._silent.wait()
+        if self._printed is not None:
+            self._printed.close()
+            if not await _within(_LAST_OUTPUT_S, self._printed.silent):
+                self._printed.cut()
+            await self._printed.silent.wait()
         if self._folder is not None:
             self._folder.close()
 
@@ -330,21 +314,6 @@ class DockerHandle(Handle):
         if not self._over.is_set():
             done(awake)
 
-    # -- output of stock runtimes -----------------------------------------------------------------
-
-    def _pump(self, attached: Attached, writing: tuple[int, int]) -> None:
-        """Copy the engine's stream into two pipes until it ends. Runs on a thread of its own."""
-        demultiplexer = Demultiplexer()
-        while data := attached.read(_READ_BYTES):
-            for stream, part in demultiplexer.feed(data):
-                with contextlib.suppress(BrokenPipeError):  # nobody reads any more
-                    _write_all(writing[stream], part)
-        for one in writing:
-            os.close(one)
-        attached.close()
-        with contextlib.suppress(RuntimeError):  # the loop was closed without waiting
-            self._yard.loop.call_soon_threadsafe(self._silent.set)
-
 
 async def _accept(loop: asyncio.AbstractEventLoop, listener: socket.socket) -> socket.socket:
     connection, _ = await loop.sock_accept(listener)
@@ -358,27 +327,3 @@ async def _within(bound_s: float, event: asyncio.Event) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the read ends and the write ends of two pipes.
-
-    Raises:
-        OSError: The process has no descriptors left; nothing is open.
-    """
-    first = os.pipe()
-    try:
-        second = os.pipe()
-    except OSError:
-        for one in first:
-            os.close(one)
-        raise
-    for one in (first[0], second[0]):
-        os.set_blocking(one, False)
-    return (first[0], second[0]), (first[1], second[1])

@@ -1,6 +1,6 @@
 """What the stock runtime would answer to a result: its status and its body.
 
-Source: OpenWhisk's ActionLoop proxy and Python launcher (spec of the action interface).
+Source: OpenWhisk's ActionLoop proxy and Python launcher.
 """
 
 from __future__ import annotations

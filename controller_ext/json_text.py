@@ -221,7 +221,7 @@ def _check_surrogates(value: object) -> None:
 
 
 def _sentence(text: str, error: json.JSONDecodeError) -> str:
-    """Return the sentence of stock's parser (openwhisk-rest.md §0.3, as recorded)."""
+    """Return the sentence of stock's parser, as recorded."""
     at = min(error.pos, len(text))
     if error.msg.startswith("Unterminated string"):
         at = len(text)

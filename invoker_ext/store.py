@@ -1,9 +1,8 @@
 """Where documents live: entities, subjects, graphs and activation records. Implementations are in `stores/`.
 
 Every method blocks (disk or network); callers off the main loop use a thread. An instance may be used from several
-threads. Documents are JSON
-objects in OpenWhisk's CouchDB shapes (spec/openwhisk-internals.md §5.4); the code of an action stands inline in
-`exec.code`. A store may keep the value of a JSON text instead of the text.
+threads. Documents are JSON objects in OpenWhisk's CouchDB shapes; the code of an action stands inline in `exec.code`. A
+store may keep the value of a JSON text instead of the text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Answers `/init` and `/run` as ActionLoop's proxy does, down to its texts. Knows no sockets.
 
-Source: spec of the action interface; the observed replies of the Go proxy with the Python launcher.
+Source: OpenWhisk's `docs/actions-new.md`; the observed replies of the Go proxy with the Python launcher.
 Deviates: parallel runs are answered one after the other, where the stock proxy mixes them up.
 """
 

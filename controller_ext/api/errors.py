@@ -153,7 +153,7 @@ _OF_RECORDS: Final = (200, 502, 502, 500)
 
 
 def status_of_record(status: int) -> int:
-    """Return the HTTP status of an invocation by that of its record (openwhisk-rest.md §3.4).
+    """Return the HTTP status of an invocation by that of its record, as stock's `Actions.scala`.
 
     Args:
         status: 0 success, 1 application, 2 developer, 3 internal error.

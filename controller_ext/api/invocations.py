@@ -83,7 +83,7 @@ class _Invocations:
         return replies.accepted(outcome.activation_id)
 
     def _read(self, user: Identity, full: Name) -> _Asked:
-        """Check an invocation in stock's order (openwhisk-rest.md §3.2)."""
+        """Check an invocation in the order of stock's `Actions.scala`."""
         self._services.catalog.authorize(user, ACTIVATE, full)
         plan = self._plan(user, full)
         native = isinstance(plan, Plan) and plan.native

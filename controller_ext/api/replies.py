@@ -19,7 +19,7 @@ _CORS: Final = (
     ),
 )
 CORS: Final = (*_CORS, ("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD"))
-"""Of the API. Source: openwhisk-rest.md §0.6."""
+"""Of the API, as stock's `CorsSettings`."""
 OPERATOR_CORS: Final = (*_CORS, ("Access-Control-Allow-Methods", "OPTIONS, GET, POST"))
 """Of what an operator asks outside of it: invokers, counts."""
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -137,7 +137,7 @@ class _WebActions:
             raise
 
     def _prepare(self, owner: Identity, wanted: Target, located: Located, terms: Terms) -> Prepared | None:
-        """Check a request in stock's order (openwhisk-rest.md §7.2); None: OPTIONS, which is answered here."""
+        """Check a request in the order of stock's `WebActions.scala`; None: OPTIONS, which is answered here."""
         self._services.catalog.authorize(owner, ACTIVATE, Name.split(located.action.id))
         bodies.check_announced(self._most_bytes)
         body = bodies.read_any(self._most_bytes)

@@ -1,6 +1,6 @@
 """Which invokers there are and how they are, from their pings and results. Pure.
 
-Source: internals §1.7 (Apache OpenWhisk InvokerSupervision).
+Source: Apache OpenWhisk, `InvokerSupervision.scala`.
 Deviates: an invoker of ours is usable from its first ping on, without a test action, and one that fails is still used
 when no better one is left; it is healthy again after a success. With one invoker the alternative is no service at all.
 """

@@ -1,4 +1,7 @@
-"""The message by which a controller asks a stock invoker whether it works (spec/openwhisk-internals.md §1.5, §1.7)."""
+"""The message by which a controller asks a stock invoker whether it works.
+
+Source: Apache OpenWhisk, `InvokerSupervision.scala`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Which invoker gets a run, and what it is charged: stock home-invoker hashing over memory slots. Pure.
 
-Source: internals §2.2, §2.3 (Apache OpenWhisk ShardingContainerPoolBalancer).
+Source: Apache OpenWhisk, `ShardingContainerPoolBalancer.scala`.
 Deviates: an overloaded fleet gets the run on the invoker with most room left, not on a random one; a run is charged for
-one step, however many it has (DESIGN §7): invokers queue what is beyond.
+one step, however many it has: invokers queue what is beyond.
 """
 
 from __future__ import annotations

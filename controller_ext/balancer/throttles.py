@@ -1,6 +1,6 @@
 """Stock throttles: invocations and fires in a clock minute, and activations in flight, per namespace. Pure.
 
-Source: spec of the REST API §11 (Apache OpenWhisk RateThrottler, ActivationThrottler).
+Source: Apache OpenWhisk, `RateThrottler.scala`, `ActivationThrottler.scala`.
 """
 
 from __future__ import annotations

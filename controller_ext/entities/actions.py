@@ -108,7 +108,7 @@ def create(put: ActionPut, name: Name, now_ms: int, system: SystemLimits) -> dic
 
 
 def update(put: ActionPut, old: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    """Return the document of an action that replaces another (openwhisk-rest.md §2.4)."""
+    """Return the document of an action that replaces another, which keeps what was not told anew."""
     annotations: Parameters = old["annotations"]
     if put.exec is None or put.exec["kind"] != SEQUENCE:
         annotations = parameters.without(annotations, put.dropped_annotations)

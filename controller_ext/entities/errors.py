@@ -1,6 +1,6 @@
 """Why a request for an entity is refused.
 
-The texts are OpenWhisk's (openwhisk-rest.md §13); `api/errors.py` gives each its status.
+The texts are those of OpenWhisk's `ErrorResponse.scala`; `api/errors.py` gives each its status.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Range:
 class SystemLimits:
     """What the server allows; a namespace may have limits of its own, in the names of `GET …/limits`.
 
-    Source: openwhisk-rest.md §1.4, §2.7, §2.8.
+    Source: the defaults of Apache OpenWhisk's `application.conf`.
 
     Attributes:
         timeout_ms, memory_mb, logs_mb, concurrency: Of an action.

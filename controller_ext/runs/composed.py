@@ -1,6 +1,6 @@
 """The records of sequences and compositions that a controller runs. Pure.
 
-Source: spec of the REST API §4.1, §5.3.
+Source: Apache OpenWhisk, `SequenceActions.scala`, `PrimitiveActions.scala`.
 """
 
 from __future__ import annotations

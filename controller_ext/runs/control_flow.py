@@ -3,7 +3,7 @@
 For conductors, for sequences with conductors in them or annotated `dataflow: false`, and the baseline that benchmarks
 measure data flow against. Like stock, and unlike data flow, a run of it is lost with its worker process.
 
-Source: spec of the REST API §5.2, §5.3 (Apache OpenWhisk SequenceActions, PrimitiveActions).
+Source: Apache OpenWhisk, `SequenceActions.scala`, `PrimitiveActions.scala`.
 """
 
 from __future__ import annotations

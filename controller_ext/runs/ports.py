@@ -18,7 +18,7 @@ from invoker_ext.contract.records import Activation
 
 
 class Throttled(DataflowError):
-    """The namespace is above a limit; the text is stock's (openwhisk-rest.md §11). HTTP 429."""
+    """The namespace is above a limit; the text is stock's. HTTP 429."""
 
     code = "throttled"
     blame = Blame.CALLER

@@ -2,5 +2,5 @@
 
 Pure: bytes and values in, bytes and values out. The route around it is `controller_ext/api/web.py`.
 
-Source: openwhisk-rest.md §7.
+Source: Apache OpenWhisk, `WebActions.scala`, `docs/webactions.md`.
 """

@@ -28,7 +28,7 @@ MIN_TIMEOUT_S: Final = 0.001
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ACTION: Final = re.compile(r"/?[\w](?:[\w@ .&-]*[\w@.&-])?(?:/[\w](?:[\w@ .&-]*[\w@.&-])?){0,2}", re.ASCII)
-"""One to three segments of an entity's name (spec §0.7)."""
+"""One to three segments of an entity's name, as stock's `EntityName` allows them."""
 _MAX_ACTION_CHARS: Final = 800
 _KEYS: Final = ("dataflow", "steps", "result", "timeout_s")
 _STEP_KEYS: Final = ("action", "inputs", "retry", "timeout_s", "at_most_once")

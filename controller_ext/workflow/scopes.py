@@ -1,4 +1,4 @@
-"""Order and scopes of steps, from the uses that edges make of outputs. Pure graph rules of DESIGN §4, no syntax."""
+"""Order and scopes of steps, from the uses that edges make of outputs. Pure graph rules of `RULES.md`, no syntax."""
 
 from __future__ import annotations
 

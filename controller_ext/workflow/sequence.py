@@ -1,4 +1,4 @@
-"""Stock's sequence as a graph, with its checks and texts (openwhisk-rest.md §5)."""
+"""Stock's sequence as a graph, with its checks and texts."""
 
 from __future__ import annotations
 

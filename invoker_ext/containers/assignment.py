@@ -78,7 +78,7 @@ def run_environment(job: Job, timeout_s: float) -> dict[str, str]:
 
 
 def init_value(job: Job, timeout_s: float) -> dict[str, Any]:
-    """Return the stock `/init` value without `code` (spec/openwhisk-internals.md §4.2)."""
+    """Return the stock `/init` value without `code`."""
     env = dict(job.init_env)
     for name, value in run_environment(job, timeout_s).items():
         env[f"__OW_{name.upper()}"] = value

@@ -145,7 +145,7 @@ class Dispatcher:
                 return
 
     def _is_urgent(self, lane: Lane) -> bool:
-        """Consumers of blocked producers: nothing moves until they run (DESIGN §6, Progress)."""
+        """Consumers of blocked producers: nothing moves until they run."""
         if not self.blocked or lane.starting:
             return False
         return any(one.run in self.blocked for one in lane.waiting)

@@ -181,7 +181,7 @@ class Lane:
         if self.need.concurrency > 1 and self._coming() >= len(self.waiting):
             return False  # they need no container of their own
         if any(slot.rest_until > at for slot in self.slots.values()):
-            return True  # positive pressure asks for another one (DESIGN §7)
+            return True  # positive pressure asks for another one
         if at >= self.due_at(start_s, cores):
             return True
         return not self.computes(cores) and self.estimated_wait_s() > self.patience_s(start_s, cores)

@@ -29,7 +29,7 @@ class PoolLimits:
     cores: int
     """Processor cores that containers compute on; ≥ 1."""
     extra_memory_mb: int = 1024
-    """Beyond `memory_mb`, for consumers whose producers are blocked in `emit` (DESIGN §6, Progress)."""
+    """Beyond `memory_mb`, for consumers whose producers are blocked in `emit`."""
     keep_alive_s: float = 600.0
     """An idle container is removed after this time. Source: stock `idle-container`."""
     undrained: int = 2
@@ -43,7 +43,7 @@ class PoolLimits:
     start_timeout_s: float = 30.0
     """From the start of a container to its HELLO."""
     pressure: bool = True
-    """Pressure-aware scaling (DESIGN §7); off for comparison."""
+    """Pressure-aware scaling (`invoker_ext/DESIGN.md` I14); off for comparison."""
     stem_cells: tuple[StemCell, ...] = ()
 
     def __post_init__(self) -> None:

@@ -95,7 +95,7 @@ class Lines:
 def format_line(at_ns: int, stream: str, text: str) -> str:
     """Return a line of an activation's log, as stock writes it: time in 30 columns, stream, text.
 
-    Source: spec/openwhisk-internals.md §3.6.
+    Source: Apache OpenWhisk, `LogLine`.
     """
     seconds, rest = divmod(at_ns, 1_000_000_000)
     stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:09d}Z"

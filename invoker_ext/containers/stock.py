@@ -1,6 +1,6 @@
 """A container with a stock runtime in any language: the invoker acts as its data logic unit.
 
-Inputs go as the JSON arguments of `/run`, the outputs are cut out of the result (DESIGN §5). Nothing overlaps: a
+Inputs go as the JSON arguments of `/run`, the outputs are cut out of the result. Nothing overlaps: a
 firing has returned and drained at once.
 """
 
@@ -40,7 +40,7 @@ _SILENT_S: Final = 0.05
 """The same for an image whose runtime ended no log before: what the engine has on its way comes within this."""
 _SENTINELS: Final = 2
 _EXITED: Final = 400
-"""What a runtime answers whose function ended its process (spec/openwhisk-internals.md §4.6)."""
+"""What a runtime answers whose function ended its process. Source: ActionLoop's proxy."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,7 +53,7 @@ class _Ending:
 
 
 class StockContainer(Container):
-    """Speaks `/init` and `/run` (spec/openwhisk-internals.md §4).
+    """Speaks `/init` and `/run` of OpenWhisk's `docs/actions-new.md`.
 
     Args:
         number: The pool's.

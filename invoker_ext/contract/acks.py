@@ -1,4 +1,4 @@
-"""What an invoker says of an activation to its controller, as stock does (spec/openwhisk-internals.md §1.6). Pure.
+"""What an invoker says of an activation to its controller, as stock does. Pure.
 
 `transid` is passed on verbatim: a stock controller knows its health tests by it.
 """
@@ -113,7 +113,7 @@ def healthy(message: ActivationMessage, instance: dict[str, Any], *, system_erro
 def acknowledgements(
     completion: Completion, *, blocking: bool, instance: dict[str, Any], bound: int
 ) -> list[Published]:
-    """Return what stock's invoker says of a plain action, in order (internals §1.6).
+    """Return what stock's invoker says of a plain action, in order: its `AcknowledgementMessage`s.
 
     Args:
         completion: Its end.

@@ -24,7 +24,7 @@ FORMAT: Final = 1
 
 
 class EdgeKind(Enum):
-    """What an edge does with the data of its source (DESIGN §4)."""
+    """What an edge does with the data of its source."""
 
     VALUE = "value"
     """One datum, or the whole result object."""

@@ -1,6 +1,6 @@
 """A runtimes manifest of stock's form: which image runs which kind, and which are kept started ahead. Pure.
 
-Source: spec/openwhisk-internals.md §7.2.
+Source: Apache OpenWhisk, `ExecManifest.scala`, `runtimes.json`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages on the bus, in OpenWhisk's shapes (spec/openwhisk-internals.md §1.5, §1.6).
+"""Messages on the bus, in the shapes of OpenWhisk's `Message.scala`.
 
 A run travels as an ActivationMessage with one more member, `run`, which a stock reader ignores. What a router needs
 stands in `headers` beside the payload (Kafka record headers), so that nobody parses a payload to pass it on.

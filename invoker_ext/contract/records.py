@@ -17,7 +17,7 @@ STATUS: Final = ("success", "application error", "action developer error", "whis
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Activation:
-    """One activation record (spec/openwhisk-rest.md §4.1).
+    """One activation record, as OpenWhisk's `WhiskActivation`.
 
     Attributes:
         namespace: The caller's.
@@ -83,7 +83,7 @@ class Activation:
         return document
 
     def summary(self) -> dict[str, Any]:
-        """Return the item of a list (spec/openwhisk-rest.md §4.3)."""
+        """Return the item of a list."""
         document = self.head()
         del document["logs"], document["subject"]
         if self.end_ms is not None:

@@ -1,4 +1,4 @@
-"""Pings, cache invalidations and events of stock (spec/openwhisk-internals.md §1.7–§1.9). Pure.
+"""Pings, cache invalidations and events of stock's `Message.scala`. Pure.
 
 Each type reads and writes stock's JSON; members that it does not know are dropped, members that may be missing are left
 out when they are.

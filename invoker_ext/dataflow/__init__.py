@@ -1,4 +1,4 @@
-"""The wait-match machine of a run: pure, one object a run, events in, commands out (DESIGN §4, §8).
+"""The wait-match machine of a run: pure, one object a run, events in, commands out.
 
 `RunMachine(graph).handle(event)` is all the shell needs, with `wants` and `run_members` to prepare the run. The journey
 of a datum through the files, which is also where to look for what:

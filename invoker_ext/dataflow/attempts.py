@@ -19,7 +19,7 @@ from invoker_ext.dataflow.sentences import RunFails
 from invoker_ext.dataflow.states import TERMINAL, TRANSITIONS, InvalidTransition, State, Transition
 
 LOSSES: Final = 2
-"""Executions in all whose container may die after the function began (DESIGN §8)."""
+"""Executions in all whose container may die after the function began."""
 MISSES: Final = 3
 """Dispatches that may be lost before the function began; more will not help."""
 _ACTIVE: Final = frozenset((State.RUNNING, State.DRAINING))

@@ -20,7 +20,7 @@ from invoker_ext.dataflow.states import TERMINAL, State, Transition
 
 
 class RunMachine:
-    """Matches, decides dead paths, retries and ends one run (DESIGN §4, §8).
+    """Matches, decides dead paths, retries and ends one run.
 
     Give every event to `handle` and carry out the commands in order. The machine owns each datum that comes in by
     Started, Committed or Returned, and gives each back exactly once: in a Release, or in `End.data`.

@@ -166,7 +166,7 @@ class Plan:
 
         Raises:
             ValueError: The graph is not one that a front end may make: an unknown source, a source that comes later,
-                an edge that leaves a level without `gather`, or a form that DESIGN §4 excludes.
+                an edge that leaves a level without `gather`, or a form that the rules of workflows exclude.
         """
         plan = _plans.get(graph.digest)
         if plan is None:

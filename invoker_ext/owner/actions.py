@@ -1,4 +1,4 @@
-"""Actions and graphs that runs name, fetched once and kept: an outage of the store stops no run (DESIGN §8)."""
+"""Actions and graphs that runs name, fetched once and kept: an outage of the store stops no run."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from invoker_ext.owner.run import Run
 
 RECORD_RESULT_BYTES: Final = 16 * 1024
-"""Results of native firings above this stand in their record as size and digest only (DESIGN §8)."""
+"""Results of native firings above this stand in their record as size and digest only."""
 _HOW: Final = {how.value: how for how in How}
 _EARLY: Final = frozenset((How.EMIT, How.CHUNK))
 _MISSING_LOGS: Final = "The action did not initialize or run as expected. Log data might be missing."

@@ -12,7 +12,7 @@ class Identification:
 
     Attributes:
         topic: Where its messages come from.
-        instance: Stock InvokerInstanceId (spec/openwhisk-internals.md §1.4).
+        instance: Stock InvokerInstanceId.
         door: Address of its peer door.
         stock_acks: Plain actions are acknowledged as a stock controller expects it; else in one message of our own.
     """

@@ -77,7 +77,7 @@ def arguments(
 
 
 def environment(spec: RunSpec, call: ActionCall, doc: ActionDoc, activation_id: str) -> dict[str, str]:
-    """Return the members of the stock `/run` body beside `value` (spec/openwhisk-internals.md §4.3), no deadline."""
+    """Return the members of the stock `/run` body beside `value`, no deadline."""
     env = {
         "namespace": spec.user.namespace,
         "action_name": "/" + call.name,

@@ -1,4 +1,4 @@
-"""The one map from what a container did to OpenWhisk's status and result (OpenWhisk internals §3.7)."""
+"""The one map from what a container did to OpenWhisk's status and result."""
 
 from __future__ import annotations
 

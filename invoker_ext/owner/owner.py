@@ -201,7 +201,7 @@ class Owner:
             self._prewarm(program, message.user)
 
     def _prewarm(self, program: Program, user: Identity) -> None:
-        """Start containers of later steps before their data arrive (DESIGN §7)."""
+        """Start containers of later steps before their data arrive."""
         steps = program.graph.steps
         if len(steps) < 2:
             return

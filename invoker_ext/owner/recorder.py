@@ -1,4 +1,4 @@
-"""Writes activation records behind the responses, in bulk, until the store has them (DESIGN §8).
+"""Writes activation records behind the responses, in bulk, until the store has them.
 
 The journal holds each record meanwhile, so neither a kill nor an outage of the store loses one.
 One named thread does the blocking writes.

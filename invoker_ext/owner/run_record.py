@@ -72,7 +72,7 @@ class Tally:
 def run_record(
     spec: RunSpec, graph: Graph, judgement: Judgement, tally: Tally, accepted_ms: float, ended_ms: float
 ) -> Activation:
-    """Return the record of a run of several firings (spec/openwhisk-rest.md §5.3).
+    """Return the record of a run of several firings.
 
     Args:
         spec: What was invoked.
@@ -131,7 +131,7 @@ def run_record(
 
 
 def refusal_record(message: ActivationMessage, result: bytes, status: Outcome, now_ms: int) -> Activation:
-    """Return stock's fallback record, of an activation that nothing was executed for (internals §3.2)."""
+    """Return stock's fallback record, of an activation that nothing was executed for."""
     annotations: list[dict[str, Any]] = [
         {"key": "path", "value": message.action},
         {"key": "kind", "value": "unknown" if message.graph is None else "sequence"},

@@ -91,7 +91,7 @@ def _value(value: object) -> tuple[Head, bytes]:
 
 
 def _from_data(content: Any) -> tuple[Head, bytes] | None:
-    """Read `{"type", "shape"?, "dtype"?, "base64"}` (DESIGN §5); None if it is not that."""
+    """Read `{"type", "shape"?, "dtype"?, "base64"}`; None if it is not that."""
     try:
         data = base64.b64decode(content["base64"], validate=True)
         media = Media(content["type"])

@@ -1,4 +1,4 @@
-"""The data sink of a host: where data wait for the firings that read them (DESIGN §6).
+"""The data sink of a host: where data wait for the firings that read them.
 
 Life of a datum of 16 KiB or more (smaller ones are bytes beside their head and only counted)::
 

@@ -20,7 +20,7 @@ class Orphan:
 
 
 class Orphans:
-    """Remembers since when each owner of data has been without a run (DESIGN §6, Release).
+    """Remembers since when each owner of data has been without a run.
 
     A run lets go of all its data when it ends, so an orphan is the trace of a mistake: found late on purpose, so that
     whatever is only slow has ended by then.

@@ -9,7 +9,7 @@ from invoker_ext.store import EntityStore
 GUEST_KEY: Final = (
     "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 )
-"""Public, as in every OpenWhisk: whoever reaches the server may use it. Source: openwhisk-rest.md §1.2."""
+"""Public, as in every OpenWhisk: whoever reaches the server may use it. Source: its `ansible/files/auth.guest`."""
 SYSTEM_KEY: Final = (
     "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 )

@@ -20,6 +20,8 @@ MACHINE_PATH: Final = re.compile(
     "(?<![\\w.$}{~-])/(" + "|".join(["ro" + "ot", "wo" + "rk", "home/[a-z]+", "Us" + "ers/[a-z]+"]) + ")/"
     "|(?<![\\w$}])/tm" + "p/[a-z]"
 )  # fmt: skip
+SECTION: Final = re.compile(r"§\s?\d")
+PUBLIC: Final = re.compile(r"\bRFC \d|RULES|DESIGN\.md|PROTOCOL\.md")
 TOP_FOLDERS: Final = (
     "action_runtime", "compose", "controller_ext", "invoker_ext", "tests", "wsk_examples",
 )  # fmt: skip
@@ -42,6 +44,17 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on():
         for path, text in texts()
         for number, line in enumerate(text.splitlines(), 1)
         if MACHINE_PATH.search(line)
+    ]
+
+    assert found == []
+
+
+def test_sections_are_cited_only_of_documents_that_a_reader_has():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if SECTION.search(line) and not PUBLIC.search(line)
     ]
 
     assert found == []

@@ -142,7 +142,7 @@ class Load:
 
 
 def check(load: Load, records: dict[str, dict[str, Any]], *, losses: int) -> Counter[str]:
-    """Hold the promises of DESIGN §8 against what happened.
+    """Hold what is promised of accepted runs against what happened.
 
     Args:
         load: Done.

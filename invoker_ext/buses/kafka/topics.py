@@ -1,4 +1,4 @@
-"""Stock's topics: how they are made and who reads them how (spec/openwhisk-internals.md §1.1, §1.3). Pure."""
+"""Stock's topics: how they are made and who reads them how. Pure."""
 
 from __future__ import annotations
 

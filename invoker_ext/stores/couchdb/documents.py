@@ -30,7 +30,7 @@ _NATIVE: Final = "dataflow:"
 _GRAPH: Final = "graph"
 _OWN: Final = frozenset({"_id", "_rev", "_attachments"})
 _LIMITS: Final = {"logs": 10, "concurrency": 1}
-"""What older documents leave out (openwhisk-internals.md §5.4)."""
+"""What older documents leave out."""
 
 
 def encode(body: dict[str, Any], revision: str | None) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def _clamp(position: int) -> int:
 def _name_keys(record: Activation) -> tuple[str, str | None]:
     """Return what the filter `name` finds the record by.
 
-    Source: openwhisk-rest.md §4.3. Deviates: an activation through a binding is found by the binding's package
+    Deviates: an activation through a binding is found by the binding's package
     (as CouchDB's views do) and by the provider's (as the recorded server does).
     """
     segments = str(record.annotation("path") or "").split("/")

@@ -1,4 +1,4 @@
-"""Requests to web actions, by the rows of openwhisk-rest.md §7.1 to §7.5."""
+"""Requests to web actions: which are answered, in which order they are checked, what an action gets of them."""
 
 from __future__ import annotations
 

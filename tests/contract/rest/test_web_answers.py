@@ -1,4 +1,4 @@
-"""Answers of web actions, by the rows of openwhisk-rest.md §7.6."""
+"""Answers of web actions, by extension and by what was returned."""
 
 from __future__ import annotations
 

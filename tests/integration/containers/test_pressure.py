@@ -1,4 +1,4 @@
-"""Pressure (DESIGN §7) on real containers: outputs that leave slowly delay the reuse of their container."""
+"""Pressure on real containers: outputs that leave slowly delay the reuse of their container."""
 
 import json
 from dataclasses import replace

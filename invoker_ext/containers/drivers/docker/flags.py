@@ -1,6 +1,6 @@
 """What a container is created with: stock's flags, and for images of ours some that are stricter. Pure.
 
-Source: spec/openwhisk-internals.md §4.5.
+Source: Apache OpenWhisk, `DockerContainer.scala`.
 """
 
 from __future__ import annotations

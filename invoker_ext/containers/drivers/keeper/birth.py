@@ -31,7 +31,7 @@ BOOT: Final = (
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _OPEN_FILES: Final = 1024
-"""As stock containers (spec/openwhisk-internals.md §4.5)."""
+"""As stock containers."""
 _MIB: Final = 1024 * 1024
 _COMM_BYTES: Final = 15
 _OUT_OF_THE_WAY: Final = 64

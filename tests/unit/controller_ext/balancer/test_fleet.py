@@ -112,7 +112,7 @@ def test_anything_else_is_malformed(document: dict[str, object]):
 
 GOOD, BAD, LATE = Result.SUCCESS, Result.SYSTEM_ERROR, Result.TIMEOUT
 STOCK_HEALTH = {
-    # What a stock invoker did since its first ping → what it is held for (internals §1.7).
+    # What a stock invoker did since its first ping → what it is held for.
     "came": ((), "unhealthy"),
     "worked": ((GOOD,), "up"),
     "failed first": ((BAD,), "unhealthy"),

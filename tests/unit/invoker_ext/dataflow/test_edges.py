@@ -1,4 +1,4 @@
-"""Each kind of edge, and when it makes a step fire (DESIGN §4, the table and its rules)."""
+"""Each kind of edge, and when it makes a step fire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failure, retries, losses and the end of a run (DESIGN §4 rules, §8)."""
+"""Failure, retries, losses and the end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stream edges: handed over with the first part, fed while the producer still writes (DESIGN §4)."""
+"""Stream edges: handed over with the first part, fed while the producer still writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flags as stock gives them; source: spec/openwhisk-internals.md §4.5."""
+"""Flags as stock's `DockerContainer.scala` gives them."""
 
 import pytest
 

@@ -30,6 +30,11 @@ class Settings(StoreSettings):
     data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
     bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?prefix=TEXT&replicas=N]`.", "", problem_of_bus)
     id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
+    local_invokers: int = setting(
+        "Invokers that share this data directory; 0: all are on their own, as in a deployment on several hosts.",
+        1,
+        at_least(0),
+    )
     listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
     api_host: str = setting("URL of the API, for alarms, which fire triggers by it.", "http://127.0.0.1:3233")
     workers: int = setting("Worker processes; 0: one per two cores.", 0, at_least(0))

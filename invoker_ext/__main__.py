@@ -12,10 +12,12 @@ import uvloop
 
 from invoker_ext import logs
 from invoker_ext.app import serve
+from invoker_ext.bus import BusUnavailable
 from invoker_ext.containers.driver import DriverUnavailable
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.settings import PREFIX, Settings
+from invoker_ext.store import StoreUnavailable
 
 SWITCH_S: Final = 0.0005
 """How long the thread that writes records may keep the loop waiting for the interpreter; Python's default is 5 ms."""
@@ -44,7 +46,7 @@ def main() -> int:
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     try:
         uvloop.run(serve(settings, token))
-    except DriverUnavailable as error:
+    except (DriverUnavailable, BusUnavailable, StoreUnavailable, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

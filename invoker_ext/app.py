@@ -250,7 +250,7 @@ async def serve(settings: Settings, token: str) -> None:
         await app.start()
         _log.info("invoker ready", extra={"invoker": settings.id})
         if settings.ready_fd >= 0:
-            os.write(settings.ready_fd, b"\n")
+            os.write(settings.ready_fd, b"ready invoker%d\n" % settings.id)
             os.close(settings.ready_fd)
         await stop.wait()
     finally:

@@ -98,7 +98,7 @@ class Settings(StoreSettings):
     )
     api_host: str = setting("URL of the API, for actions (`__OW_API_HOST`).", "http://127.0.0.1:3233")
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)
-    ready_fd: int = setting("Descriptor to which a byte is written once the process serves; -1: none.", -1)
+    ready_fd: int = setting("Descriptor to which a line is written once the process serves; -1: none.", -1)
 
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> Settings:

@@ -16,7 +16,7 @@ from typing import Final
 
 from action_runtime.wire.errors import DataflowError
 
-COMMANDS: Final = ("standalone", "demo", "validate", "graph", "trace", "cancel", "admin")
+COMMANDS: Final = ("standalone", "controller", "invoker", "demo", "validate", "graph", "trace", "cancel", "admin")
 """Modules of this package, in the order of `--help`."""
 
 _DESCRIPTION: Final = "Data-flow execution for Apache OpenWhisk."

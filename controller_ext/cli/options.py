@@ -48,6 +48,23 @@ def add_parser(
     )
 
 
+def add_distributed(parser: argparse.ArgumentParser, prefix: str) -> None:
+    """Add the options of a process that shares Kafka and CouchDB with others.
+
+    Args:
+        parser: To be added to.
+        prefix: Of the variables that stand for them where they are not given.
+    """
+    parser.add_argument("--bus", metavar="URL", help=f"kafka://HOST:PORT,… (default ${prefix}BUS)")
+    parser.add_argument("--store-url", metavar="URL", help=f"CouchDB, http(s)://HOST:PORT (default ${prefix}STORE_URL)")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help=f"state of its own (default ${prefix}DATA_DIR, else below $XDG_DATA_HOME or ~/.local/share)",
+    )
+
+
 def add_endpoint(parser: argparse.ArgumentParser) -> None:
     """Add `--apihost` and `--auth`."""
     group = parser.add_argument_group(

@@ -43,7 +43,7 @@ class Doors:
     def cancel(self, namespace: str, activation_id: str) -> Cancelled:
         """See `ports.Door.cancel`."""
         outcome = Cancelled.UNKNOWN
-        for client in self._clients.values():
+        for client in self._asked():
             outcome = Cancelled(self._call(client, "cancel", namespace, activation_id).get("outcome"))
             if outcome is not Cancelled.UNKNOWN:
                 break
@@ -51,7 +51,7 @@ class Doors:
 
     def trace(self, namespace: str, activation_id: str) -> dict[str, Any] | None:
         """See `ports.Door.trace`."""
-        for client in self._clients.values():
+        for client in self._asked():
             found = self._call(client, "trace", namespace, activation_id).get("trace")
             if isinstance(found, dict):
                 return found
@@ -73,6 +73,11 @@ class Doors:
         """Disconnect; idempotent."""
         for client in self._clients.values():
             client.close()
+
+    def _asked(self) -> list[DoorClient]:
+        if not self._clients:
+            raise DoorUnavailable("this controller knows no door of an invoker that could be asked")
+        return list(self._clients.values())
 
     def _client(self, path: Path) -> DoorClient:
         return DoorClient(path, role=Role.WORKER, token=self._token)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,7 +13,7 @@ from controller_ext.settings import PREFIX as CONTROLLER, Settings, default_data
 from controller_ext.standalone.children import ChildPlan
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
 from controller_ext.standalone.heap import HEAP
-from controller_ext.standalone.supervisor import Supervisor
+from controller_ext.standalone.processes import controller_plans, linux_only, supervise, url_of
 from invoker_ext import logs
 from invoker_ext.contract.kinds import IMAGE, written
 from invoker_ext.contract.settings import SettingsError
@@ -26,13 +23,9 @@ from invoker_ext.interpreters import find_kinds
 from invoker_ext.settings import DOCKER, PREFIX as INVOKER, Settings as InvokerSettings
 from invoker_ext.stores.settings import StoreSettings
 
-logger = logging.getLogger(__name__)
-
 START_S: Final = 30.0
 """Bound of the whole start; a quiet machine needs about one second."""
-_WORKERS_GRACE_S: Final = 5.0
 _INVOKER_GRACE_S: Final = 12.0
-_BALANCER_GRACE_S: Final = 5.0
 
 
 def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -> int:
@@ -52,16 +45,14 @@ def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -
         ServerFailed: A process does not stay up, or does not get ready.
         StoreUnavailable: A database cannot be opened.
     """
-    if sys.platform != "linux":
-        raise CannotStart("the server runs on Linux only: it passes sealed memory by descriptor")
+    linux_only()
     directory = (data_dir or default_data_dir(given)).absolute()
     settings, invoker = _settings(given, directory)
     launch.lift_open_files()
     lock = DirectoryLock(directory)
     try:
         with listen(host, port) as bound:
-            url_host = f"[{host}]" if ":" in host else host
-            url = f"http://{url_host}:{bound.getsockname()[1]}"
+            url = url_of(host, bound.getsockname()[1])
             settings = replace(settings, listen=f"fd://{bound.fileno()}", kinds=_kinds(given, invoker))
             if CONTROLLER + "API_HOST" not in given:
                 settings = replace(settings, api_host=url)
@@ -105,8 +96,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
     """Return the processes in the order in which they are stopped."""
     rest = {name: value for name, value in launch.environment(given).items() if not name.startswith(CONTROLLER)}
     common = HEAP | rest
-    controller = {**common, **settings.to_env()}
-    del controller[CONTROLLER + "READY_FD"]
+    workers, balancer = controller_plans(settings, common, (listen_fd,))
     invoker = {
         INVOKER + "API_HOST": url,
         INVOKER + "LOG_LEVEL": settings.log_level,
@@ -118,15 +108,7 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         **{INVOKER + one.name.upper(): str(getattr(settings, one.name)) for one in fields(StoreSettings)},
     }
     return [
-        ChildPlan(
-            name="workers",
-            argv=launch.command("controller_ext.wsgi"),
-            environ=controller,
-            ready_variable=CONTROLLER + "READY_FD",
-            ready_bytes=settings.worker_count,
-            descriptors=(listen_fd,),
-            grace_s=_WORKERS_GRACE_S,
-        ),
+        workers,
         ChildPlan(
             name="invoker",
             argv=launch.command("invoker_ext"),
@@ -135,32 +117,15 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
             ready_bytes=1,
             grace_s=_INVOKER_GRACE_S,
         ),
-        ChildPlan(
-            name="balancer",
-            argv=launch.command("controller_ext.balancer"),
-            environ=controller,
-            ready_variable=CONTROLLER + "READY_FD",
-            ready_bytes=1,
-            grace_s=_BALANCER_GRACE_S,
-        ),
+        balancer,
     ]
 
 
 async def _supervise(settings: Settings, plans: list[ChildPlan], url: str) -> None:
-    supervisor = Supervisor(plans, settings.data_dir / "log")
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop)
     door = AsyncDoorClient(settings.door_socket, role=Role.TOOL, token=read_token(settings.token_file))
 
     async def usable() -> None:
         """Wait for an invoker that the balancer has heard of; the supervisor bounds the wait."""
         await door.call("invokers", START_S, usable=1, wait_s=START_S)
 
-    def ready() -> None:
-        sys.stdout.write(f"ready {url}\n")
-        sys.stdout.flush()
-        logger.info("server is ready", extra={"url": url, "data_dir": str(settings.data_dir)})
-
-    await supervisor.run(usable, ready, START_S)
-    logger.info("server stopped")
+    await supervise(plans, settings.data_dir / "log", usable, f"ready {url}", START_S)

@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from controller_ext.standalone.deathsig import DeathSignal
 
@@ -23,7 +24,7 @@ class ChildPlan:
     """How to start it.
 
     Attributes:
-        name: For logs; its log file is `NAME.log`.
+        name: For logs; its log file, if there is one, is `NAME.log`.
         argv: Command line.
         environ: All of its environment but the descriptor of the ready pipe.
         ready_variable: Takes that descriptor.
@@ -44,12 +45,12 @@ class ChildPlan:
 class Child:
     """One life of a process. Needs a running loop; everything happens on it."""
 
-    def __init__(self, plan: ChildPlan, log_dir: Path, died: Callable[[Child, int], None]) -> None:
+    def __init__(self, plan: ChildPlan, log_dir: Path | None, died: Callable[[Child, int], None]) -> None:
         """Start it.
 
         Args:
             plan: What.
-            log_dir: Where its output goes.
+            log_dir: Where its output goes; None: where our errors go.
             died: Called once with the exit code (negative: a signal).
 
         Raises:
@@ -61,12 +62,14 @@ class Child:
         self._died = died
         self._loop = asyncio.get_running_loop()
         self._missing = plan.ready_bytes
-        self.log_file = log_dir / f"{plan.name}.log"
-        _put_aside(self.log_file)
-        self._log_from = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self.log_file = None if log_dir is None else log_dir / f"{plan.name}.log"
+        self._log_from = 0
+        if self.log_file is not None:
+            _put_aside(self.log_file)
+            self._log_from = self.log_file.stat().st_size if self.log_file.exists() else 0
         self._pipe, theirs = os.pipe()
         try:
-            with self.log_file.open("ab") as log:
+            with _output(self.log_file) as log:
                 self._process = subprocess.Popen(
                     plan.argv,
                     env={**plan.environ, plan.ready_variable: str(theirs)},
@@ -105,8 +108,13 @@ class Child:
                 continue
 
     def last_words(self) -> str:
-        """Return the end of what this life of it logged."""
-        with self.log_file.open("rb") as log:
+        """Return where this life of it logged, and the end of that."""
+        if self.log_file is None:
+            return "its last words stand above"
+        return f"its log is {self.log_file} and ends with:\n{self._end_of(self.log_file)}"
+
+    def _end_of(self, log_file: Path) -> str:
+        with log_file.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(size - _LAST_WORDS_BYTES, self._log_from))
             return log.read().decode(errors="replace").strip()
@@ -132,6 +140,11 @@ class Child:
         if pipe >= 0:
             self._loop.remove_reader(pipe)
             os.close(pipe)
+
+
+def _output(log_file: Path | None) -> BinaryIO:
+    """Return what the output of a process is written to."""
+    return os.fdopen(os.dup(sys.stderr.fileno()), "wb") if log_file is None else log_file.open("ab")
 
 
 def _put_aside(log_file: Path) -> None:

@@ -28,6 +28,12 @@ class CannotStart(DataflowError):
     blame = Blame.CALLER
 
 
+class DirectoryInUse(CannotStart):
+    """Another server runs on the data directory."""
+
+    code = "directory-in-use"
+
+
 class DirectoryLock:
     """Held as long as a server runs on the directory; the kernel lets go of it with the process."""
 
@@ -35,7 +41,8 @@ class DirectoryLock:
         """Make the directory, closed to others, and lock it.
 
         Raises:
-            CannotStart: It cannot be made or written, holds what is not a server's, or another server runs on it.
+            DirectoryInUse: Another server runs on it.
+            CannotStart: It cannot be made or written, or holds what is not a server's.
         """
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,9 +58,13 @@ class DirectoryLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            raise CannotStart(
+            raise DirectoryInUse(
                 f"another server runs on {data_dir}; stop it, or choose another directory with --data-dir"
             ) from error
+
+    def keep(self) -> None:
+        """Hold it for the program that takes the place of this one in its process, too."""
+        os.set_inheritable(self._descriptor, True)
 
     def release(self) -> None:
         """Let others in; idempotent."""
@@ -63,27 +74,43 @@ class DirectoryLock:
 
 
 def prepare(settings: Settings) -> None:
-    """Fill a locked data directory with what the processes expect.
+    """Fill a locked data directory with what the processes of an embedded server expect.
 
     Raises:
         CannotStart: The disk is full or the directory cannot be written.
         StoreUnavailable: A database cannot be opened.
         SettingsError: The store is not set up rightly.
     """
+    folders(settings.data_dir, "spool", "log")
+    # All files are made here, so that no two processes make them at once.
+    fill(settings, settings.data_dir)
+    make_keys(settings)
+
+
+def folders(data_dir: Path, *more: str) -> None:
+    """Make what every process expects of a locked data directory: a token, no sockets of an earlier life, folders.
+
+    Raises:
+        CannotStart: The disk is full or the directory cannot be written.
+    """
+    run_dir = data_dir / "run"
+    token_file = run_dir / "token"
     try:
-        for directory in (settings.run_dir, settings.spool_dir, settings.data_dir / "log"):
+        for directory in (run_dir, *(data_dir / name for name in more)):
             directory.mkdir(mode=0o700, exist_ok=True)
-        for left in settings.run_dir.glob("*.sock"):
+        for left in run_dir.glob("*.sock"):
             left.unlink()
         # A new token for each start: what still runs of an earlier server is kept out.
-        settings.token_file.unlink(missing_ok=True)
-        descriptor = os.open(settings.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        token_file.unlink(missing_ok=True)
+        descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32))
     except OSError as error:
-        raise CannotStart(f"cannot write to {settings.data_dir}: {error.strerror}") from error
-    # All files are made here, so that no two processes make them at once.
-    fill(settings, settings.data_dir)
+        raise CannotStart(f"cannot write to {data_dir}: {error.strerror}") from error
+
+
+def make_keys(settings: Settings) -> None:
+    """Make the file of idempotency keys, so that no two workers make it at once."""
     SqliteKeys(settings.keys_file, ttl_ms=1, most=1).close()
 
 

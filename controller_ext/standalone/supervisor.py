@@ -1,4 +1,4 @@
-"""Keeps the processes of the embedded server running until it is told to stop, or gives up on a crash loop."""
+"""Keeps the processes of a server running until it is told to stop, or gives up on a crash loop."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class ServerFailed(DataflowError):
 class Supervisor:
     """Owns the children. Lives on one loop."""
 
-    def __init__(self, plans: Sequence[ChildPlan], log_dir: Path) -> None:
+    def __init__(self, plans: Sequence[ChildPlan], log_dir: Path | None) -> None:
         """Start nothing yet.
 
         Args:
             plans: In the order in which they are stopped.
-            log_dir: Where the children's logs go.
+            log_dir: Where the children's logs go; None: where our errors go.
         """
         self._plans = plans
         self._log_dir = log_dir
@@ -86,7 +86,8 @@ class Supervisor:
         except TimeoutError as error:
             waiting = [name for name, child in self._children.items() if not child.ready.is_set()]
             who = ", ".join(waiting) or "an invoker"
-            raise ServerFailed(f"not ready within {within_s:g} s: {who}; see {self._log_dir}") from error
+            where = "what is logged above" if self._log_dir is None else self._log_dir
+            raise ServerFailed(f"not ready within {within_s:g} s: {who}; see {where}") from error
         ready()
 
     async def _child_ready(self, name: str) -> None:
@@ -115,8 +116,7 @@ class Supervisor:
         delay_s = None if code == BAD_SETTINGS else self._policies[name].died(time.monotonic())
         if delay_s is None:
             how = "its settings are wrong" if code == BAD_SETTINGS else f"it died {MAX_DEATHS} times in {WINDOW_S:g} s"
-            text = f"the {name} does not stay up: {how}; its log is {child.log_file} and ends with:\n"
-            self._fail(ServerFailed(text + child.last_words()))
+            self._fail(ServerFailed(f"the {name} does not stay up: {how}; {child.last_words()}"))
             return
         logger.warning("process died, starting it again", extra={"child": name, "exit_code": code, "delay_s": delay_s})
         asyncio.get_running_loop().call_later(delay_s, self._start_again, child.plan)

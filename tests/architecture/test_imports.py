@@ -17,7 +17,7 @@ OF_LIBRARIES: Final = [
     f"-Wignore:{name} is deprecated:DeprecationWarning"
     for name in ("read_text", "open_text")
 ]
-STARTER: Final = "controller_ext.standalone.app"
+STARTERS: Final = ("controller_ext.standalone.app", "controller_ext.standalone.invoker")
 PURE: Final = re.compile(
     r"action_runtime\.wire(\..+)?"
     r"|invoker_ext\.contract(\..+)?"
@@ -64,10 +64,8 @@ def test_the_controller_sees_of_the_invoker_only_contract_bus_store_door_and_log
         package, _, rest = target.partition(".")
         if not importer.startswith("controller_ext") or package != "invoker_ext":
             return True
-        if importer == STARTER and rest.partition(".")[0] in {"settings", "interpreters"}:
-            return (
-                True  # it says what is wrong with any process's settings before it starts one, and what kinds there are
-            )
+        if importer in STARTERS and rest.partition(".")[0] in {"settings", "interpreters"}:
+            return True  # they say what is wrong with settings before they start a process, and what kinds there are
         return rest.partition(".")[0] in CONTROLLER_SEES
 
     assert breaches(seen) == []

@@ -212,7 +212,7 @@ def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Grap
 
 
 def within(graph: Graph, allowed: SystemLimits) -> Graph:
-    """Return a graph with a Fault in place of every action that was stored above the limits that hold."""
+    """Return a graph whose actions that were stored above the limits that hold are refused."""
     return replace(graph, steps=tuple(replace(step, call=_within(step.call, allowed)) for step in graph.steps))
 
 
@@ -221,7 +221,7 @@ def _within(call: ActionCall | WorkflowCall | Fault, allowed: SystemLimits) -> A
         case ActionCall(memory_mb=memory, timeout_ms=timeout, logs_mb=logs, concurrency=concurrency):
             stored = {"timeout": timeout, "memory": memory, "logs": logs, "concurrency": concurrency}
             text = violation(stored, allowed)
-            return call if text is None else Fault(text)
+            return call if text is None else replace(call, refusal=text)
         case WorkflowCall():
             return replace(call, graph=within(call.graph, allowed))
         case Fault():
@@ -259,10 +259,10 @@ def largest_step_mb(graph: Graph) -> int:
     largest = 0
     for step in graph.steps:
         match step.call:
-            case ActionCall():
-                largest = max(largest, step.call.memory_mb)
-            case WorkflowCall():
-                largest = max(largest, largest_step_mb(step.call.graph))
-            case Fault():
+            case ActionCall(memory_mb=memory_mb, refusal=None):
+                largest = max(largest, memory_mb)
+            case WorkflowCall(graph=inner):
+                largest = max(largest, largest_step_mb(inner))
+            case _:
                 pass
     return largest

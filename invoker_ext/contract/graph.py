@@ -89,6 +89,7 @@ class ActionCall:
         memory_mb, timeout_ms, logs_mb, concurrency: The action's limits.
         parameters: Compact JSON object of package < binding < action parameters, a default for each argument.
         init_names: Parameters that go to the environment at init.
+        refusal: Why nothing is executed: a firing fails with it as an application error, and has a record; None: it is.
     """
 
     name: str
@@ -102,6 +103,7 @@ class ActionCall:
     binding: str | None = None
     parameters: str = "{}"
     init_names: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -279,7 +281,7 @@ def _call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
         case Fault():
             return {"fault": call.error, "status": call.status}
         case ActionCall():
-            return {
+            document: dict[str, Any] = {
                 "action": call.name,
                 "version": call.version,
                 "revision": call.revision,
@@ -289,6 +291,9 @@ def _call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
                 "parameters": call.parameters,
                 "init": list(call.init_names),
             }
+            if call.refusal is not None:
+                document["refusal"] = call.refusal
+            return document
 
 
 def _call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fault:
@@ -310,6 +315,7 @@ def _call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fau
         binding=document["binding"],
         parameters=document["parameters"],
         init_names=tuple(document["init"]),
+        refusal=document.get("refusal"),
     )
 
 

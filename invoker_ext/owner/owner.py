@@ -205,7 +205,7 @@ class Owner:
         steps = program.graph.steps
         if len(steps) < 2:
             return
-        calls = [step.call for step in steps if isinstance(step.call, ActionCall)]
+        calls = [step.call for step in steps if isinstance(step.call, ActionCall) and step.call.refusal is None]
         docs = [(call, program.docs.get((call.name, call.revision))) for call in calls]
         self.containers.prewarm([(call, doc.code, user) for call, doc in docs if doc is not None])
 

@@ -15,16 +15,7 @@ from typing import Final, assert_never, cast
 from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.contract.graph import ActionCall, Fault, GraphKind, Step, WorkflowCall
 from invoker_ext.contract.records import Activation
-from invoker_ext.dataflow.commands import (
-    Command,
-    Dispatch,
-    End,
-    Evaluate,
-    Feed,
-    FeedEnd,
-    Release,
-    Retry,
-)
+from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release, Retry
 from invoker_ext.dataflow.events import (
     Cancelled,
     DeadlineReached,
@@ -49,7 +40,7 @@ from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_json
 from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.owner.result import LastRead, result_of
-from invoker_ext.owner.run_record import RunSpec, Tally, run_record
+from invoker_ext.owner.run_record import RunSpec, Tally, refused_firing, run_record
 from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
 
@@ -224,14 +215,14 @@ class Run:
             case WorkflowCall():
                 self._call_workflow(command, call)
             case Fault():
-                self._fault(command, error_of(call.error, Outcome(call.status)))
+                raise RuntimeError(f"{command.firing} cannot run, and its machine dispatched it")
             case _:
                 assert_never(call)
 
     def _call_action(self, command: Dispatch, call: ActionCall) -> None:
         doc = self._program.docs.get((call.name, call.revision))
-        if doc is None:
-            self._fault(command, error_of(str(ActionGone()), Outcome.APPLICATION_ERROR))
+        if doc is None or call.refusal is not None:
+            self._refuse(command, call.refusal or str(ActionGone()))
             return
         attempt = make_attempt(self, command, call, doc)
         self._live[command.firing] = attempt
@@ -259,8 +250,12 @@ class Run:
         for event in child_events(command, child.record, wanted, self.put, self.host.clock.now()):
             self.post(event)
 
-    def _fault(self, command: Dispatch, judgement: Judgement) -> None:
-        now = self.host.clock.now()
+    def _refuse(self, command: Dispatch, text: str) -> None:
+        """End a firing at once; stock records it all the same."""
+        now, judgement = self.host.clock.now(), error_of(text, Outcome.APPLICATION_ERROR)
+        record = refused_firing(self.spec, self.graph, command, judgement, self.host.clock.epoch_ms(now))
+        self._tally.ids.append(record.activation_id)
+        self.host.keep([record])
         error = self._put_json(judgement.error or b"null")
         self.post(Returned(command.firing, command.attempt, judgement.outcome, {}, error, now))
         self.post(Drained(command.firing, command.attempt, now))

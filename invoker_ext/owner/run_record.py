@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from invoker_ext.contract.graph import Graph, GraphKind
+from invoker_ext.contract.graph import ActionCall, Graph, GraphKind
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.commands import Dispatch
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.owner.outcomes import Judgement
 
@@ -132,24 +134,74 @@ def run_record(
 
 def refusal_record(message: ActivationMessage, result: bytes, status: Outcome, now_ms: int) -> Activation:
     """Return stock's fallback record, of an activation that nothing was executed for."""
-    annotations: list[dict[str, Any]] = [
-        {"key": "path", "value": message.action},
-        {"key": "kind", "value": "unknown" if message.graph is None else "sequence"},
-    ]
-    if message.cause is not None:
-        annotations.append({"key": "causedBy", "value": "sequence"})
-    return Activation(
+    return _fallback(
         activation_id=message.activation_id,
-        namespace=message.user.namespace,
-        name=message.action.rpartition("/")[2],
-        subject=message.user.subject,
-        unstored=not message.user.stores_activations,
-        version=message.version,
+        user=message.user,
+        action=(message.action, message.version, "unknown" if message.graph is None else "sequence"),
+        cause=message.cause,
+        response=(status, result),
+        now_ms=now_ms,
+    )
+
+
+def refused_firing(spec: RunSpec, graph: Graph, command: Dispatch, judgement: Judgement, at_ms: float) -> Activation:
+    """Return the same of a firing.
+
+    Args:
+        spec: Of its run.
+        graph: Of its run.
+        command: That dispatched it; its step runs an action.
+        judgement: What it comes to.
+        at_ms: Epoch milliseconds.
+    """
+    call, firing = command.step.call, command.firing
+    assert isinstance(call, ActionCall)
+    line: dict[str, Any] = {
+        "step": firing.step,
+        "tag": list(firing.tag),
+        "attempt": command.attempt,
+        **dict.fromkeys(("matched", "queued", "returned", "drained"), at_ms),
+    }
+    record = _fallback(
+        activation_id=os.urandom(16).hex(),
+        user=spec.user,
+        action=(call.name, call.version, "unknown"),
+        cause=spec.activation_id,
+        response=(judgement.outcome, judgement.result),
+        now_ms=round(at_ms),
+    )
+    if graph.kind is not GraphKind.DATAFLOW:
+        return replace(record, dataflow=line)
+    return replace(record, annotations=(*record.annotations, {"key": "dataflow", "value": line}))
+
+
+def _fallback(
+    *,
+    activation_id: str,
+    user: Identity,
+    action: tuple[str, str, str],
+    cause: str | None,
+    response: tuple[Outcome, bytes],
+    now_ms: int,
+) -> Activation:
+    """Return the record; `action` is path, version and kind, `response` status and result."""
+    path, version, kind = action
+    annotations: list[dict[str, Any]] = [{"key": "path", "value": path}, {"key": "kind", "value": kind}]
+    if cause is not None:
+        annotations.append({"key": "causedBy", "value": "sequence"})
+    status, result = response
+    return Activation(
+        activation_id=activation_id,
+        namespace=user.namespace,
+        name=path.rpartition("/")[2],
+        subject=user.subject,
+        unstored=not user.stores_activations,
+        version=version,
         start_ms=now_ms,
         end_ms=now_ms,
         duration_ms=0,
         status=status.value,
         result=result,
         annotations=tuple(annotations),
-        cause=message.cause,
+        cause=cause,
     )

@@ -42,8 +42,25 @@ class Caller:
         self.activation_id = ""
         self._headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
 
+    def __enter__(self) -> Caller:
+        """Nothing more to open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
+
     def call(self, name: str, body: bytes = b"{}") -> bytes:
         """Invoke an action, wait for its end and return its result's JSON; raises BenchmarkFailed."""
+        return self._call(name, body)[1]
+
+    def answer(self, name: str) -> bytes:
+        """Invoke an action and return the bytes of the whole answer, status line and headers included."""
+        headers, text = self._call(name, b"{}")
+        lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+        return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + text
+
+    def _call(self, name: str, body: bytes) -> tuple[http.client.HTTPMessage, bytes]:
         path = f"/api/v1/namespaces/_/actions/{name}?blocking=true&result=true"
         self._connection.request("POST", path, body, self._headers)
         reply = self._connection.getresponse()
@@ -51,7 +68,7 @@ class Caller:
         self.activation_id = reply.headers.get("x-openwhisk-activation-id", "")
         if reply.status != 200:
             raise BenchmarkFailed(f"{name}: HTTP {reply.status}: {text[:300].decode(errors='replace')}")
-        return text
+        return reply.headers, text
 
     def result(self, name: str, **parameters: Any) -> dict[str, Any]:
         """Invoke an action and return its result."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import stock
 from tests.benchmarks.samples import Row, Series
 
 HEADLINES: Final = frozenset(
@@ -65,17 +66,22 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         rows: The table.
         command: That measured them.
     """
-    lines = [TITLES, ("---",) * 3 + ("---:",) * (len(TITLES) - 3), *_by_case(rows)]
+    titles = (*TITLES, stock.TITLE)
+    lines = [titles, ("---",) * 3 + ("---:",) * (len(titles) - 3), *_by_case(rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     machine = f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.release().partition('-')[0]}"
-    return f"{machine}, Python {platform.python_version()}, commit {_commit()}, `{command}`:\n\n{table}"
+    what = f"{machine}, Python {platform.python_version()}, commit {_commit()}, `{command}`"
+    return f"{what}; in the last column {stock.SOURCE}, p50 or p50 / p99:\n\n{table}"
 
 
 def _by_case(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     """Yield a line a case: what was measured in several units stands side by side."""
-    for (scenario, case), several in groupby(rows, lambda row: (row.scenario, row.case)):
+    for (scenario, case), grouped in groupby(rows, lambda row: (row.scenario, row.case)):
+        several = list(grouped)
         columns = list(zip(*map(cells, several), strict=True))[2:]
-        yield scenario, case, *(" · ".join(one) if set(one) != {"–"} else "–" for one in columns)
+        beside = [found for row in several if (found := stock.cell(row.scenario, row.case, row.unit)) != stock.NONE]
+        ours = (" · ".join(one) if set(one) != {"–"} else "–" for one in columns)
+        yield scenario, case, *ours, " ".join(beside) or stock.NONE
 
 
 def headlines(rows: Sequence[Row]) -> list[Row]:

@@ -274,6 +274,17 @@ class FakeBalancer:
                 record = self._sequence(inner, graph, args, secrets.token_hex(16), cause)
                 memory[0] = max(memory[0], record.annotation("limits")["memory"])
                 return record
+            case ActionCall(refusal=str(refusal)):
+                refused = replace(
+                    message,
+                    activation_id=secrets.token_hex(16),
+                    action=step.call.name,
+                    version=step.call.version,
+                    cause=cause,
+                    graph=None,
+                    refusal=refusal,
+                )
+                return self._run(refused)
             case ActionCall():
                 memory[0] = max(memory[0], step.call.memory_mb)
                 defaults = json.loads(step.call.parameters)

@@ -15,7 +15,7 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "invoke": invoke.blocking,
     "controller": invoke.controller,
     "hop": hop.chains,
-    "sequence-900k": hop.large_sequence,
+    "sequence": hop.passing,
     "hand-over": handover.sizes,
     "consumers": handover.consumers,
     "fan-in": fans.fan_in,

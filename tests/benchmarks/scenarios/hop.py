@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import pairwise
 
 from tests.benchmarks.actions import NOOP, STAMP
@@ -10,7 +11,7 @@ from tests.benchmarks.harness import Bench, Caller, in_turn, milliseconds
 from tests.benchmarks.samples import Row
 
 LENGTHS = (2, 4, 8, 16, 32)
-LARGE_BYTES = 900_000
+SIZES = {"100 B": 100, "100 KB": 100_000, "900 KB": 900_000}
 
 
 def chains(bench: Bench) -> list[Row]:
@@ -32,13 +33,15 @@ def hops(caller: Caller, name: str) -> list[float]:
     return [(after[0] - before[1]) / 1e6 for before, after in pairwise(stamps)]
 
 
-def large_sequence(bench: Bench) -> list[Row]:
-    """A sequence of 4 that passes 900 KB from step to step, from request to answer."""
+def passing(bench: Bench) -> list[Row]:
+    """A sequence of 4 that passes a text from step to step, from request to answer."""
     bench.action("bench-noop", NOOP)
-    pair = bench.sequence("bench-large", ["bench-noop"] * 4)
-    body = json.dumps({"text": "x" * LARGE_BYTES}).encode()
+    pair = bench.sequence("bench-passing", ["bench-noop"] * 4)
+    rows = []
     with bench.caller() as caller:
-        ours, baseline = in_turn(
-            bench.times(60, 15), *(lambda name=name: milliseconds(lambda: caller.call(name, body)) for name in pair)
-        )
-    return [Row(scenario="sequence", case="4 steps, 900 KB", unit="ms", dataflow=ours, baseline=baseline)]
+        for case, size_bytes in SIZES.items():
+            body = json.dumps({"text": "x" * size_bytes}).encode()
+            calls = [partial(caller.call, name, body) for name in pair]
+            ours, baseline = in_turn(bench.times(60, 15), *(partial(milliseconds, call) for call in calls))
+            rows.append(Row(scenario="sequence", case=f"4 steps, {case}", unit="ms", dataflow=ours, baseline=baseline))
+    return rows

@@ -36,10 +36,15 @@ def at_once(bench: Bench) -> list[Row]:
         raise BenchmarkFailed(f"{len(tally.failed)} of {len(tally.times_ms)} calls failed: {tally.failed[0]}")
     case = f"blocking no-op, {CALLERS} at once"
     rate = Series.of([len(tally.times_ms) / seconds])
-    return [
+    rows = [
         Row(scenario="many", case=case, unit="calls/s", dataflow=rate, more_is_better=True),
         Row(scenario="many", case=case, unit="ms", dataflow=Series.of(tally.times_ms)),
+        Row(scenario="many", case="slowest of these", unit="ms", dataflow=Series.of([max(tally.times_ms)])),
     ]
+    if tally.refused:
+        refused = Series.of([tally.refused])
+        rows.append(Row(scenario="many", case="throttled of these", unit="calls", dataflow=refused))
+    return rows
 
 
 def wrk(bench: Bench) -> list[Row]:

@@ -163,11 +163,15 @@ def test_a_sequence_stops_at_an_action_stored_above_the_limits_that_hold(api: Ap
     api.put("actions/outer", {"exec": {"kind": "sequence", "components": ["/_/inner", "/_/small"]}})
     subjects.set_limits("guest", {"maxActionMemory": 128})
 
-    for name in ("inner", "outer"):
-        record = api.call("POST", f"actions/{name}?blocking=true", {}).get_json()
-        assert record["response"]["result"] == {"error": MEMORY}, name
-        assert record["response"]["status"] == "application error"
-        assert len(record["logs"]) == 1
+    record = api.call("POST", "actions/outer?blocking=true", {}).get_json()
+
+    assert record["response"] == {"result": {"error": MEMORY}, "status": "application error", "success": False}
+    assert len(record["logs"]) == 1
+    step = api.call("GET", f"activations/{record['logs'][0]}").get_json()
+    assert len(step["logs"]) == 2
+    refused = api.call("GET", f"activations/{step['logs'][1]}").get_json()
+    assert refused["response"] == {"result": {"error": MEMORY}, "status": "application error", "success": False}
+    assert (refused["name"], refused["cause"], refused["duration"]) == ("large", step["activationId"], 0)
 
 
 def test_limits_that_are_set_are_merged_with_those_there(subjects: Subjects):

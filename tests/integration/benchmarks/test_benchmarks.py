@@ -28,11 +28,12 @@ def test_a_scenario_reports_data_flow_baseline_ratio_median_and_p99(tmp_path, ca
     files["--headlines"].write_text("before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n")
     options = [str(part) for pair in files.items() for part in pair]
 
-    assert main(["--short", *options, "invoke", "sequence-900k"]) == 0
+    assert main(["--short", *options, "invoke", "controller", "sequence"]) == 0
 
     report = json.loads(files["--json"].read_text())
     check(report)
-    invoke, sequence = report["rows"]
+    invoke, share, empty, *_, sequence = report["rows"]
+    assert share["dataflow"]["count"] == empty["dataflow"]["count"]
     assert invoke["baseline"] is None
     assert sequence["ratio"] == pytest.approx(sequence["baseline"]["median"] / sequence["dataflow"]["median"])
     assert "4 steps, 900 KB" in files["--markdown"].read_text()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from invoker_ext.containers.job import Failure
-from invoker_ext.contract.graph import WorkflowCall
+from invoker_ext.contract.graph import GraphKind, WorkflowCall
 from invoker_ext.owner.owner import CANCELLED
-from tests.support.graphs import graph, step, value
+from tests.support.graphs import CALL, graph, step, value
 from tests.support.messages import a_message
 from tests.support.owning import Make, begins, chain, does, fails, returns, sequence
 from tests.support.waiting import until
@@ -21,6 +24,29 @@ async def test_of_an_action_that_was_updated_before_its_turn_the_newest_runs(mak
 
     await owning.stored(message.activation_id)
     assert owning.records.written[message.activation_id].status == 0
+
+
+@pytest.mark.parametrize("kind", [GraphKind.SEQUENCE, GraphKind.DATAFLOW])
+async def test_a_step_that_is_refused_ends_its_run_and_has_a_record_as_in_stock(make: Make, kind: GraphKind):
+    owning = make()
+    refused = replace(CALL, memory_mb=512, refusal="memory size 512 MB exceeds allowed threshold of 256 MB")
+    steps = step("a", inputs={"": value("$run")}), step("b", inputs={"": value("a")}, call=refused)
+    message, job = await owning.run(graph=owning.deploy(graph(*steps, result=value("b"), kind=kind)))
+    does(job, {"n": 1})
+
+    await owning.stored(message.activation_id)
+
+    record = owning.records.written[message.activation_id]
+    assert (record.status, record.result) == (1, json.dumps({"error": refused.refusal}, separators=(",", ":")).encode())
+    assert record.annotation("limits")["memory"] == 256
+    assert record.logs[0] == job.activation_id
+    step_record = owning.records.written[record.logs[1]]
+    assert (step_record.status, step_record.result, step_record.cause) == (1, record.result, message.activation_id)
+    assert [step_record.annotation(key) for key in ("path", "kind", "causedBy")] == ["guest/act", "unknown", "sequence"]
+    line = step_record.annotation("dataflow") if kind is GraphKind.DATAFLOW else step_record.dataflow
+    assert line is not None
+    assert line["step"] == "b"
+    assert owning.pool.jobs == [job]
 
 
 # -- cancel and time-out -----------------------------------------------------------------------

@@ -66,8 +66,21 @@ def test_the_markdown_table_has_a_line_a_row():
 
     text = markdown(rows, "python -m x").splitlines()
 
-    assert text[0].endswith("`python -m x`:")
-    assert text[4] == "| s | c | ms | 1 | 1 | 2 | 2 | 2.0× |"
+    assert "`python -m x`" in text[0]
+    assert text[4] == "| s | c | ms | 1 | 1 | 2 | 2 | 2.0× | – |"
+
+
+def test_what_stock_takes_stands_beside_ours_and_its_source_is_named():
+    rows = [
+        Row(scenario="sequences of 4", case="16 callers", unit="runs/s", dataflow=Series.of([428])),
+        Row(scenario="sequences of 4", case="16 callers", unit="ms", dataflow=Series.of([31.9])),
+    ]
+
+    text = markdown(rows, "x").splitlines()
+
+    assert "Apache OpenWhisk on a machine of this class" in text[0]
+    assert text[2].endswith("| stock: lean · logs off · split |")
+    assert text[4].endswith("| 117 · 168 · 37 |")
 
 
 def test_units_of_one_case_share_a_line_of_markdown():
@@ -79,7 +92,7 @@ def test_units_of_one_case_share_a_line_of_markdown():
     ]
 
     assert markdown(rows, "x").splitlines()[4:] == [
-        "| s | c | ms · runs/s | 1 · 8 | 1 · 8 | 2 · 4 | 2 · 4 | 2.0× · 2.0× |"
+        "| s | c | ms · runs/s | 1 · 8 | 1 · 8 | 2 · 4 | 2 · 4 | 2.0× · 2.0× | – |"
     ]
 
 

@@ -10,6 +10,7 @@ from tests.benchmarks.profile import LOADS, Usage, hottest
 from tests.benchmarks.report import HEADLINES, document
 from tests.benchmarks.samples import Row, Series
 from tests.benchmarks.scenarios import SCENARIOS
+from tests.benchmarks.stock import FIGURES
 from tests.support.sources import ROOT
 
 
@@ -46,6 +47,17 @@ def test_the_headlines_of_the_readme_are_cases_of_the_whole_table():
     cases = {tuple(line.split(" | ")[:2]) for line in whole.splitlines() if line.startswith("| ")}
 
     assert {(f"| {scenario}", case) for scenario, case in HEADLINES} <= cases
+
+
+def test_what_stock_takes_stands_beside_rows_of_the_whole_table():
+    whole = (ROOT / "tests" / "benchmarks" / "FIGURES.md").read_text()
+    lines = [line.split(" | ") for line in whole.splitlines() if line.startswith("| ")]
+
+    for (scenario, case, unit), found in FIGURES.items():
+        assert any(
+            line[:2] == [f"| {scenario}", case] and unit in line[2].split(" · ") and found.cell() in line[-1]
+            for line in lines
+        ), (scenario, case, unit)
 
 
 @pytest.mark.parametrize("text", [FAN_IN, FAN_OUT, slow_outputs("bench-slow")], ids=["fan-in", "fan-out", "pressure"])

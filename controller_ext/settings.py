@@ -70,7 +70,9 @@ class Settings(StoreSettings):
         "Activation records of a namespace; the oldest beyond are removed; 0: any number is kept.", 200_000, at_least(0)
     )
     spool_ttl_s: float = setting("When spooled parameters that nobody asked for are removed.", 3600.0, above(0))
-    run_ttl_s: float = setting("When the slot of a run that no invoker ends any more is given back.", 3600.0, above(0))
+    run_ttl_s: float = setting(
+        "When the slot of a sequence or workflow that no invoker ends any more is given back.", 3600.0, above(0)
+    )
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)
     ready_fd: int = setting("Descriptor to which a byte is written once a process serves; -1: none.", -1)
 

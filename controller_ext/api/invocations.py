@@ -41,7 +41,7 @@ def start(services: Services, prepared: Prepared, wait_s: float | None, *, repea
     """Have an invocation run by data flow or control flow; waits and raises as `ports.Balancer.invoke`."""
     if prepared.composed is not None:
         return services.control_flow.run(prepared.composed, wait_s=wait_s)
-    return services.balancer.invoke(prepared.message, memory_mb=prepared.memory_mb, wait_s=wait_s, repeated=repeated)
+    return services.balancer.invoke(prepared.message, prepared.needs, wait_s=wait_s, repeated=repeated)
 
 
 @dataclass(slots=True, frozen=True)

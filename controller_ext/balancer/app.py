@@ -8,8 +8,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from controller_ext.balancer.dispatcher import Dispatcher, Surroundings
+from controller_ext.balancer.dispatcher import Dispatcher
 from controller_ext.balancer.fleet import MalformedPing, Ping
+from controller_ext.balancer.following import Surroundings
 from controller_ext.balancer.retention import Bounds, Retention
 from controller_ext.balancer.workers import WorkerConnection
 from controller_ext.runs.spool import SpoolShelf

@@ -12,9 +12,17 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError, FrameTooLarge, PeerLost, WireError
 from action_runtime.wire.frames import Frame, FrameKind
-from controller_ext.balancer.slots import home_hash
+from controller_ext.balancer.slots import Charge, ends_within_s, home_hash
 from controller_ext.balancer.wire import Invoke, Limits, read_ended
-from controller_ext.runs.ports import Accepted, BalancerUnavailable, Ended, MessageTooLarge, NoInvoker, Throttled
+from controller_ext.runs.ports import (
+    Accepted,
+    BalancerUnavailable,
+    Ended,
+    MessageTooLarge,
+    Needs,
+    NoInvoker,
+    Throttled,
+)
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.door.blocking import ConnectionPool
@@ -93,7 +101,7 @@ class BalancerClient:
         self._closing = threading.Event()
 
     def invoke(
-        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+        self, message: ActivationMessage, needs: Needs, *, wait_s: float | None, repeated: bool = False
     ) -> Accepted | Ended:
         """See `ports.Balancer.invoke`.
 
@@ -106,8 +114,15 @@ class BalancerClient:
             payload=message.encode(),
             limits=self._defaults.of(message.user),
             counted=message.cause is None,
-            home=home_hash(message.user.namespace, message.action),
-            memory_mb=memory_mb,
+            charge=Charge(
+                memory_mb=needs.memory_mb,
+                home=home_hash(message.user.namespace, message.action),
+                action=f"{message.action}@{message.version}",
+                concurrency=needs.concurrency,
+                pulled=needs.pulled,
+            ),
+            # Of a sequence or workflow nobody knows how often its steps fire.
+            ends_s=None if message.graph is not None else ends_within_s(needs.timeout_s),
             wait_s=wait_s,
             spool=message.spool.name if message.spool is not None else None,
         )

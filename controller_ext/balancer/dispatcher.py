@@ -8,14 +8,12 @@ the worker that will ask again.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 from controller_ext.balancer.fleet import Fleet, Ping, Result
+from controller_ext.balancer.following import Followed, State, Surroundings, Waiter
 from controller_ext.balancer.health import health_test, transaction
 from controller_ext.balancer.slots import Slots
 from controller_ext.balancer.throttles import Throttles
@@ -27,96 +25,10 @@ from invoker_ext.bus import Message
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 4 // 3 + 256 * 1024
-"""Stock's megabyte of arguments, in base64 where a web action got bytes, and what is around them."""
 MAX_HELD: Final = 10_000
 """Runs that may wait for an invoker."""
 UNANSWERED_S: Final = 60.0
 """How long a run that an invoker has seen may stay unkept before its worker is told that nobody knows."""
-
-
-class State(Enum):
-    """How far a run is."""
-
-    HELD = "held"
-    SENT = "sent"
-    KEPT = "kept"
-
-
-TRANSITIONS: Final = frozenset({(State.HELD, State.SENT), (State.SENT, State.KEPT)})
-
-
-class InvalidTransition(RuntimeError):
-    """A bug: a run moved where it cannot."""
-
-
-class Waiter(Protocol):
-    """A worker's connection."""
-
-    def accepted(self, activation_id: str) -> None:
-        """The run is kept, and the wait is over or there is none."""
-
-    def ended(self, headers: dict[str, Any], payload: bytes | memoryview) -> None:
-        """The run ended; the completion as it came."""
-
-    def rejected(self, activation_id: str, code: str, text: str) -> None:
-        """The run was not started; for BalancerUnavailable: not known to be."""
-
-
-class Publisher(Protocol):
-    """The bus as the dispatcher sees it: `HubEndpoint`."""
-
-    def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> Any:
-        """Publish; returns what `withdraw` takes."""
-
-    def withdraw(self, topic: str, entry: Any) -> bool:
-        """Take back what nobody has seen."""
-
-
-class Timer(Protocol):
-    """What `call_later` returns."""
-
-    def cancel(self) -> None:
-        """Do not call."""
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    invoke: Invoke
-    waits: list[tuple[Waiter, float | None]]
-    """Who waits, and until when; None: until it is kept."""
-    began: float
-    state: State = State.HELD
-    invoker: int = -1
-    entry: Any = None
-    timer: Timer | None = None
-
-    def move(self, state: State) -> None:
-        if (self.state, state) not in TRANSITIONS:
-            raise InvalidTransition(f"run {self.invoke.activation_id}: {self.state.value} → {state.value}")
-        self.state = state
-
-
-@dataclass(slots=True, kw_only=True)
-class Surroundings:
-    """What the dispatcher needs of the world.
-
-    Attributes:
-        call_later: The loop's.
-        unspool: Removes spooled parameters by name.
-        monotonic: Seconds.
-        wall_ms: Epoch milliseconds.
-        max_message_bytes: What the bus takes.
-        controller: Our id.
-    """
-
-    bus: Publisher
-    call_later: Callable[..., Timer]
-    unspool: Callable[[str], None]
-    monotonic: Callable[[], float] = time.monotonic
-    wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
-    max_message_bytes: int = MAX_MESSAGE_BYTES
-    controller: str = "0"
 
 
 class Dispatcher:
@@ -128,20 +40,25 @@ class Dispatcher:
         Args:
             around: The world.
             accept_wait_s: How long a run waits for an invoker to take it.
-            run_ttl_s: When the slot of a run that does not end is given back.
+            run_ttl_s: When the slot of a sequence or workflow that does not end is given back.
         """
         self._around = around
         self._accept_wait_s = accept_wait_s
         self._run_ttl_s = run_ttl_s
         self._test = transaction(around.wall_ms())
-        self._runs: dict[str, _Run] = {}
-        self._held: dict[str, _Run] = {}
+        self._runs: dict[str, Followed] = {}
+        self._held: dict[str, Followed] = {}
         self._unclaimed = Unclaimed()
         self._throttles = Throttles()
-        self._slots = Slots()
+        self._slots = Slots(around.random_below)
         self.fleet = Fleet()
         self.fleet_changed: Callable[[], None] = lambda: None
         """Called whenever an invoker's health changed."""
+
+    def divide(self, controllers: int) -> None:
+        """Note how many controllers share invokers and limits, this one included."""
+        self._slots.divide(controllers)
+        self._throttles.divide(controllers)
 
     def in_flight(self) -> int:
         """Return how many runs are under way."""
@@ -181,7 +98,7 @@ class Dispatcher:
             self._unspool(invoke)
             waiter.rejected(run_id, error.code, str(error))
             return
-        run = self._runs[run_id] = _Run(invoke, [(waiter, wait_until)], now)
+        run = self._runs[run_id] = Followed(invoke, [(waiter, wait_until)], now)
         self._throttles.began(invoke.limits.namespace)
         self._arm(run)
         self._dispatch(run)
@@ -223,7 +140,7 @@ class Dispatcher:
     def _judge(self, invoker: int | None, said: Told) -> None:
         if invoker is not None:
             result = Result.SYSTEM_ERROR if said.system_error else Result.SUCCESS
-            self._changed(self.fleet.ended(invoker, result))
+            self._changed(self.fleet.ended(invoker, result, self._around.monotonic()))
 
     def pinged(self, ping: Ping) -> None:
         """Take a ping; runs that were held go to an invoker that is new."""
@@ -239,14 +156,14 @@ class Dispatcher:
             test = health_test(self._around.controller, self._test)
             self._around.bus.post(f"invoker{invoker}", Message(test.encode()))
         self._unclaimed.expire(now)
-        while self._runs:
-            oldest = next(iter(self._runs.values()))
-            if now - oldest.began <= self._run_ttl_s:
-                return
-            logger.warning("run never ended", extra={"run": oldest.invoke.activation_id})
-            self._reject(oldest, BalancerUnavailable.code, "the run did not end in its time")
-            if oldest.invoker >= 0:
-                self._changed(self.fleet.ended(oldest.invoker, Result.TIMEOUT))
+        for run in [run for run in self._runs.values() if run.over_at <= now]:
+            self._give_up(run)
+
+    def _give_up(self, run: Followed) -> None:
+        """End a run of whose end nobody tells: stock's forced completion. What is told later changes nothing."""
+        logger.warning("run never ended", extra={"run": run.invoke.activation_id, "invoker": run.invoker})
+        self._reject(run, BalancerUnavailable.code, "no invoker told of the end of the run in time")
+        self._changed(self.fleet.ended(run.invoker, Result.TIMEOUT, self._around.monotonic()))
 
     def _check(self, invoke: Invoke) -> None:
         bound = self._around.max_message_bytes
@@ -257,7 +174,7 @@ class Dispatcher:
         if len(self._held) >= MAX_HELD:
             raise NoInvoker("no invoker is there, and too many runs wait for one")
 
-    def _join(self, run: _Run, waiter: Waiter, wait_until: float | None) -> None:
+    def _join(self, run: Followed, waiter: Waiter, wait_until: float | None) -> None:
         if run.state is State.KEPT and wait_until is None:
             waiter.accepted(run.invoke.activation_id)
             return
@@ -266,19 +183,20 @@ class Dispatcher:
         run.waits.append((waiter, wait_until))
         self._arm(run)
 
-    def _dispatch(self, run: _Run) -> None:
+    def _dispatch(self, run: Followed) -> None:
         invoke = run.invoke
         usable = self.fleet.usable(runs="run" in invoke.headers)
-        chosen = self._slots.take(usable, invoke.home, invoke.memory_mb)
+        chosen = self._slots.take(usable, invoke.charge)
         if chosen is None:
             self._held[invoke.activation_id] = run
             return
         run.invoker = chosen
+        run.over_at = self._around.monotonic() + (self._run_ttl_s if invoke.ends_s is None else invoke.ends_s)
         run.move(State.SENT)
         message = Message(invoke.payload, invoke.headers)
         run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
 
-    def _kept(self, run: _Run, error: Exception | None) -> None:
+    def _kept(self, run: Followed, error: Exception | None) -> None:
         """Hear from the bus; a run that ended before its commit came is not there any more."""
         if self._runs.get(run.invoke.activation_id) is not run:
             return
@@ -289,7 +207,7 @@ class Dispatcher:
         run.entry = None
         self._accept_waited(run)
 
-    def _accept_waited(self, run: _Run) -> None:
+    def _accept_waited(self, run: Followed) -> None:
         """Answer those whose wait for a run that is kept is over; go on waiting for the others."""
         now = self._around.monotonic()
         over = [waiter for waiter, until in run.waits if until is None or until <= now]
@@ -301,7 +219,7 @@ class Dispatcher:
         for waiter in over:
             waiter.accepted(run.invoke.activation_id)
 
-    def _arm(self, run: _Run) -> None:
+    def _arm(self, run: Followed) -> None:
         """Set the run's one timer to whatever is due next."""
         self._disarm(run)
         now = self._around.monotonic()
@@ -311,12 +229,12 @@ class Dispatcher:
         due = min((at for at in times if at > now), default=now)
         run.timer = self._around.call_later(due - now, self._due, run)
 
-    def _disarm(self, run: _Run) -> None:
+    def _disarm(self, run: Followed) -> None:
         timer, run.timer = run.timer, None
         if timer is not None:
             timer.cancel()
 
-    def _due(self, run: _Run) -> None:
+    def _due(self, run: Followed) -> None:
         run.timer = None
         now = self._around.monotonic()
         if run.state is State.KEPT:
@@ -333,26 +251,26 @@ class Dispatcher:
             for waiter, _ in waits:
                 waiter.rejected(run.invoke.activation_id, BalancerUnavailable.code, text)
 
-    def _withdrawn(self, run: _Run) -> bool:
+    def _withdrawn(self, run: Followed) -> bool:
         return run.entry is not None and self._around.bus.withdraw(f"invoker{run.invoker}", run.entry)
 
     def _unspool(self, invoke: Invoke) -> None:
         if invoke.spool is not None:
             self._around.unspool(invoke.spool)
 
-    def _reject(self, run: _Run, code: str, text: str) -> None:
+    def _reject(self, run: Followed, code: str, text: str) -> None:
         self._forget(run)
         self._unspool(run.invoke)
         for waiter, _ in run.waits:
             waiter.rejected(run.invoke.activation_id, code, text)
 
-    def _forget(self, run: _Run) -> None:
+    def _forget(self, run: Followed) -> None:
         self._disarm(run)
         self._held.pop(run.invoke.activation_id, None)
         del self._runs[run.invoke.activation_id]
         self._throttles.ended(run.invoke.limits.namespace)
         if run.invoker >= 0:
-            self._slots.give_back(run.invoker, run.invoke.memory_mb)
+            self._slots.give_back(run.invoker, run.invoke.charge)
 
     def _changed(self, changed: bool) -> None:
         if not changed:

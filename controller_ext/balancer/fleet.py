@@ -2,7 +2,7 @@
 
 Source: Apache OpenWhisk, `InvokerSupervision.scala`.
 Deviates: an invoker of ours is usable from its first ping on, without a test action, and one that fails is still used
-when no better one is left; it is healthy again after a success. With one invoker the alternative is no service at all.
+when no healthy one is left: with one invoker the alternative is no service at all.
 """
 
 from __future__ import annotations
@@ -162,18 +162,25 @@ class Fleet:
             return self._move(invoker, HealthEvent.LEFT)
         return self._move(invoker, HealthEvent.PINGED if ping.takes_runs else HealthEvent.APPEARED)
 
-    def ended(self, instance: int, result: Result) -> bool:
-        """Take the result of an activation; return True if the invoker's health changed."""
+    def ended(self, instance: int, result: Result, now: float) -> bool:
+        """Take the result of an activation; return True if the invoker's health changed.
+
+        Args:
+            instance: The invoker's index.
+            result: What came of the activation.
+            now: Monotonic seconds.
+        """
         if instance >= len(self._invokers):
             return False
         invoker = self._invokers[instance]
         invoker.results.append(result)
+        if invoker.health is not Health.OFFLINE:
+            invoker.heard = now
         if invoker.health is Health.OFFLINE or (invoker.health is Health.HEALTHY and result is Result.SUCCESS):
             return False
         if result is Result.SUCCESS:
             invoker.test_at = 0.0  # as stock: what comes of one that is not healthy is followed by a test at once
-        event = _forgiving(invoker.results) if invoker.takes_runs else _strict(invoker.results)
-        return event is not None and self._move(invoker, event)
+        return self._move(invoker, _judge(invoker.results))
 
     def silent(self, now: float) -> bool:
         """Note who has not been heard of for SILENT_S; return True if anybody's health changed."""
@@ -188,13 +195,13 @@ class Fleet:
         due: list[int] = []
         for index, invoker in enumerate(self._invokers):
             sick = invoker.health in (Health.UNHEALTHY, Health.UNRESPONSIVE)
-            if sick and not invoker.takes_runs and now >= invoker.test_at:
+            if sick and now >= invoker.test_at:
                 invoker.test_at = now + TEST_S
                 due.append(index)
         return due
 
     def usable(self, *, runs: bool = False) -> tuple[int, ...]:
-        """Return the indices of invokers that may get work: the healthy ones, or else those that are there.
+        """Return the indices of invokers that may get work: the healthy ones, or else those of ours that are there.
 
         Args:
             runs: Only such as take runs; stock's take plain actions alone.
@@ -213,31 +220,22 @@ class Fleet:
         if invoker.health is Health.OFFLINE:
             invoker.results.clear()
         invoker.test_at = 0.0
-        self._usable = self._those_usable(lambda one: True)
-        self._usable_for_runs = self._those_usable(lambda one: one.takes_runs)
+        ours = self._those(lambda one: one.takes_runs and one.health is not Health.OFFLINE)
+        self._usable = self._those(lambda one: one.health is Health.HEALTHY) or ours
+        self._usable_for_runs = self._those(lambda one: one.takes_runs and one.health is Health.HEALTHY) or ours
         return True
 
-    def _those_usable(self, counts: Callable[[_Invoker], bool]) -> tuple[int, ...]:
-        for wanted in ((Health.HEALTHY,), (Health.UNHEALTHY, Health.UNRESPONSIVE)):
-            found = tuple(i for i, one in enumerate(self._invokers) if one.health in wanted and counts(one))
-            if found:
-                return found
-        return ()
+    def _those(self, counts: Callable[[_Invoker], bool]) -> tuple[int, ...]:
+        return tuple(index for index, one in enumerate(self._invokers) if counts(one))
 
 
-def _strict(results: Sequence[Result]) -> HealthEvent:
+def _judge(results: Sequence[Result]) -> HealthEvent:
     """Judge an invoker as stock does: by the last result while there are few, then by how many are bad."""
     few = len(results) <= _TOLERATED
     for bad, event in _BAD.items():
         if (results[-1] is bad) if few else results.count(bad) > _TOLERATED:
             return event
     return HealthEvent.SUCCEEDED
-
-
-def _forgiving(results: Sequence[Result]) -> HealthEvent | None:
-    """Judge one of ours, which need not prove itself: a success is one, a few failures are none."""
-    event = _BAD.get(results[-1], HealthEvent.SUCCEEDED)
-    return event if event is HealthEvent.SUCCEEDED or results.count(results[-1]) > _TOLERATED else None
 
 
 _BAD: Final = {

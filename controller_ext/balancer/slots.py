@@ -1,13 +1,14 @@
 """Which invoker gets a run, and what it is charged: stock home-invoker hashing over memory slots. Pure.
 
-Source: Apache OpenWhisk, `ShardingContainerPoolBalancer.scala`.
-Deviates: an overloaded fleet gets the run on the invoker with most room left, not on a random one; a run is charged for
-one step, however many it has: invokers queue what is beyond.
+Source: Apache OpenWhisk, `ShardingContainerPoolBalancer.scala`, `NestedSemaphore.scala`.
+Deviates: what is charged to an invoker stays charged when its memory or the number of controllers changes; a run is
+charged for one step, however many it has: invokers queue what is beyond.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, gcd
 from typing import Final
@@ -15,6 +16,17 @@ from typing import Final
 MANAGED: Final = 0.9
 BLACKBOX: Final = 0.1
 """Shares of invokers; stock's defaults."""
+LEAST_MB: Final = 128
+"""What each controller has of an invoker at least, however many they are: stock's smallest action."""
+
+_USUAL_S: Final = 60.0
+_FACTOR: Final = 2
+_ADDON_S: Final = 60.0
+
+
+def ends_within_s(timeout_s: float) -> float:
+    """Return how long the end of an action is awaited, by its time limit, as stock does."""
+    return max(timeout_s, _USUAL_S) * _FACTOR + _ADDON_S
 
 
 def java_hash(text: str) -> int:
@@ -47,6 +59,7 @@ def steps(count: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
 def pools(count: int, managed: float = MANAGED, blackbox: float = BLACKBOX) -> tuple[range, range]:
     """Return which of `count` invokers run actions of known images, and which those whose image must be pulled first.
 
@@ -60,52 +73,137 @@ def pools(count: int, managed: float = MANAGED, blackbox: float = BLACKBOX) -> t
     return range(first), range(count - last, count)
 
 
-class Slots:
-    """Memory that each invoker has left, in MB; below zero when overloaded."""
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Charge:
+    """What a run costs its invoker.
 
-    def __init__(self) -> None:
-        self._total: list[int] = []
-        self._free: list[int] = []
+    Attributes:
+        memory_mb: Of its largest step.
+        home: Of `home_hash`.
+        action: `namespace/[package/]name@version`: its activations share a slot if it allows several at a time.
+        concurrency: How many of them.
+        pulled: Its image must be pulled first.
+    """
+
+    memory_mb: int
+    home: int
+    action: str = ""
+    concurrency: int = 1
+    pulled: bool = False
+
+
+@dataclass(slots=True)
+class _Shared:
+    """One action's places in containers of an invoker: `free` of them, and `open` activations that hold one."""
+
+    free: int = 0
+    open: int = 0
+
+
+@dataclass(slots=True)
+class _Invoker:
+    memory_mb: int = 0
+    total_mb: int = 0
+    """Our share of its memory."""
+    free_mb: int = 0
+    shared: dict[str, _Shared] = field(default_factory=dict)
+
+
+class Slots:
+    """Memory that each invoker has left for us; below zero when overloaded."""
+
+    def __init__(self, random_below: Callable[[int], int]) -> None:
+        """Know no invoker.
+
+        Args:
+            random_below: Returns a number below the one given, each as likely; `random.randrange`.
+        """
+        self._random_below = random_below
+        self._invokers: list[_Invoker] = []
+        self._controllers = 1
 
     def resize(self, invoker: int, memory_mb: int) -> None:
         """Note an invoker's memory; what is charged to it stays charged."""
-        while len(self._total) <= invoker:
-            self._total.append(0)
-            self._free.append(0)
-        self._free[invoker] += memory_mb - self._total[invoker]
-        self._total[invoker] = memory_mb
+        while len(self._invokers) <= invoker:
+            self._invokers.append(_Invoker())
+        one = self._invokers[invoker]
+        if one.memory_mb != memory_mb:
+            one.memory_mb = memory_mb
+            self._share(one)
 
-    def take(self, usable: Sequence[int], home: int, memory_mb: int) -> int | None:
+    def divide(self, controllers: int) -> None:
+        """Note how many controllers share the invokers: each has an equal part of each one's memory."""
+        self._controllers = controllers
+        for one in self._invokers:
+            if one.memory_mb:
+                self._share(one)
+
+    def take(self, usable: Sequence[int], charge: Charge) -> int | None:
         """Choose an invoker and charge it.
 
         Args:
             usable: Indices of the invokers that may get work, ascending.
-            home: Of `home_hash`.
-            memory_mb: What to charge.
+            charge: For what.
 
         Returns:
-            Its index; None if none is usable.
+            Its index; None if none of the pool is usable.
         """
         if not usable:
             return None
-        count = len(self._total)
-        usable_set = frozenset(usable)
-        distances = steps(count)
-        step = distances[home % len(distances)]
-        chosen = max(usable, key=lambda one: (self._free[one], -one))
-        at = home % count
-        for _ in range(count):
-            if at in usable_set and self._free[at] >= memory_mb:
-                chosen = at
-                break
-            at = (at + step) % count
-        self._free[chosen] -= memory_mb
+        pool = pools(len(self._invokers))[charge.pulled]
+        among = frozenset(usable)
+        distances = steps(len(pool))
+        step = distances[charge.home % len(distances)]
+        at = charge.home % len(pool)
+        for _ in pool:
+            if pool[at] in among and self._charged(pool[at], charge):
+                return pool[at]
+            at = (at + step) % len(pool)
+        those = [one for one in usable if one in pool]
+        if not those:
+            return None
+        # Overloaded: whoever it is has what is beyond its memory waiting.
+        chosen = those[self._random_below(len(those))]
+        self._charged(chosen, charge, force=True)
         return chosen
 
-    def give_back(self, invoker: int, memory_mb: int) -> None:
+    def give_back(self, invoker: int, charge: Charge) -> None:
         """Undo one `take`."""
-        self._free[invoker] += memory_mb
+        one = self._invokers[invoker]
+        if charge.concurrency == 1:
+            one.free_mb += charge.memory_mb
+            return
+        shared = one.shared[charge.action]
+        shared.open -= 1
+        shared.free += 1
+        if shared.free % charge.concurrency == 0:
+            shared.free -= charge.concurrency
+            one.free_mb += charge.memory_mb
+        if shared.open == 0:
+            del one.shared[charge.action]
 
     def free_mb(self, invoker: int) -> int:
         """Return what an invoker has left."""
-        return self._free[invoker]
+        return self._invokers[invoker].free_mb
+
+    def _share(self, one: _Invoker) -> None:
+        total_mb = max(one.memory_mb // self._controllers, LEAST_MB)
+        one.free_mb += total_mb - one.total_mb
+        one.total_mb = total_mb
+
+    def _charged(self, invoker: int, charge: Charge, *, force: bool = False) -> bool:
+        """Charge an invoker if it has room, or is to be charged all the same; return whether it was."""
+        one = self._invokers[invoker]
+        shared = one.shared.get(charge.action) if charge.concurrency > 1 else None
+        if shared is not None and shared.free > 0:
+            shared.free -= 1
+            shared.open += 1
+            return True
+        if not force and one.free_mb < charge.memory_mb:
+            return False
+        one.free_mb -= charge.memory_mb
+        if charge.concurrency > 1:
+            shared = shared or one.shared.setdefault(charge.action, _Shared())
+            shared.free += charge.concurrency - 1
+            shared.open += 1
+        return True

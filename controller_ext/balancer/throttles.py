@@ -1,6 +1,6 @@
 """Stock throttles: invocations and fires in a clock minute, and activations in flight, per namespace. Pure.
 
-Source: Apache OpenWhisk, `RateThrottler.scala`, `ActivationThrottler.scala`.
+Source: Apache OpenWhisk, `RateThrottler.scala`, `ActivationThrottler.scala`, `Entitlement.scala`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,16 @@ from collections import Counter
 from typing import Final
 
 _MINUTE_MS: Final = 60_000
+_OVERCOMMIT: Final = (6, 5)
+"""What several controllers allow in all, of a limit: clients do not spread their requests evenly; stock's 1.2."""
+
+
+def share(limit: int, controllers: int) -> int:
+    """Return what one of so many controllers allows of a limit."""
+    if controllers == 1 or limit == 0:
+        return limit
+    more, of = _OVERCOMMIT
+    return max(1, -(-limit * more // of) // controllers)
 
 
 class _Minute:
@@ -35,9 +45,14 @@ class Throttles:
     """Counts and decides. Invocations and fires are counted apart."""
 
     def __init__(self) -> None:
+        self._controllers = 1
         self._invocations = _Minute()
         self._fires = _Minute()
         self._in_flight: Counter[str] = Counter()
+
+    def divide(self, controllers: int) -> None:
+        """Note how many controllers share the limits."""
+        self._controllers = controllers
 
     def check(self, namespace: str, per_minute: int, concurrent: int, now_ms: int) -> str | None:
         """Count one invocation; return why it is refused, None if it is not.
@@ -48,9 +63,10 @@ class Throttles:
             concurrent: How many it may have in flight, this one included.
             now_ms: Wall clock, epoch milliseconds.
         """
-        refusal = self._invocations.check(namespace, per_minute, now_ms)
+        refusal = self._invocations.check(namespace, share(per_minute, self._controllers), now_ms)
         if refusal is not None:
             return refusal
+        concurrent = share(concurrent, self._controllers)
         flying = self._in_flight[namespace]
         if flying >= concurrent:
             return f"Too many concurrent requests in flight (count: {flying}, allowed: {concurrent})."
@@ -58,7 +74,7 @@ class Throttles:
 
     def check_fire(self, namespace: str, per_minute: int, now_ms: int) -> str | None:
         """Count one fire of a trigger; return why it is refused, None if it is not."""
-        return self._fires.check(namespace, per_minute, now_ms)
+        return self._fires.check(namespace, share(per_minute, self._controllers), now_ms)
 
     def began(self, namespace: str) -> None:
         """Count an activation that is in flight from now on."""

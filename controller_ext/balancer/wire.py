@@ -24,6 +24,7 @@ from typing import Any
 from action_runtime.wire.codec import encode_head
 from action_runtime.wire.errors import ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
+from controller_ext.balancer.slots import Charge
 from controller_ext.runs.ports import Ended
 from invoker_ext.contract.records import Activation
 
@@ -48,8 +49,8 @@ class Invoke:
         payload: For the bus.
         limits: Whose throttles it counts for.
         counted: False: a component, not throttled, only in flight.
-        home: Of `slots.home_hash`.
-        memory_mb: What to charge.
+        charge: What it costs its invoker.
+        ends_s: How long after it was sent its end is awaited; None: as long as the setting for runs says.
         wait_s: How long the worker waits for the end; None: only until it is accepted.
         spool: Name of spooled parameters, removed with the run; None: none.
     """
@@ -59,19 +60,20 @@ class Invoke:
     payload: bytes | memoryview
     limits: Limits
     counted: bool
-    home: int
-    memory_mb: int
+    charge: Charge
+    ends_s: float | None
     wait_s: float | None
     spool: str | None
 
     def encode(self) -> tuple[bytes, bytes | memoryview]:
         """Return head and payload of the frame."""
-        limits = self.limits
+        limits, charge = self.limits, self.charge
         meta = {
             "i": self.activation_id,
             "h": self.headers,
             "l": [limits.namespace, limits.per_minute, limits.concurrent, self.counted],
-            "m": [self.home, self.memory_mb],
+            "m": [charge.memory_mb, charge.home, charge.action, charge.concurrency, charge.pulled],
+            "e": self.ends_s,
             "w": self.wait_s,
             "s": self.spool,
         }
@@ -83,15 +85,15 @@ class Invoke:
         meta = frame.meta
         try:
             namespace, per_minute, concurrent, counted = meta["l"]
-            home, memory_mb = meta["m"]
+            memory_mb, home, action, concurrency, pulled = meta["m"]
             return Invoke(
                 activation_id=meta["i"],
                 headers=meta["h"],
                 payload=frame.payload,
                 limits=Limits(namespace, per_minute, concurrent),
                 counted=counted,
-                home=home,
-                memory_mb=memory_mb,
+                charge=Charge(memory_mb=memory_mb, home=home, action=action, concurrency=concurrency, pulled=pulled),
+                ends_s=meta["e"],
                 wait_s=meta["w"],
                 spool=meta["s"],
             )

@@ -198,18 +198,11 @@ class Acceptor:
             result_bytes=self._workflow_bytes if plan.native else None,
         )
         composed: SequenceRun | ConductorRun | None = None
-        timeout_s = plan.timeout_ms / 1000
         if plan.components is not None:
             composed = SequenceRun(message=message, components=plan.components, limits=plan.limits)
         elif plan.conductor:
-            composed = ConductorRun(
-                message=message,
-                defaults=plan.defaults,
-                memory_mb=plan.memory_mb,
-                timeout_s=timeout_s,
-                limits=plan.limits,
-            )
-        return Prepared(message, plan.memory_mb, composed, timeout_s)
+            composed = ConductorRun(message=message, defaults=plan.defaults, needs=plan.needs, limits=plan.limits)
+        return Prepared(message, plan.needs, composed)
 
 
 def _check_final(plan: Plan, names: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ def _annotations(run: SequenceRun | ConductorRun, tally: Tally, start_ms: int) -
     values["waitTime"] = max(0, start_ms - int(message.transid[1]))
     if isinstance(run, ConductorRun):
         values["conductor"] = True
-        memory_mb = max(tally.memory_mb, run.memory_mb)
+        memory_mb = max(tally.memory_mb, run.needs.memory_mb)
     values["kind"] = "sequence"
     if memory_mb is not None:
         limits = {"timeout": _TIMEOUT_MS, "logs": _LOGS_MB, **run.limits}

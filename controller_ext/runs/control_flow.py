@@ -230,7 +230,7 @@ class ControlFlow:
             content=command.content,
             cause=parent.activation_id,
         )
-        ended = self._invoke(Prepared(message, run.memory_mb, None, run.timeout_s), tally)
+        ended = self._invoke(Prepared(message, run.needs), tally)
         if isinstance(ended, Accepted):
             return self._lost(ended, composition, tally)
         return composition.conducted(ended.status, ended.result)
@@ -270,8 +270,8 @@ class ControlFlow:
     def _invoke(self, prepared: Prepared, tally: Tally) -> Outcome | Accepted:
         """Have an invoker run something; Accepted: it has no result in time."""
         message = prepared.message
-        wait_s = prepared.timeout_s + _COMPONENT_SLACK_S
-        ended = self._balancer.invoke(message, memory_mb=prepared.memory_mb, wait_s=wait_s)
+        wait_s = prepared.needs.timeout_s + _COMPONENT_SLACK_S
+        ended = self._balancer.invoke(message, prepared.needs, wait_s=wait_s)
         if isinstance(ended, Accepted):
             return ended
         activation = ended.activation

@@ -13,7 +13,8 @@ from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
 from controller_ext.entities.limits import SystemLimits, violation
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
-from controller_ext.entities.runtimes import NATIVE, SEQUENCE, Manifest
+from controller_ext.entities.runtimes import BLACKBOX, NATIVE, SEQUENCE, Manifest
+from controller_ext.runs.ports import Needs
 from controller_ext.runs.resolve import Reads, StoreResolver
 from controller_ext.workflow import native
 from controller_ext.workflow.compile import compile_workflow
@@ -37,8 +38,7 @@ class Plan:
         kind: Of its code.
         version, revision: Of its document.
         binding: Id of the binding it was named through.
-        memory_mb: What an invoker is charged for a run: the largest step's.
-        timeout_ms: How long a run may take; 0 for sequences by control flow.
+        needs: What a run takes of an invoker.
         defaults: Parameter → JSON text, below the payload.
         joined: The same as one object.
         immutable: Parameters that no payload may give.
@@ -58,8 +58,7 @@ class Plan:
     version: str
     revision: str
     binding: str | None
-    memory_mb: int
-    timeout_ms: int
+    needs: Needs
     defaults: dict[str, bytes]
     joined: bytes
     immutable: frozenset[str]
@@ -174,8 +173,12 @@ class Planner:
             version=body["version"],
             revision=located.action.revision,
             binding=located.binding,
-            memory_mb=_memory_mb(body["limits"]["memory"], graph, refusal),
-            timeout_ms=timeout_ms if graph is None else max(timeout_ms, longest_ms(graph)),
+            needs=Needs(
+                memory_mb=_memory_mb(body["limits"]["memory"], graph, refusal),
+                timeout_s=(timeout_ms if graph is None else max(timeout_ms, longest_ms(graph))) / 1000,
+                concurrency=body["limits"].get("concurrency", 1) if plain else 1,
+                pulled=kind == BLACKBOX,
+            ),
             defaults=defaults,
             joined=json_text.join(defaults),
             immutable=actions.immutable_names(located.parameters, body["annotations"]),

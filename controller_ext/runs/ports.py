@@ -79,11 +79,28 @@ class Ended:
     large: tuple[str, str, int] | None = None
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Needs:
+    """What a run takes of an invoker.
+
+    Attributes:
+        memory_mb: Of its largest step.
+        timeout_s: How long it may take; 0: not known, a sequence that runs by control flow.
+        concurrency: So many activations of a plain action share a container.
+        pulled: Its image must be pulled first.
+    """
+
+    memory_mb: int
+    timeout_s: float = 0.0
+    concurrency: int = 1
+    pulled: bool = False
+
+
 class Balancer(Protocol):
     """The one process of a controller that owns bus, slots and throttles, as a worker sees it."""
 
     def invoke(
-        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+        self, message: ActivationMessage, needs: Needs, *, wait_s: float | None, repeated: bool = False
     ) -> Accepted | Ended:
         """Hand a run to an invoker.
 
@@ -92,7 +109,7 @@ class Balancer(Protocol):
 
         Args:
             message: What to run.
-            memory_mb: What to charge the invoker for.
+            needs: What to charge the invoker for, and until when.
             wait_s: How long to wait for the end; None: return once the run is accepted. At the
                 bound the run goes on and Accepted is returned.
             repeated: This activation id may have been handed over before: such a run is joined, not started again, and
@@ -200,15 +217,13 @@ class ConductorRun:
     Attributes:
         message: The composition's own; its content lies over the defaults. Runs of the conductor are sent by copies.
         defaults: Parameters of the conductor → JSON text.
-        memory_mb: What to charge for a run of the conductor.
-        timeout_s: How long one may take; the composition itself has no bound.
+        needs: Of one run of the conductor; the composition itself has no bound of time.
         limits: As of `SequenceRun`.
     """
 
     message: ActivationMessage
     defaults: Mapping[str, bytes]
-    memory_mb: int
-    timeout_s: float
+    needs: Needs
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -218,15 +233,13 @@ class Prepared:
 
     Attributes:
         message: Ready for the balancer, or the frame of `composed`.
-        memory_mb: What to charge.
+        needs: What it takes.
         composed: Set if it runs by stock control flow.
-        timeout_s: How long the run may take; 0 for sequences by control flow.
     """
 
     message: ActivationMessage
-    memory_mb: int
+    needs: Needs
     composed: SequenceRun | ConductorRun | None = None
-    timeout_s: float = 0.0
 
 
 class Gap(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller_ext.runs.control_flow import ControlFlow
-from controller_ext.runs.ports import Accepted, ConductorRun, Ended, Gap, Prepared, SequenceRun, Throttled
+from controller_ext.runs.ports import Accepted, ConductorRun, Ended, Gap, Needs, Prepared, SequenceRun, Throttled
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from tests.support.fake_invoker import a_record
@@ -26,7 +26,7 @@ class ScriptedBalancer:
         self.throttled = False
 
     def invoke(
-        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+        self, message: ActivationMessage, needs: Needs, *, wait_s: float | None, repeated: bool = False
     ) -> Accepted | Ended:
         self.messages.append(message)
         self.waits.append(wait_s)
@@ -93,11 +93,11 @@ class Bench:
             composed = SequenceRun(message=message, components=nested)
         elif name in self.conductors:
             composed = self.conductor(name, message)
-        return Prepared(message, 256, composed, 60.0)
+        return Prepared(message, Needs(memory_mb=256, timeout_s=60.0), composed)
 
     def conductor(self, name: str, message: ActivationMessage, **more: Any) -> ConductorRun:
         """Return a composition; runs of its conductor result in what `conductors` says."""
-        return ConductorRun(message=message, **{"defaults": {}, "memory_mb": 128, "timeout_s": 7.0, **more})
+        return ConductorRun(message=message, **{"defaults": {}, "needs": Needs(memory_mb=128, timeout_s=7.0), **more})
 
     def respond(self, message: ActivationMessage) -> Accepted | Ended:
         """End a run: of a conductor as it says, of anything else with what it was given."""

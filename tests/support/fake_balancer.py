@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from controller_ext.runs.control_flow import ControlFlow
-from controller_ext.runs.ports import Accepted, Cancelled, ConductorRun, DataGone, Ended, Prepare, SequenceRun
+from controller_ext.runs.ports import Accepted, Cancelled, ConductorRun, DataGone, Ended, Needs, Prepare, SequenceRun
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, Step, WorkflowCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
@@ -65,12 +65,12 @@ class FakeBalancer:
     threads: list[threading.Thread] = field(default_factory=list)
 
     def invoke(
-        self, message: ActivationMessage, *, memory_mb: int, wait_s: float | None, repeated: bool = False
+        self, message: ActivationMessage, needs: Needs, *, wait_s: float | None, repeated: bool = False
     ) -> Accepted | Ended:
         if self.refuse is not None:
             raise self.refuse
         self.messages.append(message)
-        self.memory_mb.append(memory_mb)
+        self.memory_mb.append(needs.memory_mb)
         if self.respond is not None:
             return self.respond(message)
         ended: list[Activation] = []

@@ -249,7 +249,7 @@ class TestMessages:
         assert json.loads(prepared.message.content or b"") == {"p": 1, "q": 2}
         assert prepared.message.cause == parent.activation_id
         assert prepared.message.transid[2] == parent.transid
-        assert prepared.timeout_s == 2.0
+        assert prepared.needs.timeout_s == 2.0
         array = prepare("guest/a", b"[1]", parent, stepwise=True)
         assert isinstance(array, Prepared)
         assert array.message.content == b"[1]"
@@ -310,9 +310,9 @@ class TestMessages:
         prepare = answered.services.acceptor.component
         unbounded, bounded = (prepare(one, b"{}", parent, stepwise=True) for one in ("guest/w", "guest/bounded"))
         assert isinstance(unbounded, Prepared)
-        assert unbounded.timeout_s == 180.0
+        assert unbounded.needs.timeout_s == 180.0
         assert isinstance(bounded, Prepared)
-        assert bounded.timeout_s == 200.0
+        assert bounded.needs.timeout_s == 200.0
         assert bounded.message.result_bytes == 1 << 20
 
     def test_large_parameters_of_a_workflow_are_spooled(self, answered: Api):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller_ext.runs.accept import WEB_RESULT_BYTES
-from controller_ext.runs.ports import Accepted, Ended, NoInvoker
+from controller_ext.runs.ports import Accepted, Ended, Needs, NoInvoker
 from invoker_ext.contract.messages import ActivationMessage
 from tests.support.api import Api
 from tests.support.web import HTML, ID, ORIGIN, WEB, answering, ended, error_of, get
@@ -110,9 +110,9 @@ def test_an_action_that_is_not_done_in_time_is_said_to_be_under_way(echo: Api):
     waits: list[float | None] = []
     invoke = echo.balancer.invoke
 
-    def noted(message: ActivationMessage, *, wait_s: float | None, **more: Any) -> Accepted | Ended:
+    def noted(message: ActivationMessage, needs: Needs, *, wait_s: float | None, **more: Any) -> Accepted | Ended:
         waits.append(wait_s)
-        return invoke(message, wait_s=wait_s, **more)
+        return invoke(message, needs, wait_s=wait_s, **more)
 
     echo.balancer.invoke = noted  # type: ignore[method-assign]
     echo.balancer.respond = lambda message: Accepted(message.activation_id)

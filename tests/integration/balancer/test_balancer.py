@@ -13,7 +13,15 @@ import pytest
 
 from controller_ext.balancer.app import BalancerApp
 from controller_ext.balancer.client import BalancerClient, DefaultLimits
-from controller_ext.runs.ports import Accepted, BalancerUnavailable, Ended, MessageTooLarge, NoInvoker, Throttled
+from controller_ext.runs.ports import (
+    Accepted,
+    BalancerUnavailable,
+    Ended,
+    MessageTooLarge,
+    Needs,
+    NoInvoker,
+    Throttled,
+)
 from controller_ext.runs.spool import Spooler
 from controller_ext.settings import Settings
 from invoker_ext.contract.records import Activation
@@ -69,7 +77,7 @@ class Installation:
         await self.app.close()
 
     async def invoke(self, message, wait_s: float | None = 5.0, memory_mb: int = 256) -> Accepted | Ended:
-        return await asyncio.to_thread(self.client.invoke, message, memory_mb=memory_mb, wait_s=wait_s)
+        return await asyncio.to_thread(self.client.invoke, message, Needs(memory_mb=memory_mb), wait_s=wait_s)
 
 
 @pytest.fixture
@@ -254,7 +262,7 @@ async def test_a_wrong_token_makes_the_balancer_unavailable(site: Installation):
         site.settings.balancer_socket, token="wrong", defaults=DefaultLimits(1, 1, 1), lookup=lambda *_: None
     )
     with pytest.raises(BalancerUnavailable, match="token"):
-        await asyncio.to_thread(stranger.invoke, a_message(), memory_mb=1, wait_s=1.0)
+        await asyncio.to_thread(stranger.invoke, a_message(), Needs(memory_mb=1), wait_s=1.0)
 
 
 async def test_spooled_parameters_are_pulled_at_the_door_and_go_with_the_run(site: Installation):

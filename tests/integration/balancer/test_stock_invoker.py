@@ -14,7 +14,7 @@ import pytest
 
 from controller_ext.balancer.app import BalancerApp
 from controller_ext.balancer.client import BalancerClient, DefaultLimits
-from controller_ext.runs.ports import Accepted, Ended, NoInvoker
+from controller_ext.runs.ports import Accepted, Ended, Needs, NoInvoker
 from controller_ext.settings import Settings
 from invoker_ext.bus import Message
 from invoker_ext.buses.address import KafkaAddress
@@ -108,7 +108,9 @@ class Site:
         return test
 
     def invoke(self, message: ActivationMessage, wait_s: float | None = 10.0) -> asyncio.Future[Accepted | Ended]:
-        return asyncio.ensure_future(asyncio.to_thread(self.client.invoke, message, memory_mb=256, wait_s=wait_s))
+        return asyncio.ensure_future(
+            asyncio.to_thread(self.client.invoke, message, Needs(memory_mb=256), wait_s=wait_s)
+        )
 
     async def aclose(self) -> None:
         self.client.close()

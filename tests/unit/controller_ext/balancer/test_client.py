@@ -11,7 +11,7 @@ import pytest
 from action_runtime.wire.errors import PeerLost
 from action_runtime.wire.frames import Frame, FrameKind
 from controller_ext.balancer.client import BalancerClient, DefaultLimits
-from controller_ext.runs.ports import Accepted, BalancerUnavailable, Ended
+from controller_ext.runs.ports import Accepted, BalancerUnavailable, Ended, Needs
 from invoker_ext.contract.messages import ActivationMessage
 from invoker_ext.contract.records import Activation
 from tests.support.fake_invoker import a_record
@@ -86,7 +86,7 @@ def test_a_run_that_ended_is_found_before_it_is_sent_again():
     message = a_message()
     pool = BreakingPool(message, breaks=1)
     client, _ = a_client(pool, lambda namespace, activation_id: a_record(message))
-    ended = client.invoke(message, memory_mb=256, wait_s=1.0)
+    ended = client.invoke(message, Needs(memory_mb=256), wait_s=1.0)
     assert isinstance(ended, Ended)
     assert ended.activation == a_record(message)
     assert pool.sent == 1
@@ -100,7 +100,7 @@ def test_the_store_is_not_asked_while_nothing_breaks():
         raise AssertionError(activation_id)
 
     client, pauses = a_client(pool, ask)
-    assert client.invoke(message, memory_mb=256, wait_s=None) == Accepted(message.activation_id)
+    assert client.invoke(message, Needs(memory_mb=256), wait_s=None) == Accepted(message.activation_id)
     assert pauses.lengths == []
 
 
@@ -108,7 +108,7 @@ def test_pauses_between_sendings_grow_from_the_second_break_on_and_are_bounded()
     message = a_message()
     pool = BreakingPool(message, breaks=9)
     client, pauses = a_client(pool)
-    assert client.invoke(message, memory_mb=256, wait_s=None) == Accepted(message.activation_id)
+    assert client.invoke(message, Needs(memory_mb=256), wait_s=None) == Accepted(message.activation_id)
     assert pauses.lengths == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
 
 
@@ -118,5 +118,5 @@ def test_who_waits_to_send_again_gives_up_when_the_client_is_closed():
     client, pauses = a_client(pool)
     pauses.closing_at = 2
     with pytest.raises(BalancerUnavailable, match="stopping"):
-        client.invoke(message, memory_mb=256, wait_s=None)
+        client.invoke(message, Needs(memory_mb=256), wait_s=None)
     assert pool.sent == 3

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from controller_ext.balancer.dispatcher import MAX_MESSAGE_BYTES, UNANSWERED_S, Dispatcher, Surroundings
+from controller_ext.balancer.dispatcher import UNANSWERED_S, Dispatcher
 from controller_ext.balancer.fleet import Ping
+from controller_ext.balancer.following import MAX_MESSAGE_BYTES, Surroundings
+from controller_ext.balancer.slots import Charge
 from controller_ext.balancer.wire import Invoke, Limits
 from controller_ext.runs.ports import Throttled
 from invoker_ext.bus import BusUnavailable, Message
@@ -47,8 +50,7 @@ class World:
         return self.timers[-1]
 
     def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> object:
-        assert kept is not None
-        self.posted.append((topic, message, kept))
+        self.posted.append((topic, message, kept or (lambda error: None)))
         return self.posted[-1]
 
     def withdraw(self, topic: str, entry: Any) -> bool:
@@ -90,8 +92,8 @@ def an_invoke(name: str = "a", wait_s: float | None = 60.0, **fields: Any) -> In
         "payload": b"message",
         "limits": Limits("ns", 100, 10),
         "counted": True,
-        "home": 0,
-        "memory_mb": 256,
+        "charge": Charge(memory_mb=256, home=0),
+        "ends_s": None,
         "spool": None,
     }
     return Invoke(activation_id=name, wait_s=wait_s, **{**values, **fields})
@@ -313,8 +315,44 @@ def test_a_change_of_health_is_told(world: World):
     assert told == [{"invoker0/host": "down"}]
 
 
-def test_system_errors_count_for_the_invokers_health(world: World, waiter: FakeWaiter):
-    for number in range(4):
-        world.dispatcher.invoke(waiter, an_invoke(str(number)))
-        world.dispatcher.completed(a_completion(str(number), status=3))
+def test_a_system_error_counts_for_the_invokers_health_which_is_tested_at_once(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke())
+    world.dispatcher.completed(a_completion(status=3))
     assert world.dispatcher.fleet.states() == {"invoker0/host": "unhealthy"}
+    world.dispatcher.tick()
+    answer = the_answer_to_a_test(world)
+    world.dispatcher.completed(answer)
+    assert world.dispatcher.fleet.states() == {"invoker0/host": "up"}
+
+
+def the_answer_to_a_test(world: World) -> Message:
+    topic, test, _ = world.posted[-1]
+    assert topic == "invoker0"
+    asked = json.loads(bytes(test.payload))
+    assert asked["action"]["name"] == "invokerHealthTestAction0"
+    instance = {"instance": 0, "instanceType": "invoker"}
+    said = {"transid": asked["transid"], "activationId": asked["activationId"], "instance": instance}
+    return Message(json.dumps(said).encode())
+
+
+def test_a_plain_action_whose_end_nobody_tells_is_over_after_its_time(world: World, waiter: FakeWaiter):
+    world.dispatcher.invoke(waiter, an_invoke(ends_s=180.0, wait_s=500.0))
+    world.keep()
+    world.now = 179.0
+    world.dispatcher.tick()
+    assert waiter.heard == []
+    world.dispatcher.pinged(Ping(0, 1024, "host", True))
+    world.now = 180.0
+    world.dispatcher.tick()
+    assert waiter.heard == [("rejected", "a", "balancer-unavailable")]
+    assert (world.dispatcher.in_flight(), world.dispatcher.fleet.states()) == (0, {"invoker0/host": "unresponsive"})
+    world.dispatcher.completed(a_completion())
+    assert world.dispatcher.fleet.states() == {"invoker0/host": "unresponsive"}
+
+
+def test_controllers_share_what_a_namespace_may_have_in_flight(world: World, waiter: FakeWaiter):
+    world.dispatcher.divide(2)
+    limits = Limits("ns", 100, 1)
+    world.dispatcher.invoke(waiter, an_invoke("a", limits=limits))
+    world.dispatcher.invoke(waiter, an_invoke("b", limits=limits))
+    assert waiter.heard == [("rejected", "b", "throttled")]

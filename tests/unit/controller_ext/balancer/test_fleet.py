@@ -54,35 +54,34 @@ def test_an_invoker_that_leaves_says_so():
     assert fleet.states() == {"invoker0/host": "down"}
 
 
-def test_three_system_errors_are_tolerated_and_four_are_not():
-    fleet = Fleet()
-    fleet.pinged(a_ping(), 0.0)
-    assert not any(fleet.ended(0, Result.SYSTEM_ERROR) for _ in range(3))
-    assert fleet.ended(0, Result.SYSTEM_ERROR)
-    assert fleet.states() == {"invoker0/host": "unhealthy"}
-
-
 def test_an_unhealthy_invoker_is_used_only_when_no_healthy_one_is_left():
     fleet = Fleet()
     fleet.pinged(a_ping(0), 0.0)
     for _ in range(4):
-        fleet.ended(0, Result.SYSTEM_ERROR)
+        fleet.ended(0, Result.SYSTEM_ERROR, 0.0)
     assert fleet.usable() == (0,)
     fleet.pinged(a_ping(1), 0.0)
     assert fleet.usable() == (1,)
 
 
-def test_a_success_makes_an_unhealthy_invoker_healthy():
+def test_an_unhealthy_invoker_of_stock_gets_tests_alone():
+    fleet = Fleet()
+    fleet.pinged(STOCK, 0.0)
+    assert (fleet.usable(), fleet.tests_due(0.0)) == ((), [0])
+
+
+def test_whatever_is_heard_of_an_invoker_shows_that_it_is_there():
     fleet = Fleet()
     fleet.pinged(a_ping(), 0.0)
-    for _ in range(4):
-        fleet.ended(0, Result.SYSTEM_ERROR)
-    assert fleet.ended(0, Result.SUCCESS)
-    assert fleet.states() == {"invoker0/host": "up"}
+    fleet.ended(0, Result.SUCCESS, SILENT_S)
+    assert not fleet.silent(2 * SILENT_S)
+    assert fleet.silent(2 * SILENT_S + 0.1)
+    fleet.ended(0, Result.SUCCESS, 3 * SILENT_S)
+    assert fleet.states() == {"invoker0/host": "down"}
 
 
 def test_a_result_of_an_unknown_invoker_changes_nothing():
-    assert not Fleet().ended(3, Result.SYSTEM_ERROR)
+    assert not Fleet().ended(3, Result.SYSTEM_ERROR, 0.0)
 
 
 def test_a_stock_ping_is_read():
@@ -112,7 +111,7 @@ def test_anything_else_is_malformed(document: dict[str, object]):
 
 GOOD, BAD, LATE = Result.SUCCESS, Result.SYSTEM_ERROR, Result.TIMEOUT
 STOCK_HEALTH = {
-    # What a stock invoker did since its first ping → what it is held for.
+    # What an invoker did since its first ping → what it is held for.
     "came": ((), "unhealthy"),
     "worked": ((GOOD,), "up"),
     "failed first": ((BAD,), "unhealthy"),
@@ -129,13 +128,16 @@ STOCK_HEALTH = {
 
 
 @pytest.mark.parametrize("case", STOCK_HEALTH)
-def test_a_stock_invoker_is_judged_as_by_stock(case: str):
+def test_an_invoker_is_judged_as_by_stock(case: str):
     results, health = STOCK_HEALTH[case]
     fleet = Fleet()
     fleet.pinged(STOCK, 0.0)
+    fleet.pinged(a_ping(1), 0.0)
     for result in results:
-        fleet.ended(0, result)
-    assert fleet.states() == {"invoker0/host": health}
+        fleet.ended(0, result, 0.0)
+        fleet.ended(1, result, 0.0)
+    # One of ours need not be tested before it gets work.
+    assert list(fleet.states().values()) == [health, health if results else "up"]
 
 
 STOCK = Ping(0, 1024, "host", True, takes_runs=False)
@@ -147,7 +149,7 @@ def test_a_stock_invoker_is_tested_at_once_then_each_minute_until_it_is_healthy(
     assert fleet.tests_due(5.0) == [0]
     assert fleet.tests_due(5.0 + TEST_S - 1) == []
     assert fleet.tests_due(5.0 + TEST_S) == [0]
-    fleet.ended(0, GOOD)
+    fleet.ended(0, GOOD, 0.0)
     assert fleet.tests_due(1000.0) == []
 
 
@@ -155,25 +157,25 @@ def test_a_success_of_one_that_stays_unhealthy_is_followed_by_a_test_at_once():
     fleet = Fleet()
     fleet.pinged(STOCK, 0.0)
     for result in (GOOD, BAD, BAD, BAD, BAD):
-        fleet.ended(0, result)
+        fleet.ended(0, result, 0.0)
     assert fleet.tests_due(0.0) == [0]
-    fleet.ended(0, GOOD)
+    fleet.ended(0, GOOD, 0.0)
     assert fleet.states() == {"invoker0/host": "unhealthy"}
     assert fleet.tests_due(0.0) == [0]
 
 
-def test_an_invoker_of_ours_is_never_tested():
+def test_an_invoker_of_ours_is_tested_only_when_it_failed():
     fleet = Fleet()
     fleet.pinged(a_ping(), 0.0)
-    for _ in range(4):
-        fleet.ended(0, BAD)
     assert fleet.tests_due(0.0) == []
+    fleet.ended(0, BAD, 0.0)
+    assert fleet.tests_due(0.0) == [0]
 
 
 def test_runs_go_to_invokers_of_ours_alone():
     fleet = Fleet()
     fleet.pinged(STOCK, 0.0)
-    fleet.ended(0, GOOD)
+    fleet.ended(0, GOOD, 0.0)
     assert (fleet.usable(), fleet.usable(runs=True)) == ((0,), ())
     fleet.pinged(a_ping(1), 0.0)
     assert (fleet.usable(), fleet.usable(runs=True)) == ((0, 1), (1,))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from controller_ext.balancer.throttles import Throttles
+import pytest
+
+from controller_ext.balancer.throttles import Throttles, share
 
 MINUTE_MS = 60_000
 
@@ -60,3 +62,26 @@ def test_a_namespace_without_anything_in_flight_is_forgotten():
     throttles.ended("ns")
     assert throttles.in_flight() == 0
     assert not throttles._in_flight
+
+
+@pytest.mark.parametrize(
+    ("limit", "controllers", "allowed"),
+    [(60, 1, 60), (60, 2, 36), (60, 3, 24), (1, 2, 1), (1, 5, 1), (0, 2, 0), (7, 2, 4), (100, 7, 17)],
+)
+def test_controllers_share_a_limit_as_by_stock(limit: int, controllers: int, allowed: int):
+    assert share(limit, controllers) == allowed
+
+
+def test_a_controller_that_comes_or_goes_changes_what_is_allowed():
+    throttles = Throttles()
+    throttles.divide(2)
+    assert throttles.check("ns", 3, 3, 0) is None
+    assert throttles.check("ns", 3, 3, 0) is None
+    assert throttles.check("ns", 3, 3, 0) == "Too many requests in the last minute (count: 3, allowed: 2)."
+    assert [throttles.check_fire("ns", 1, 0), bool(throttles.check_fire("ns", 1, 0))] == [None, True]
+    throttles.divide(1)
+    assert throttles.check("ns", 4, 3, 0) is None
+    for _ in range(2):
+        throttles.began("ns")
+    throttles.divide(2)
+    assert str(throttles.check("ns", 100, 3, 0)).endswith("in flight (count: 2, allowed: 2).")

@@ -8,7 +8,7 @@ import pytest
 
 from controller_ext.runs import control_flow
 from controller_ext.runs.conductor import MAX_COMPONENTS, MAX_CONDUCTIONS, TOO_MANY
-from controller_ext.runs.ports import Accepted, Ended, Gap, MessageTooLarge, NoInvoker, Throttled
+from controller_ext.runs.ports import Accepted, Ended, Gap, MessageTooLarge, Needs, NoInvoker, Throttled
 from invoker_ext.contract.messages import ActivationMessage
 from tests.support.control_flow import NOW_MS, Bench, annotations_of
 from tests.support.fake_invoker import a_record
@@ -51,7 +51,7 @@ def test_runs_of_the_conductor_are_components_of_the_composition(bench: Bench):
 
 
 def test_a_topmost_record_says_that_it_is_a_composition(bench: Bench):
-    record = bench.compose(lambda given: {}, limits={"timeout": 1000, "logs": 1}, memory_mb=512)
+    record = bench.compose(lambda given: {}, limits={"timeout": 1000, "logs": 1}, needs=Needs(memory_mb=512))
     found = annotations_of(record)
     assert list(found) == ["topmost", "path", "waitTime", "conductor", "kind", "limits"]
     assert (found["topmost"], found["path"], found["conductor"], found["kind"]) == (True, "guest/c", True, "sequence")

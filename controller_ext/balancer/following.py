@@ -1,0 +1,108 @@
+"""A run as the dispatcher follows it, and what the dispatcher needs of the world."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+from typing import Any, Final, Protocol
+
+from controller_ext.balancer.wire import Invoke
+from invoker_ext.bus import Message
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 4 // 3 + 256 * 1024
+"""Stock's megabyte of arguments, in base64 where a web action got bytes, and what is around them."""
+
+
+class State(Enum):
+    """How far a run is."""
+
+    HELD = "held"
+    SENT = "sent"
+    KEPT = "kept"
+
+
+TRANSITIONS: Final = frozenset({(State.HELD, State.SENT), (State.SENT, State.KEPT)})
+
+
+class InvalidTransition(RuntimeError):
+    """A bug: a run moved where it cannot."""
+
+
+class Waiter(Protocol):
+    """A worker's connection."""
+
+    def accepted(self, activation_id: str) -> None:
+        """The run is kept, and the wait is over or there is none."""
+
+    def ended(self, headers: dict[str, Any], payload: bytes | memoryview) -> None:
+        """The run ended; the completion as it came."""
+
+    def rejected(self, activation_id: str, code: str, text: str) -> None:
+        """The run was not started; for BalancerUnavailable: not known to be."""
+
+
+class Publisher(Protocol):
+    """The bus as the dispatcher sees it: `HubEndpoint`."""
+
+    def post(self, topic: str, message: Message, kept: Callable[[Exception | None], None] | None = None) -> Any:
+        """Publish; returns what `withdraw` takes."""
+
+    def withdraw(self, topic: str, entry: Any) -> bool:
+        """Take back what nobody has seen."""
+
+
+class Timer(Protocol):
+    """What `call_later` returns."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+
+
+@dataclass(slots=True, eq=False)
+class Followed:
+    """One run."""
+
+    invoke: Invoke
+    waits: list[tuple[Waiter, float | None]]
+    """Who waits, and until when; None: until it is kept."""
+    began: float
+    state: State = State.HELD
+    invoker: int = -1
+    over_at: float = inf
+    """When its end is not awaited any more; before it is sent: never."""
+    entry: Any = None
+    timer: Timer | None = None
+
+    def move(self, state: State) -> None:
+        """Change the state; raises InvalidTransition."""
+        if (self.state, state) not in TRANSITIONS:
+            raise InvalidTransition(f"run {self.invoke.activation_id}: {self.state.value} → {state.value}")
+        self.state = state
+
+
+@dataclass(slots=True, kw_only=True)
+class Surroundings:
+    """What the dispatcher needs of the world.
+
+    Attributes:
+        call_later: The loop's.
+        unspool: Removes spooled parameters by name.
+        monotonic: Seconds.
+        wall_ms: Epoch milliseconds.
+        max_message_bytes: What the bus takes.
+        controller: Our id.
+        random_below: Returns a number below the one given.
+    """
+
+    bus: Publisher
+    call_later: Callable[..., Timer]
+    unspool: Callable[[str], None]
+    monotonic: Callable[[], float] = time.monotonic
+    wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    controller: str = "0"
+    random_below: Callable[[int], int] = random.randrange

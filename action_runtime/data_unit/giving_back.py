@@ -28,7 +28,7 @@ class Return:
         digest: Of a body that stays here.
         fields: (output, how, value) to send first.
         empty: Outputs that are spread into no items.
-        clash: Outputs that were emitted and returned.
+        clash: Outputs that somebody wants, by their name or in the whole, and that were emitted and returned.
     """
 
     __slots__ = ("body", "characters", "clash", "digest", "empty", "fields", "status", "whole")
@@ -103,11 +103,10 @@ def _prepare(firing: Firing, status: Status, result: Any) -> Return:
 
 
 def _fields(firing: Firing, result: dict[str, Any], given: Return) -> None:
+    wanted = firing.counts if WHOLE in firing.wants else firing.wants
+    given.clash = [name for name in wanted if name in firing.counts and name in result]
     for name, how in firing.wants.items():
-        if name == WHOLE or name not in result:
-            continue
-        if name in firing.counts:
-            given.clash.append(name)
+        if name == WHOLE or name not in result or name in firing.counts:
             continue
         value = result[name]
         if how == ITEMS and isinstance(value, list | tuple):

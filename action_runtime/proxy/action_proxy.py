@@ -12,10 +12,11 @@ import sys
 
 from action_runtime import api
 from action_runtime.answer import EXITED, Status, body, judge, refusal
+from action_runtime.errors import OutputMisused
 from action_runtime.function_unit import Exited, FunctionUnit, flush_logs, report
 from action_runtime.loader import TWICE, InitFailed, Loader
 from action_runtime.proxy.merger import Merger
-from action_runtime.serde import revive
+from action_runtime.serde import dumps, revive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SENTINEL: Final = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 NOT_READY: Final = "no action defined yet"
+_TWICE_MADE: Final = "was both emitted and returned; use two names"
 _STATUSES: Final = {Status.OK: 200, Status.ERROR: 200, Status.NULL: 200, Status.INVALID: 502, Status.EXITED: 400}
 
 
@@ -92,6 +94,9 @@ class ActionProxy:
             result = function.call(argument)
             emitted = merger.texts()
             status = judge(result, bool(emitted))
+            if status is Status.OK and isinstance(result, dict):
+                for name in sorted(emitted.keys() & result.keys()):
+                    return Status.ERROR, dumps({"error": str(OutputMisused(name, _TWICE_MADE))})
             return status, body(status, result, emitted)
         except Exited:
             return Status.EXITED, EXITED

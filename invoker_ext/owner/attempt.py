@@ -133,7 +133,7 @@ class Attempt:
     def _judgement_of(self, report: Report, whole: Stored | None) -> Judgement:
         """Judge what was returned; a good result in the sink is left there, unread, until its record is made."""
         body = report.body
-        if body is not None or whole is None:
+        if body is not None or whole is None or report.clashes:
             return outcomes.judge(report, body, bounded=self._bounded)
         if report.status == "ok" and self._bounded and whole.size_bytes < outcomes.PAYLOAD_BYTES:
             whole.retain()

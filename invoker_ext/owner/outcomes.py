@@ -55,6 +55,10 @@ def judge(report: Report, body: bytes | None, *, bounded: bool) -> Judgement:
         bounded: Stock's bound of 1 MB holds (plain actions and sequences).
     """
     size = report.characters
+    if bounded and report.clashes:
+        # Of a step of a workflow the run's machine says so, and ends the run whoever handles failures of that step.
+        text = f"the output '{report.clashes[0]}' was both emitted and returned; use two names"
+        return error_of(text, Outcome.DEVELOPER_ERROR, size)
     match report.status:
         case "null":
             text = "The action did not produce a valid JSON or JSON Array response: null\n"

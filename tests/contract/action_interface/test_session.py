@@ -133,6 +133,8 @@ def test_a_name_emitted_and_returned_is_reported(relay):
     assert [(e.how, e.value) for e in relay.emitted] == [("emit", 1)]
     assert returned.meta["counts"] == {"x": ["emit", 1]}
     assert returned.meta["clash"] == ["x"]
+    assert relay.call({}, {"": "value"}).meta["clash"] == ["x"]
+    assert "clash" not in relay.call({}, {"y": "value"}).meta
 
 
 def test_a_large_body_that_is_wanted_is_emitted_whole_before_the_return(relay):

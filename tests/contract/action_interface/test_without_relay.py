@@ -27,6 +27,14 @@ def test_a_function_that_only_emits_has_an_object_as_result(container):
     assert (reply.status, reply.body) == (200, {"x": 1})
 
 
+def test_a_name_emitted_and_returned_is_an_error(container):
+    container.init("from action_runtime import emit\ndef main(args):\n    emit('x', 1)\n    return {'x': 2}\n")
+
+    reply = container.run()
+
+    assert (reply.status, reply.body) == (200, {"error": "output 'x' was both emitted and returned; use two names"})
+
+
 def test_an_emitted_value_is_a_snapshot(container):
     container.init(
         "from action_runtime import emit\n"

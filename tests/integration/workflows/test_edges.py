@@ -233,11 +233,37 @@ def test_a_plain_edge_on_an_output_that_is_emitted_once_is_its_value(live: Deplo
     )
 
 
-def test_one_name_emitted_and_returned_fails_the_run(live: Deployer):
-    clash = "from action_runtime import emit\ndef main(args):\n    emit('n', 1)\n    return {'n': 2}\n"
-    text = "{dataflow: 1, steps: {a: {action: clash}, b: {action: echo, inputs: {n: a.n}}}, result: b}"
-    live.workflow(text, clash=clash, echo=ECHO)
+CLASH = "from action_runtime import emit\ndef main(args):\n    emit('n', 1)\n    return {'n': 2}\n"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "b: {action: echo, inputs: {n: a.n}}}, result: b",
+        "b: {action: echo, inputs: a}}, result: b",
+        "b: {action: echo, inputs: {n: {each: a.n}}}}, result: {n: {gather: b.n}}",
+    ],
+)
+def test_one_name_emitted_and_returned_fails_the_run(live: Deployer, rest: str):
+    live.workflow(f"{{dataflow: 1, steps: {{a: {{action: clash}}, {rest}}}", clash=CLASH, echo=ECHO)
     assert live.fail() == "the output 'n' of step 'a' was both emitted and returned; use two names"
+
+
+@pytest.mark.parametrize("returned", ["2", "'x' * 20000"])
+def test_one_name_emitted_and_returned_fails_a_plain_action_and_a_sequence(live: Deployer, returned: str):
+    live.action("clash", CLASH.replace("2", returned))
+    live.action("echo", ECHO)
+    line = {"kind": "sequence", "components": ["/_/clash", "/_/echo"]}
+    live.put("line", "", exec=line).raise_for_status()
+
+    assert {live.fail("clash"), live.fail("line")} == {"the output 'n' was both emitted and returned; use two names"}
+
+
+def test_one_name_emitted_and_returned_is_nobodys_business_if_nothing_reads_it(live: Deployer):
+    other = CLASH.replace("'n': 2", "'n': 2, 'm': 3")
+    text = "{dataflow: 1, steps: {a: {action: clash}, b: {action: echo, inputs: {n: a.m}}}, result: b}"
+    live.workflow(text, clash=other, echo=ECHO)
+    assert live.run() == {"n": 3}
 
 
 def test_an_output_that_somebody_needs_and_nobody_produces_is_said(live: Deployer):

@@ -22,6 +22,7 @@ PURE: Final = re.compile(
     r"action_runtime\.wire(\..+)?"
     r"|invoker_ext\.contract(\..+)?"
     r"|invoker_ext\.dataflow(\..+)?"
+    r"|invoker_ext\.inline\.(call|desk|frames)"
     r"|invoker_ext\.containers\.(job|pool|pressure)"
     r"|invoker_ext\.sink\.(datum|entries|ledger|terms|errors|orphans)"
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"

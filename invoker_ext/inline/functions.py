@@ -1,0 +1,171 @@
+"""Inline functions for the runs of an invoker: asked for on the loop, evaluated in processes, answered on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, assert_never
+
+from invoker_ext.inline.call import MIB, Bounds, Call, Evaluated, Fault, failed
+from invoker_ext.inline.desk import Command, Desk, Fail, Kill, Send, Start
+from invoker_ext.inline.frames import call_parts, read_answer
+from invoker_ext.inline.process import Process
+
+logger = logging.getLogger(__name__)
+
+WORKERS: Final = 2
+WAITING: Final = 1000
+WAITING_BYTES: Final = 64 * MIB
+"""Of codes, parameters and variables. A single call above it is refused."""
+IDLE_S: Final = 300.0
+"""A worker that had nothing to do for so long, or up to twice that, is ended; it holds about 20 MB."""
+
+Answered = Callable[[Evaluated], None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    call: Call
+    done: Answered
+
+
+class Functions:
+    """The workers of one invoker. The first call starts the first one.
+
+    Args:
+        loop: The invoker's; everything is called on it.
+        bounds: Of each call.
+        workers: Most processes.
+        idle_s: After which idle ones are ended.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bounds: Bounds | None = None,
+        workers: int = WORKERS,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._loop = loop
+        self._bounds = bounds or Bounds()
+        self._idle_s = idle_s
+        self._desk = Desk(workers, WAITING, WAITING_BYTES)
+        self._asked: dict[int, _Asked] = {}
+        self._tickets = 0
+        self._processes: dict[int, Process] = {}
+        self._with: dict[int, tuple[int, asyncio.TimerHandle]] = {}
+        self._collected: set[asyncio.Future[int]] = set()
+        self._ticking: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def processes(self) -> list[int]:
+        """Process ids of the workers."""
+        return [one.pid for one in self._processes.values()]
+
+    def evaluate(self, call: Call, done: Answered) -> int:
+        """Evaluate a function.
+
+        Args:
+            call: What is asked.
+            done: Called once with how it ended, never from within this call; not at all after `cancel` or `close`.
+
+        Returns:
+            A ticket for `cancel`.
+        """
+        self._tickets += 1
+        ticket = self._tickets
+        if not self._closed:
+            self._asked[ticket] = _Asked(call, done)
+            self._do(self._desk.ask(ticket, call.namespace, call.size_bytes))
+        return ticket
+
+    def cancel(self, ticket: int) -> None:
+        """Nobody wants the answer any more. A call that runs is not interrupted. Idempotent."""
+        if self._asked.pop(ticket, None) is not None:
+            self._desk.withdraw(ticket)
+
+    async def close(self) -> None:
+        """End all workers; calls under way are never answered. Idempotent."""
+        self._closed = True
+        self._asked.clear()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for process in list(self._processes.values()):
+            process.close()
+        await asyncio.gather(*self._collected)
+
+    def _do(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case Send(worker, ticket):
+                    self._send(worker, ticket)
+                case Start(worker):
+                    self._start(worker)
+                case Kill(worker):
+                    self._processes[worker].end()
+                case Fail(ticket, fault):
+                    self._fail(ticket, fault)
+                case _:
+                    assert_never(command)
+
+    def _start(self, worker: int) -> None:
+        try:
+            process = Process(self._loop, self._bounds, partial(self._heard, worker), partial(self._gone, worker))
+        except OSError as error:
+            logger.error("no process for inline functions", extra={"error": str(error)})  # noqa: TRY400 - no story
+            self._loop.call_soon(self._gone, worker)
+            return
+        self._processes[worker] = process
+        if self._ticking is None:
+            self._ticking = self._loop.call_later(self._idle_s, self._tick)
+
+    def _send(self, worker: int, ticket: int) -> None:
+        asked = self._asked[ticket]
+        timer = self._loop.call_later(self._bounds.patience_s, self._overdue, worker)
+        self._with[worker] = ticket, timer
+        self._processes[worker].send(call_parts(asked.call))
+
+    def _heard(self, worker: int, parts: list[bytes]) -> None:
+        if worker not in self._with:
+            self._do(self._desk.started(worker))
+            return
+        ticket, timer = self._with.pop(worker)
+        timer.cancel()
+        answer = read_answer(parts)
+        self._do(self._desk.answered(worker, spent=answer.fault is Fault.MEMORY))
+        self._answer(ticket, answer)
+
+    def _overdue(self, worker: int) -> None:
+        self._do(self._desk.overdue(worker))
+
+    def _gone(self, worker: int) -> None:
+        process = self._processes.pop(worker, None)
+        held = self._with.pop(worker, None)
+        if held is not None:
+            held[1].cancel()
+        if process is not None and process.collected is not None:
+            self._collected.add(process.collected)
+            process.collected.add_done_callback(self._collected.discard)
+            logger.info("a process for inline functions ended", extra={"pid": process.pid, "busy": held is not None})
+        commands = self._desk.gone(worker)
+        if not self._closed:
+            self._do(commands)
+
+    def _tick(self) -> None:
+        self._do(self._desk.tick())
+        self._ticking = self._loop.call_later(self._idle_s, self._tick) if self._processes else None
+
+    def _fail(self, ticket: int, fault: Fault) -> None:
+        asked = self._asked.get(ticket)
+        if asked is not None:
+            detail = f"{self._bounds.time_s:g}" if fault is Fault.TIME else ""
+            self._loop.call_soon(self._answer, ticket, failed(fault, asked.call.path, detail))
+
+    def _answer(self, ticket: int, answer: Evaluated) -> None:
+        asked = self._asked.pop(ticket, None)
+        if asked is not None:
+            asked.done(answer)

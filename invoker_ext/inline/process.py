@@ -1,0 +1,132 @@
+"""One worker's process, seen from the invoker: started, written to, heard, ended. On the loop, without a task."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from invoker_ext.inline.call import Bounds
+from invoker_ext.inline.frames import Messages, pack
+from invoker_ext.inline.worker import READ_BYTES
+
+logger = logging.getLogger(__name__)
+
+_ROOT: Final = str(Path(__file__).resolve().parents[2])
+"""Folder of the packages."""
+_PROGRAM: Final = "import sys; sys.path.insert(0, sys.argv.pop()); from invoker_ext.inline.worker import main; main()"
+_ENVIRONMENT: Final = {"LANG": "C.UTF-8", "TZ": "UTC"}
+"""Dates are local to UTC, as in stock's images; nothing of the invoker's environment is there."""
+
+
+class Process:
+    """A process that was started.
+
+    Args:
+        loop: The invoker's.
+        bounds: Of each call.
+        heard: Called with each message.
+        gone: Called once, when it has ended, hung up, or was killed by `end`.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bounds: Bounds,
+        heard: Callable[[list[bytes]], None],
+        gone: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._heard = heard
+        self._gone = gone
+        self._messages = Messages()
+        self._unsent = memoryview(b"")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-X", "utf8", "-c", _PROGRAM, orjson.dumps(asdict(bounds)), _ROOT],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=_ENVIRONMENT,
+                    cwd="/",
+                    start_new_session=True,  # a Ctrl-C at the terminal is the invoker's to handle
+                )
+            except OSError:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        self._sock: socket.socket | None = ours
+        self.collected: asyncio.Future[int] | None = None
+        loop.add_reader(ours.fileno(), self._readable)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def send(self, parts: list[bytes]) -> None:
+        """Send a message; what the socket does not take at once follows when it does. One message at a time."""
+        if self._sock is None:
+            return
+        self._unsent = memoryview(pack(parts))
+        self._write()
+        if self._unsent:
+            self._loop.add_writer(self._sock.fileno(), self._write)
+
+    def end(self) -> None:
+        """Kill it. `gone` is called on the loop's next turn. Idempotent."""
+        if self._sock is not None:
+            self._process.kill()
+            self._loop.call_soon(self.close)
+
+    def _write(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:  # it has ended: the reader hears so
+            self._unsent = memoryview(b"")
+        self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        for parts in self._messages.feed(data):
+            self._heard(parts)
+
+    def close(self) -> None:
+        """Let go of it, kill and collect it, and call `gone`; nothing of a worker outlives its socket. Idempotent."""
+        if self._sock is None:
+            return
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        self._sock.close()
+        self._sock = None
+        self._process.kill()
+        self.collected = self._loop.run_in_executor(None, self._process.wait)
+        self._gone()

@@ -1,0 +1,126 @@
+"""Inline functions in real processes: answered in order, at their bounds, and through the death of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from invoker_ext.inline import process
+from invoker_ext.inline.call import Bounds, Call, Evaluated, Fault
+from invoker_ext.inline.functions import Functions
+from tests.support.waiting import until
+
+HANG = Bounds(time_s=0.1, memory_mb=32)
+
+
+class Client:
+    """Awaits what a run would hear."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+
+    async def __call__(self, code: str, params: bytes = b"{}", namespace: str = "guest", **cells: bytes) -> Evaluated:
+        heard: asyncio.Future[Evaluated] = asyncio.get_running_loop().create_future()
+        call = Call(namespace=namespace, code=code, params=params, cells=cells)
+        self.functions.evaluate(call, heard.set_result)
+        return await asyncio.wait_for(heard, 20)
+
+
+@pytest.fixture
+async def evaluate(no_leaks) -> AsyncIterator[Client]:
+    functions = Functions(asyncio.get_running_loop(), Bounds(time_s=0.3, memory_mb=32), workers=2)
+    yield Client(functions)
+    await functions.close()
+
+
+async def test_functions_are_evaluated(evaluate):
+    answers = await asyncio.gather(*(evaluate(f"p => p.a + {n}", b'{"a": 1}') for n in range(20)))
+    assert [answer.result for answer in answers] == [str(n + 1).encode() for n in range(20)]
+
+
+async def test_variables_and_large_values_come_back(evaluate):
+    large = b'"' + b"x" * 3_000_000 + b'"'
+    answer = await evaluate("p => { x = p.length; return p }", large, x=b"0")
+    assert (answer.result, dict(answer.cells)) == (large, {"x": b"3000000"})
+
+
+async def test_a_worker_has_nothing_of_the_invoker(evaluate):
+    await evaluate("() => 1")
+    (pid,) = evaluate.functions.processes
+    proc = Path(f"/proc/{pid}")
+    assert b"PATH" not in proc.joinpath("environ").read_bytes()
+    assert {one.name for one in proc.joinpath("fd").iterdir()} == {"0", "1", "2"}
+
+
+async def test_a_function_that_takes_all_memory_is_stopped_and_the_next_is_served(evaluate):
+    answer = await evaluate("() => { const a = []; for (;;) a.push('x'.repeat(1000) + a.length) }")
+    assert answer.error == "Function combinator at AST node root needed more than 32 MB of memory"
+    assert (await evaluate("() => 1")).result == b"1"
+
+
+async def test_a_function_that_never_ends_is_stopped_while_others_are_served(evaluate):
+    loop = asyncio.create_task(evaluate("() => { for (;;); }"))
+    assert (await evaluate("() => 1", namespace="other")).result == b"1"
+    assert (await loop).error == (
+        "Function combinator at AST node root was stopped after 0.3 s; make it do less at once"
+    )
+
+
+async def test_a_function_whose_process_dies_fails_and_the_next_is_served(evaluate):
+    await evaluate("() => 1")
+    dying = asyncio.create_task(evaluate("() => { for (;;); }"))
+    await asyncio.sleep(0)
+    for pid in evaluate.functions.processes:
+        os.kill(pid, signal.SIGKILL)
+    answer = await dying
+    assert (answer.fault, answer.error) == (
+        Fault.CRASHED,
+        "Function combinator at AST node root ended the JavaScript engine",
+    )
+    assert (await evaluate("() => 2")).result == b"2"
+
+
+async def test_a_process_that_hangs_is_killed_and_the_next_call_is_served(evaluate, monkeypatch):
+    await evaluate("() => 1")
+    monkeypatch.setattr(Bounds, "patience_s", 0.2)
+    (pid,) = evaluate.functions.processes
+    os.kill(pid, signal.SIGSTOP)
+    assert (await evaluate("() => 1")).fault is Fault.TIME
+    assert (await evaluate("() => 2")).result == b"2"
+
+
+async def test_where_no_process_comes_up_the_caller_is_told(evaluate, monkeypatch):
+    monkeypatch.setattr(process, "_PROGRAM", "raise SystemExit(1)")
+    assert (await evaluate("() => 1")).fault is Fault.ABSENT
+    monkeypatch.undo()
+    assert (await evaluate("() => 1")).result == b"1"
+
+
+async def test_a_cancelled_call_is_not_answered(evaluate):
+    heard: list[Evaluated] = []
+    call = Call(namespace="guest", code="() => 1", params=b"{}")
+    evaluate.functions.cancel(evaluate.functions.evaluate(call, heard.append))
+    await evaluate("() => 2")
+    assert heard == []
+
+
+async def test_idle_processes_are_ended(no_leaks):
+    functions = Functions(asyncio.get_running_loop(), workers=1, idle_s=0.05)
+    await Client(functions)("() => 1")
+    await until(lambda: not functions.processes, message="the worker is ended")
+    assert (await Client(functions)("() => 2")).result == b"2"
+    await functions.close()
+
+
+async def test_closing_ends_what_is_under_way(no_leaks):
+    functions = Functions(asyncio.get_running_loop())
+    heard: list[Evaluated] = []
+    for code in ("() => { for (;;); }", "() => 1", "() => 2"):
+        functions.evaluate(Call(namespace="guest", code=code, params=b"{}"), heard.append)
+    await functions.close()
+    assert (heard, functions.processes) == ([], [])

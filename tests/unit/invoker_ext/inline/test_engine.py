@@ -1,0 +1,201 @@
+"""What inline functions mean: Composer's semantics, case by case, and the bounds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from invoker_ext.inline.call import LOG_CHARS, Bounds, Call, Fault
+from invoker_ext.inline.engine import Engine
+
+THREW = "Function combinator threw an exception at AST node root[0] (see log for details)"
+IS_FUNCTION = "Function combinator evaluated to a function type at AST node root[0]"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(Bounds(time_s=0.3, memory_mb=32, answer_mb=1))
+
+
+def ask(code, params=None, **cells) -> Call:
+    variables = {name: json.dumps(value).encode() for name, value in cells.items()}
+    return Call(namespace="guest", code=code, params=json.dumps(params or {}).encode(), cells=variables, path="[0]")
+
+
+@pytest.fixture
+def evaluate(engine):
+    def run(code, params=None, **cells):
+        answer = engine.evaluate(ask(code, params, **cells))
+        result = json.loads(answer.result) if answer.result is not None else None
+        return answer.error or result, {name: json.loads(value) for name, value in answer.cells.items()}
+
+    return run
+
+
+RESULTS = [
+    ("a number", "() => 1", 1),
+    ("null", "() => null", None),
+    ("an array", "() => [1, 2]", [1, 2]),
+    ("what JSON makes of it", "() => ({a: NaN, d: new Date(0), f() {}, u: undefined})",
+     {"a": None, "d": "1970-01-01T00:00:00.000Z"}),
+    ("the parameters as argument", "p => p.k", 7),
+    ("an argument only", "function () { return arguments.length }", 1),
+    ("of a function with a name", "function main(params) { return {value: params.k} }", {"value": 7}),
+    ("of a text that is evaluated once more", "'(p) => p.k + 1'", 8),
+    ("awaited", "async p => { await null; return p.k }", 7),
+    ("of a thenable", "() => ({then(done) { done(5) }})", 5),
+    ("with error: null", "() => ({error: null, z: 1})", {"error": None, "z": 1}),
+    ("in the sloppy mode", "function () { return this === globalThis }", True),
+    ("behind a comment", "() => 1 // one", 1),
+    ("of current syntax", "p => [p?.q ?? [3, 1].toSorted().at(-1), 2n ** 3n === 8n]", [3, True]),
+    ("of a regular expression", "() => 'a-b'.replace(/(?<x>[a-z])-/u, '$<x>+')", "a+b"),
+    ("unwell text made well", "() => ['\\ud800', '\\ud83d\\ude00']", ["\ufffd", "\U0001f600"]),
+    ("dates of UTC", "() => new Date(0).getHours()", 0),
+    ("a console that is there", "() => { console.log('x', {a: 1}); return 1 }", 1),
+    ("typeof what node has", "() => [typeof process, typeof require]", ["undefined", "function"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "result"), [case[1:] for case in RESULTS], ids=[case[0] for case in RESULTS])
+def test_the_result_is(evaluate, code, result):
+    assert evaluate(code, {"k": 7}) == (result, {})
+
+
+FAILURES = [
+    ("that throws", "() => { throw new Error('x') }", THREW),
+    ("that rejects", "() => Promise.reject('no')", THREW),
+    ("that does not parse", "() => {", THREW),
+    ("that uses an unknown name", "() => y", THREW),
+    ("that is no function", "42", THREW),
+    ("with a function as result", "() => () => 1", IS_FUNCTION),
+    ("with a promise of a function", "async () => Math.max", IS_FUNCTION),
+    ("whose result is a big integer", "() => 10n", "Internal error: Do not know how to serialize a BigInt"),
+    ("whose result contains itself", "() => { const o = {}; o.o = o; return o }",
+     "Internal error: Converting circular structure to JSON"),
+    ("whose result is a symbol", "() => Symbol()", 'Internal error: "undefined" is not valid JSON'),
+    ("whose result throws", "() => ({toJSON() { throw new Error('j') }})", "Internal error: j"),
+    ("whose result throws nothing in particular", "() => ({toJSON() { throw 1 }})", "Internal error"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "text"), [case[1:] for case in FAILURES], ids=[case[0] for case in FAILURES])
+def test_stocks_text_stands_for_a_function(evaluate, code, text):
+    assert evaluate(code) == (text, {})
+
+
+def test_null_that_is_thrown_is_not_taken_for_a_want_of_memory():
+    assert Engine(Bounds()).evaluate(ask("() => { throw null }")).error == THREW
+
+
+def test_a_function_without_a_result_leaves_the_parameters_alone(engine):
+    answer = engine.evaluate(ask("() => {}"))
+    assert (answer.result, answer.fault) == (None, None)
+
+
+def test_parameters_that_it_changed_go_on_changed(evaluate):
+    assert evaluate("p => { p.b = 2 }", {"a": 1}) == ({"a": 1, "b": 2}, {})
+
+
+def test_a_result_counts_more_than_changed_parameters(evaluate):
+    assert evaluate("p => { p.b = 2; return 1 }", {"a": 1}) == (1, {})
+
+
+VARIABLES = [
+    ("are seen", "() => x + y", {"x": 1, "y": 2}, 3, {}),
+    ("are written back", "() => { x = 4; return x }", {"x": None}, 4, {"x": 4}),
+    ("are written back where they were changed inside", "() => { x.a.push(3); return 1 }", {"x": {"a": [1]}}, 1,
+     {"x": {"a": [1, 3]}}),
+    ("are written back by who throws", "() => { x = 2; throw 1 }", {"x": 1}, THREW, {"x": 2}),
+    ("keep what was set before an await", "async () => { x = 2; await null; x = 3; return 1 }", {"x": 1}, 1, {"x": 2}),
+    ("cannot become undefined", "() => { x = undefined; return 1 }", {"x": 1}, THREW, {}),
+    ("cannot become functions", "() => { x = () => 1; return 1 }", {"x": 1}, THREW, {}),
+    ("before such a one are written", "() => { x = 2; y = undefined }", {"x": 1, "y": 1}, THREW, {"x": 2}),
+    ("may be null", "() => { x = null; return 1 }", {"x": 1}, 1, {"x": None}),
+    ("need names of the language", "() => 1", {"a-b": 1}, THREW, {}),
+    ("hide require", "() => 1", {"require": 1}, THREW, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "result", "after"), [case[1:] for case in VARIABLES], ids=[case[0] for case in VARIABLES]
+)
+def test_variables(evaluate, code, before, result, after):
+    assert evaluate(code, **before) == (result, after)
+
+
+def test_nothing_one_function_leaves_behind_is_seen_by_another(evaluate):
+    evaluate("() => { leaked = 1; Array.prototype.map = () => 'gone'; JSON.stringify = () => 'bad' }")
+    assert evaluate("() => [typeof leaked, [1].map(x => x + 1), JSON.stringify({})]") == (["undefined", [2], "{}"], {})
+
+
+def test_a_function_that_changes_the_language_harms_its_own_result_only(evaluate):
+    code = "() => { JSON.stringify = () => '}'; Object.prototype.then = 1; Reflect.apply = 1; return {a: 1} }"
+    assert evaluate(code) == ({"a": 1}, {})
+    trick = "() => { throw {get name() { return this.n = (this.n || 0) + 1, this.n > 1 ? {} : 'E' }, message: 'm'} }"
+    assert evaluate(trick) == (THREW, {})
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("() => process.env.__OW_API_KEY", "process"),
+        ("() => require('fs').readFileSync('/etc/passwd', 'utf8')", "require"),
+        ("async () => (await import('fs')).readFileSync('/etc/passwd')", "import"),
+        ("() => new Promise(done => setTimeout(done, 1))", "setTimeout"),
+        ("() => fetch('http://127.0.0.1/')", "fetch"),
+        ("() => Buffer.from('a')", "Buffer"),
+    ],
+)
+def test_what_node_has_is_not_there_and_the_error_names_it(engine, code, name):
+    answer = engine.evaluate(ask(code))
+    assert answer.fault is Fault.HOST
+    assert answer.error == (
+        f"Function combinator at AST node root[0] uses `{name}`, which inline functions do not have here; "
+        "move that code into an action"
+    )
+
+
+STOPPED = "Function combinator at AST node root[0] was stopped after 0.3 s; make it do less at once"
+PENDING = "Function combinator at AST node root[0] returned a promise that nothing settles"
+TOO_LARGE = "Function combinator at AST node root[0] needed more than 32 MB of memory"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("() => { for (;;); }", STOPPED),
+        ("() => { for (;;) { try { for (;;); } catch {} } }", STOPPED),
+        ("async () => { for (;;) await 0 }", STOPPED),
+        ("() => /^(a+)+$/.test('a'.repeat(40) + 'b')", STOPPED),
+        ("() => new Array(3e8).fill(0)", TOO_LARGE),
+        ("() => 'x'.repeat(1e9)", TOO_LARGE),
+        ("() => new Promise(() => {})", PENDING),
+        ("() => 'x'.repeat(2e6)", "Function combinator at AST node root[0] returned more than 1 MB"),
+        ("function f() { return f() + 1 }", THREW),
+    ],
+    ids=["loop", "stubborn loop", "loop of awaits", "regular expression", "big array", "big text", "pending",
+         "answer", "recursion"],
+)  # fmt: skip
+def test_a_function_ends_at_its_bounds(evaluate, code, text):
+    assert evaluate(code) == (text, {})
+
+
+def test_variables_count_for_the_bound_of_the_answer(evaluate):
+    assert evaluate("() => { x = 'x'.repeat(2e6) }", x="")[0].endswith("returned more than 1 MB")
+
+
+def test_the_console_and_what_was_thrown_are_logged(engine):
+    answer = engine.evaluate(ask("() => { console.log('got', {a: 1}, undefined); throw new TypeError('wrong') }"))
+    assert answer.log.startswith('got {"a":1} undefined\nTypeError: wrong\n')
+
+
+def test_the_log_is_bounded(engine):
+    answer = engine.evaluate(ask("() => { for (let i = 0; i < 100; i++) console.log('x'.repeat(1000)); return 1 }"))
+    assert LOG_CHARS <= len(answer.log) <= LOG_CHARS + 1
+    assert answer.result == b"1"
+
+
+@pytest.mark.parametrize("code", ["", "\ud800", "\0", "}", ")", "(", "`", "/*", "\\u{110000}", "a=>{'\\"])
+def test_no_text_is_more_than_an_error(engine, code):
+    assert engine.evaluate(ask(code)).fault is Fault.THREW

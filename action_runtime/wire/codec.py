@@ -77,6 +77,31 @@ def encode(kind: FrameKind, meta: dict[str, Any], payload: bytes = b"", descript
     return head + payload if payload else head
 
 
+def decode_head(buffer: bytearray) -> tuple[Frame, int, int] | None:
+    """Return the frame that a buffer begins with, without its payload; for who takes the payload's bytes as they come.
+
+    Args:
+        buffer: From the first byte of a frame on.
+
+    Returns:
+        The frame, how many bytes of the buffer are its head, how many bytes of payload follow; None: the head is not
+        whole yet.
+
+    Raises:
+        FrameTooLarge: It announces more than MAX_FRAME_BYTES.
+        ProtocolViolation: Unknown kind, broken meta, or descriptors, which nobody could receive.
+    """
+    if len(buffer) < HEADER_BYTES:
+        return None
+    length, number, wanted, meta_bytes = _header(buffer, 0, MAX_FRAME_BYTES)
+    if wanted:
+        raise ProtocolViolation("a frame has descriptors where none can come")
+    end = HEADER_BYTES + meta_bytes
+    if len(buffer) < end:
+        return None
+    return Frame(*_described(number, buffer[HEADER_BYTES:end])), end, length + 4 - end
+
+
 class Decoder:
     """Incremental decoder of one direction of one connection.
 
@@ -86,9 +111,13 @@ class Decoder:
 
     Bytes of small frames are copied twice. A frame of LARGE_BYTES or more gets memory of its final size as soon as its
     header is here: its bytes are copied once, or not at all by who reads straight into `room`; its payload lies there.
+
+    Attributes:
+        bound_bytes: Of a frame; less than MAX_FRAME_BYTES for who is not trusted yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bound_bytes: int = MAX_FRAME_BYTES) -> None:
+        self.bound_bytes = bound_bytes
         self._buffer = bytearray()
         self._large = bytearray()
         self._large_at = 0
@@ -102,7 +131,7 @@ class Decoder:
             descriptors: Descriptors that arrived with these bytes; owned by the decoder from here on.
 
         Raises:
-            FrameTooLarge: A frame announces more than MAX_FRAME_BYTES; nothing was allocated for it.
+            FrameTooLarge: A frame announces more than `bound_bytes`; nothing was allocated for it.
             ProtocolViolation: Unknown kind, broken meta, or descriptors missing.
         """
         if descriptors:
@@ -181,11 +210,7 @@ class Decoder:
         at = 0
         size = len(buffer)
         while size - at >= HEADER_BYTES:
-            length, kind, wanted, reserved, meta_bytes = _HEADER.unpack_from(buffer, at)
-            if length + 4 > MAX_FRAME_BYTES:
-                raise FrameTooLarge(length + 4, MAX_FRAME_BYTES)
-            if reserved or length < HEADER_BYTES - 4 + meta_bytes or wanted > MAX_FRAME_DESCRIPTORS:
-                raise ProtocolViolation("a frame header contradicts itself")
+            length, kind, wanted, meta_bytes = _header(buffer, at, self.bound_bytes)
             end = at + 4 + length
             if end > size:
                 break
@@ -196,16 +221,32 @@ class Decoder:
         return at
 
     def _frame(self, number: int, text: bytearray, payload: bytes | memoryview, wanted: int) -> Frame:
-        kind = _KINDS.get(number)
-        if kind is None:
-            raise ProtocolViolation(f"unknown frame kind {number}")
-        try:
-            meta = _loads(text.decode())
-        except (ValueError, RecursionError) as error:
-            raise ProtocolViolation("the meta of a frame is not JSON") from error
-        if not isinstance(meta, dict):
-            raise ProtocolViolation("the meta of a frame is not an object")
+        kind, meta = _described(number, text)
         if wanted > len(self._descriptors):
             raise ProtocolViolation("a frame came without its descriptors")
         descriptors = tuple(self._descriptors.popleft() for _ in range(wanted))
         return Frame(kind, meta, payload, descriptors)
+
+
+def _header(buffer: bytearray, at: int, bound_bytes: int) -> tuple[int, int, int, int]:
+    """Return length, kind, number of descriptors and bytes of meta; raises FrameTooLarge, ProtocolViolation."""
+    length, kind, wanted, reserved, meta_bytes = _HEADER.unpack_from(buffer, at)
+    if length + 4 > bound_bytes:
+        raise FrameTooLarge(length + 4, bound_bytes)
+    if reserved or length < HEADER_BYTES - 4 + meta_bytes or wanted > MAX_FRAME_DESCRIPTORS:
+        raise ProtocolViolation("a frame header contradicts itself")
+    return length, kind, wanted, meta_bytes
+
+
+def _described(number: int, text: bytearray) -> tuple[FrameKind, dict[str, Any]]:
+    """Return kind and meta; raises ProtocolViolation."""
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise ProtocolViolation(f"unknown frame kind {number}")
+    try:
+        meta = _loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise ProtocolViolation("the meta of a frame is not JSON") from error
+    if not isinstance(meta, dict):
+        raise ProtocolViolation("the meta of a frame is not an object")
+    return kind, meta

@@ -55,6 +55,13 @@ class FrameKind(IntEnum):
     DELIVER = 65  # P
     COMMIT = 66  # P
     SUBSCRIBE = 67  # P
+    PEER_PROOF = 80  # P: relay ↔ relay
+    PEER_WELCOME = 81  # P
+    MESSAGE = 82  # P
+    PULSE = 83  # P
+    FETCH = 84  # P
+    HOLDS = 85  # P
+    CREDIT = 86  # P
 
 
 class Frame:

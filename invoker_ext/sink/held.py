@@ -16,7 +16,7 @@ _EXPIRED: Final = "a datum was used after its run had ended and its time was ove
 class Inline:
     """A small value: its bytes are in this process. Implements `Stored`."""
 
-    __slots__ = ("_free", "_owner", "_references", "head", "inline", "size_bytes")
+    __slots__ = ("__weakref__", "_free", "_owner", "_references", "head", "inline", "size_bytes")
 
     def __init__(self, head: Head, data: bytes, owner: str, free: Callable[[str, int], None]) -> None:
         self.head: Final = head
@@ -25,6 +25,11 @@ class Inline:
         self._owner = owner
         self._free = free
         self._references = 1
+
+    @property
+    def held(self) -> bool:
+        """Whether it may be used by who remembers it without a reference."""
+        return self._references > 0
 
     def retain(self) -> None:
         """Add a reference."""
@@ -57,7 +62,7 @@ class Inline:
 class Kept:
     """A value in a sealed segment, or in the file it was spilled to. Implements `Stored`."""
 
-    __slots__ = ("_close", "_descriptor", "_references", "head", "inline", "key", "size_bytes")
+    __slots__ = ("__weakref__", "_close", "_descriptor", "_references", "head", "inline", "key", "size_bytes")
 
     def __init__(self, key: int, head: Head, descriptor: int, close: Callable[[Kept, int], None]) -> None:
         """Take over a descriptor.
@@ -75,6 +80,11 @@ class Kept:
         self._descriptor = descriptor
         self._close = close
         self._references = 1
+
+    @property
+    def held(self) -> bool:
+        """Whether it may be used by who remembers it without a reference."""
+        return self._references > 0 and self._descriptor >= 0
 
     def retain(self) -> None:
         """Add a reference."""

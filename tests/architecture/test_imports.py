@@ -25,6 +25,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.inline\.(call|desk|frames)"
     r"|invoker_ext\.containers\.(job|pool|pressure)"
     r"|invoker_ext\.sink\.(datum|entries|ledger|terms|errors|orphans)"
+    r"|invoker_ext\.peers\.(bounds|conversation|credentials|errors|greeting|ref|transfer|bulk\.credit)"
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
     r"|controller_ext\.alarms\.(dates|schedule|feed|machine)"
     r"|invoker_ext\.stores\.couchdb\.(designs|documents|records)"

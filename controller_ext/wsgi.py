@@ -72,6 +72,8 @@ def application(settings: Settings, token: str) -> Flask:
         lookup=activations.get,
         fetch=activations.kept_result,
     )
+    if settings.bus:
+        entities.on_write(balancer.wrote)
     control_flow = ControlFlow(balancer, acceptor.component, activations, threads=settings.control_flow_threads)
     door = Doors([settings.invoker_door_socket] if settings.local_invokers else [], token=token)
     keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)

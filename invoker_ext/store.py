@@ -8,7 +8,7 @@ store may keep the value of a JSON text instead of the text.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,15 @@ class EntityStore(ABC):
         What was derived from documents may be kept as long as the version is the same. By default no two are equal.
         """
         return object()
+
+    def invalidate(self, doc_id: str) -> None:  # noqa: B027 - most stores need not be told
+        """Hear that another host wrote a document; by default no other host can."""
+
+    def on_write(self, told: Callable[[str], None]) -> None:  # noqa: B027 - as above
+        """Have each action, package and trigger that is written by this object told of, by its id, once it is there.
+
+        For other hosts, of which by default there are none.
+        """
 
     @abstractmethod
     def get(self, doc_id: str) -> Document | None:

@@ -12,6 +12,7 @@ from controller_ext.balancer.dispatcher import Dispatcher
 from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
 from controller_ext.balancer.retention import Bounds, Retention
+from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, until_first
 from controller_ext.balancer.workers import WorkerConnection
 from controller_ext.runs.spool import SpoolShelf
 from controller_ext.settings import Settings
@@ -26,9 +27,8 @@ from invoker_ext.stores.opening import open_activations, open_entities
 
 if TYPE_CHECKING:
     from controller_ext.alarms.keeper import AlarmKeeper
-
-if TYPE_CHECKING:
     from invoker_ext.buses.kafka.bus import KafkaBus
+    from invoker_ext.store import EntityStore
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,11 @@ class BalancerApp:
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)
         self._dispatcher.fleet_changed = self._fleet_changed
         self._fleet_moved = asyncio.Event()
+        self._entities: EntityStore | None = None
+        self._siblings: Siblings | None = None
+        if self._hub is None:  # the local bus has one controller
+            self._entities = open_entities(settings, settings.data_dir, follow=False)
+            self._siblings = Siblings(settings.id, self._bus, self._dispatcher.divide, self._entities.invalidate)
         handlers = {"pull": self._pull, "invokers": self._invokers}
         self._door = Door(settings.door_socket, token, handlers)
         self._workers: set[WorkerConnection] = set()
@@ -81,10 +86,12 @@ class BalancerApp:
         await self._bus.start()
         self._bus.subscribe(self._completed_topic, self._take_completion)
         self._bus.subscribe("health", self._pinged)
+        if self._siblings is not None:
+            self._siblings.start()
         await self._door.start()
         self._workers_server = await listen(
             self._settings.balancer_socket,
-            lambda: WorkerConnection(self._dispatcher, self._workers, self._token),
+            lambda: WorkerConnection(self._dispatcher, self._workers, self._token, self._wrote),
         )
         self._ticker = asyncio.create_task(self._tick(), name="balancer-tick")
         self._sweeper = asyncio.create_task(self._retention.run(), name="balancer-retention")
@@ -104,7 +111,11 @@ class BalancerApp:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._siblings is not None:
+            self._siblings.close()
         self._records.close()
+        if self._entities is not None:
+            self._entities.close()
         self._shelf.sweep()
         await self._door.close()
         await self._bus.close()
@@ -130,6 +141,10 @@ class BalancerApp:
         except MalformedPing as error:
             logger.warning("malformed ping", extra={"error": str(error)})
 
+    def _wrote(self, doc_id: str) -> None:
+        if self._siblings is not None:
+            self._siblings.wrote(doc_id)
+
     def _fleet_changed(self) -> None:
         self._fleet_moved.set()
         self._fleet_moved = asyncio.Event()
@@ -147,8 +162,17 @@ class BalancerApp:
         """Fire alarms from the first invoker on: before, nothing that they start could run."""
         while not self._dispatcher.fleet.usable():
             await self._fleet_moved.wait()
-        keeper = await asyncio.to_thread(_alarm_keeper, self._settings, self._started_ms)
-        await keeper.run()
+        if self._siblings is None:
+            await (await self._keeper(self._started_ms)).run()
+            return
+        while True:
+            await self._siblings.leading(True)
+            # What another controller was there for is not made up.
+            keeper = await self._keeper(_epoch_ms())
+            await until_first(keeper.run(), self._siblings.leading(False))
+
+    async def _keeper(self, started_ms: int) -> AlarmKeeper:
+        return await asyncio.to_thread(_alarm_keeper, self._settings, started_ms)
 
     async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         name = fields.get("name")
@@ -199,5 +223,5 @@ def _bus(settings: Settings) -> tuple[LocalHub | None, HubEndpoint | KafkaBus]:
     # Imported only where it is used: the embedded server does without the library.
     from invoker_ext.buses.kafka.bus import KafkaBus
 
-    topics = (f"completed{settings.id}", "health", "cacheInvalidation", "events")
+    topics = (f"completed{settings.id}", "health", "cacheInvalidation", "events", CONTROLLERS)
     return None, KafkaBus(address, reader=settings.id, topics=topics)

@@ -153,6 +153,13 @@ class BalancerClient:
         count: int = self._call("in_flight")["count"]
         return count
 
+    def wrote(self, doc_id: str) -> None:
+        """Have other controllers told that an entity was written; raises nothing: they hear it from the store, too."""
+        try:
+            self._call("wrote", id=doc_id)
+        except DataflowError as error:
+            logger.warning("others are not told of a write", extra={"id": doc_id, "error": str(error)})
+
     def close(self) -> None:
         """Disconnect; idempotent. Who waits to send again gives up."""
         self._closing.set()

@@ -9,7 +9,7 @@ After PEER_HELLO:
 | ENDED | balancer | `{"i", "id", "status", "at", "n"[, "large"]}` | the completion, as it came from the bus |
 | ENDED | balancer | `{"i", "id", "status"}`: it is over, and the store has it or will | |
 | REJECTED | balancer | `{"i", "code", "error"}` | |
-| CALL | worker | `{"call": number, "op": "charge", "charge_fire", "invokers" or "in_flight", …}` | |
+| CALL | worker | `{"call": number, "op": "charge", "charge_fire", "invokers", "in_flight" or "wrote", …}` | |
 | REPLY | balancer | `{"call", "ok", …}`, as at a peer door | |
 
 A repeated INVOKE of an activation that is under way waits for its end, too; it is not started twice.

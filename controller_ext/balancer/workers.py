@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from action_runtime.wire.codec import encode
@@ -16,9 +17,24 @@ from invoker_ext.door.framed import AdmittedProtocol
 class WorkerConnection(AdmittedProtocol):
     """One connection of a worker; a `dispatcher.Waiter`."""
 
-    def __init__(self, dispatcher: Dispatcher, connections: set[WorkerConnection], token: str) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        connections: set[WorkerConnection],
+        token: str,
+        wrote: Callable[[str], None] = lambda doc_id: None,
+    ) -> None:
+        """Serve a connection.
+
+        Args:
+            dispatcher: Takes invocations.
+            connections: All there are; this one is added.
+            token: The installation's secret.
+            wrote: Told of the id of each entity that a worker wrote.
+        """
         super().__init__(token)
         self._dispatcher = dispatcher
+        self._wrote = wrote
         self._connections = connections
         connections.add(self)
 
@@ -68,6 +84,9 @@ class WorkerConnection(AdmittedProtocol):
                 return {"invokers": self._dispatcher.fleet.states()}
             case "in_flight":
                 return {"count": self._dispatcher.in_flight()}
+            case "wrote":
+                self._wrote(str(call.get("id")))
+                return {}
             case op:
                 raise UnknownCall(op)
 

@@ -103,7 +103,7 @@ class Deployment:
 
     def controller(self, *options: str) -> Part:
         """Start a controller on a free port; its line is its URL."""
-        folder = str(self.folder / f"controller{len(self._parts)}")
+        folder = str(self.folder / f"controller-{uuid.uuid4().hex[:8]}")
         return self._started("controller", "--port", "0", "--data-dir", folder, *options)
 
     def invoker(self, *options: str) -> Part:

@@ -22,7 +22,7 @@ _RETENTION_MS: Final = MappingProxyType(
     }
 )
 _LARGE: Final = frozenset({"completed", "invoker"})
-_NEWEST: Final = frozenset({"cacheInvalidation", "health"})
+_NEWEST: Final = frozenset({"cacheInvalidation", "controllers", "health"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,7 +59,9 @@ def topic(name: str, prefix: str, reader: str) -> Topic:
     }
     if kind in _LARGE:
         settings["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
-    group = {"health": f"health{reader}", "cacheInvalidation": f"cacheInvalidationcontroller{reader}"}.get(kind, full)
+    # Of what is sent to all controllers each must see all: groups of their own, with stock's names.
+    groups = {"cacheInvalidation": f"cacheInvalidationcontroller{reader}", "controllers": f"controllers{reader}"}
+    group = {"health": f"health{reader}", **groups}.get(kind, full)
     return Topic(full, settings, group, kind in _NEWEST)
 
 

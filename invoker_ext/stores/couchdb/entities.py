@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from invoker_ext.stores.couchdb.setup import SUBJECTS, WHISKS
 from invoker_ext.stores.couchdb.watch import Feed, HostMark
 
 _VIEWS: Final = {"action": "actions", "package": "packages", "trigger": "triggers", "rule": "rules"}
+_TOLD: Final = frozenset({"action", "package", "trigger"})
+"""Types of entities that stock's controllers keep in memory."""
 _READS: Final = 5
 """Of a document that is written again and again while it is read."""
 GRAPHS: Final = ".graph/"
@@ -39,15 +41,20 @@ class CouchEntities(EntityStore):
         self._cache = Cache(self._look, lasting=True)
         self._invalidated = 0
         self._graphs_known: set[str] = set()
+        self._told: Callable[[str], None] | None = None
 
     def version(self) -> object:
         """Return what changes with each write on this host at once, and soon with those of others."""
         return self._cache.version()
 
     def invalidate(self, doc_id: str) -> None:
-        """Forget what is kept, as somebody says that a document was written (stock's `cacheInvalidation`)."""
+        """Have all processes of this host forget what is kept (stock's `cacheInvalidation`)."""
         del doc_id  # what was made from several documents has none of them in its name
-        self._invalidated += 1
+        self._changed()
+
+    def on_write(self, told: Callable[[str], None]) -> None:
+        """See `EntityStore.on_write`."""
+        self._told = told
 
     def get(self, doc_id: str) -> Document | None:
         """Return a document."""
@@ -67,12 +74,20 @@ class CouchEntities(EntityStore):
     def put(self, doc_id: str, body: dict[str, Any], revision: str | None) -> Document:
         """Create or replace a document."""
         with self._writing():
-            return Document(doc_id, self._whisks.put(doc_id, documents.encode(body, revision)), body)
+            revision = self._whisks.put(doc_id, documents.encode(body, revision))
+        self._tell(doc_id, body)
+        return Document(doc_id, revision, body)
 
     def delete(self, doc_id: str, revision: str) -> None:
         """Remove a document."""
+        known = self.get(doc_id) if self._told is not None else None
         with self._writing():
             self._whisks.delete(doc_id, revision)
+        self._tell(doc_id, {} if known is None else known.body)
+
+    def _tell(self, doc_id: str, body: dict[str, Any]) -> None:
+        if self._told is not None and body.get("entityType") in _TOLD:
+            self._told(doc_id)
 
     def list(self, entity_type: str, namespace: str, package: str | None = None) -> Sequence[Document]:
         """Return entities of a type, last updated first, without `exec.code`."""

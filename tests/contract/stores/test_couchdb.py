@@ -333,6 +333,29 @@ class TestWhatIsKeptInMemory:
         entities.invalidate("guest/a")
         assert entities.version() != version
 
+    def test_all_of_a_host_read_again_what_another_host_is_said_to_have_written(
+        self, entities: CouchEntities, open_couch: Any
+    ):
+        balancer = open_couch()
+        entities.put("guest/a", an_action(), None)
+        wait_until(lambda: entities.version() == entities.version())
+        version = entities.version()
+        balancer.invalidate("guest/b")
+        assert entities.version() != version
+
+    def test_stocks_controllers_are_told_of_what_they_keep(self, entities: CouchEntities):
+        told: list[str] = []
+        entities.on_write(told.append)
+        made = [
+            entities.put(
+                f"guest/{name}", {**an_action(), "entityType": name, "trigger": "guest/t", "action": "guest/a"}, None
+            )
+            for name in ("action", "package", "trigger", "rule")
+        ]
+        for one in made:
+            entities.delete(one.id, one.revision)
+        assert told == ["guest/action", "guest/package", "guest/trigger"] * 2
+
     def test_without_the_feed_nothing_is_kept(self, couch_place: Place, tmp_path: Path):
         here = couch_place.entities(tmp_path / "mark", follow=False)
         there = couch_place.entities(None, follow=False)

@@ -1,0 +1,110 @@
+"""Several controllers on one Kafka and one CouchDB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from kafka import KafkaConsumer, TopicPartition
+
+from tests.support.deploying import Deployer
+from tests.support.deployment import Deployment
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(120)
+ADD = "def main(args):\n    return {'n': args['n'] + 1}\n"
+MORE = "def main(args):\n    return {'n': args['n'] + 100}\n"
+SLOW = "import time\ndef main(args):\n    time.sleep(args['s'])\n    return args\n"
+IN_FLIGHT = 5
+SHARE = 3
+"""Of two controllers: a fifth more than is allowed, halved."""
+GONE_S = 25.0
+Factory = Callable[..., Deployment]
+
+
+def invalidations(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return all that was said on stock's topic."""
+    server, _, rest = deployment.environ["DATAFLOWER_CONTROLLER_BUS"].removeprefix("kafka://").partition("?prefix=")
+    consumer = KafkaConsumer(bootstrap_servers=[server], enable_auto_commit=False)
+    partition = TopicPartition(f"{rest}cacheInvalidation", 0)
+    consumer.assign([partition])
+    consumer.seek_to_beginning(partition)
+    end = consumer.end_offsets([partition])[partition]
+    said: list[dict[str, Any]] = []
+    while consumer.position(partition) < end:
+        said += [json.loads(one.value) for records in consumer.poll(1000).values() for one in records]
+    consumer.close()
+    return said
+
+
+def allowed_at_once(api: Deployer, count: int) -> bool:
+    """Return whether so many invocations may be under way."""
+
+    def invoke(_: int) -> int:
+        client = Deployer(api.url)
+        try:
+            return client.call("POST", "actions/slow?blocking=true", json={"s": 0.7}).status_code
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return all(status == 200 for status in pool.map(invoke, range(count)))
+
+
+def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory):
+    deployment = deploy(
+        DATAFLOWER_CONTROLLER_KINDS="python:3=python",
+        DATAFLOWER_CONTROLLER_CONCURRENT_INVOCATIONS=str(IN_FLIGHT),
+        DATAFLOWER_CONTROLLER_WORKERS="1",
+        DATAFLOWER_INVOKER_STEM_CELLS="0",
+    )
+    with ThreadPoolExecutor(3) as pool:
+        starting = [pool.submit(deployment.controller, "--id", name) for name in ("0", "1")]
+        pool.submit(deployment.invoker).result()
+        a, b = (one.result() for one in starting)
+    wait_until(lambda: all(requests.get(f"{one.line}/invokers", timeout=5).json() for one in (a, b)), 15.0)
+    first, second = deployment.client(a), deployment.client(b)
+
+    # What one wrote the other uses at once; what one ran the other finds.
+    first.action("add", ADD)
+    assert second.run("add", n=1) == {"n": 2}
+    first.action("add", MORE)
+    assert second.run("add", n=1) == {"n": 101}
+    second.action("slow", SLOW)
+    accepted = first.call("POST", "actions/slow", json={"s": 0.1}).json()["activationId"]
+    assert second.finished(accepted)["response"]["result"] == {"s": 0.1}
+    first.call("PUT", "triggers/t", json={}).raise_for_status()
+    first.call("DELETE", "triggers/t").raise_for_status()
+    said = [
+        ("guest/add", "controller0"),
+        ("guest/add", "controller0"),
+        ("guest/slow", "controller1"),
+        ("guest/t", "controller0"),
+        ("guest/t", "controller0"),
+    ]
+    wanted = [{"key": {"mainId": name}, "instanceId": instance} for name, instance in said]
+    wait_until(lambda: len(invalidations(deployment)) >= len(wanted))
+    assert invalidations(deployment) == wanted
+
+    # Limits are shared while both are there, and whole again when one was killed under its callers.
+    assert not allowed_at_once(first, SHARE + 1)
+    assert allowed_at_once(first, SHARE)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(second.call, "POST", "actions/slow?blocking=true", json={"s": 10})
+        wait_until(lambda: second_is_at_work(b.line))
+        b.kill()
+        with pytest.raises(requests.ConnectionError):
+            waiting.result()
+    wait_until(lambda: allowed_at_once(first, IN_FLIGHT), GONE_S)
+    first.close()
+    second.close()
+    a.stop()
+
+
+def second_is_at_work(url: str) -> bool:
+    """Return whether a controller has given work to an invoker."""
+    return int(requests.get(f"{url}/activation/count", timeout=5).json()) > 0

@@ -6,12 +6,12 @@ from typing import Any
 from action_runtime import api
 from action_runtime.proxy.merger import Merger
 from controller_ext.workflow.native import parse
-from tests.support.settings_table import README, renewed
+from tests.support.settings_table import README, SETTINGS, renewed
 from tests.support.sources import ROOT
 
 
 def test_the_tables_of_settings_match_the_code():
-    text = README.read_text()
+    text = SETTINGS.read_text()
 
     assert renewed(text) == text, "run `python -m tests.support.settings_table`"
 

@@ -1,16 +1,17 @@
-"""The README's tables of settings, made from the dataclasses; run as a module it writes them anew."""
+"""The tables of SETTINGS.md, made from the dataclasses; run as a module it writes them anew."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any, Final
 
 from controller_ext import settings as controller
 from invoker_ext import settings as invoker
 from invoker_ext.stores.settings import StoreSettings
+from tests.support.sources import ROOT
 
-README: Final = Path(__file__).resolve().parents[2] / "README.md"
+README: Final = ROOT / "README.md"
+SETTINGS: Final = ROOT / "SETTINGS.md"
 TABLES: Final = {"controller": controller, "invoker": invoker}
 
 
@@ -45,4 +46,4 @@ def renewed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(README.read_text()))
+    SETTINGS.write_text(renewed(SETTINGS.read_text()))

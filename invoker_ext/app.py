@@ -2,8 +2,8 @@
 
 Start: store, journal and sink (nothing sees them) → containers → bus → journal recovered (runs go on) → door → messages
 are taken → pings. Stop, the other way round: pings say that we leave and messages are taken no more → runs at hand
-end, for a bounded time → those that did not stand still, for the next start to resume → door → containers → records
-to the store → bus (what was published has left) → sink.
+end, for a bounded time → those that did not stand still, for the next start to resume → inline functions → door →
+containers → records to the store → bus (what was published has left) → sink.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.hello import Role
 from invoker_ext.door.server import Door
 from invoker_ext.door.spooled import pull_spooled
+from invoker_ext.inline.functions import Functions
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
@@ -90,6 +91,7 @@ class InvokerApp:
             door=str(settings.door_socket),
             stock_acks=not isinstance(self._bus, LocalBus),
         )
+        self._functions = Functions(loop, settings.inline_bounds)
         parts = Parts(
             bus=self._bus,
             journal=self._journal,
@@ -97,6 +99,7 @@ class InvokerApp:
             sink=self._sink,
             actions=Actions(self._entities),
             pull=self._pull_spool,
+            functions=self._functions,
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
         self._fleet = Fleet(
@@ -142,6 +145,7 @@ class InvokerApp:
         self._send_ping(again=False)
         await self._owner.drain(self._settings.drain_s)
         self._owner.halt()
+        await self._functions.close()
         await self._door.close()
         await self._fleet.close()
         await self._owner.close()

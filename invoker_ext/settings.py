@@ -17,6 +17,7 @@ from invoker_ext.contract.kinds import (
 from invoker_ext.contract.manifest import Runtimes, read_runtimes
 from invoker_ext.contract.settings import LEVEL, above, at_least, one_of, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
+from invoker_ext.inline.call import Bounds
 from invoker_ext.stores.settings import StoreSettings
 
 PREFIX: Final = "DATAFLOWER_INVOKER_"
@@ -86,6 +87,10 @@ class Settings(StoreSettings):
     stem_cells: int = setting("Python containers kept started before anybody asks.", 2, at_least(0))
     keep_alive_s: float = setting("An idle container is removed after this time.", 600.0, above(0))
     pressure: bool = setting("Pressure-aware scaling of containers; off for comparison.", True)
+    inline_time_s: float = setting(
+        "Time of computing that one call of a composition's inline function may take.", 5.0, above(0)
+    )
+    inline_memory_mb: int = setting("Memory that such a call may take.", 128, at_least(8))
     orphan_ttl_s: float = setting(
         "Data whose run is no more are freed after this time, with a warning.", 600.0, above(0)
     )
@@ -112,6 +117,11 @@ class Settings(StoreSettings):
         if manifest is not None:
             return dict(manifest.images)
         return images_of(read_kinds(self.kinds) if self.kinds else {}) or images_of(DEFAULT_IMAGES)
+
+    @property
+    def inline_bounds(self) -> Bounds:
+        """Of each call of an inline function."""
+        return Bounds(time_s=self.inline_time_s, memory_mb=self.inline_memory_mb)
 
     @property
     def run_dir(self) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from action_runtime.wire.values import Head
 from invoker_ext.containers.job import Containers
 from invoker_ext.contract.records import Activation
+from invoker_ext.inline.call import Call, Evaluated
 from invoker_ext.owner.clock import Clock
 from invoker_ext.sink.datum import Stored
 
@@ -28,6 +29,16 @@ class Sink(Protocol):
         """Let go of it again."""
 
 
+class Functions(Protocol):
+    """What evaluates inline functions, `invoker_ext.inline.functions.Functions` for one."""
+
+    def evaluate(self, call: Call, done: Callable[[Evaluated], None]) -> int:
+        """Evaluate a function; `done` is called once, not from within. Returns a ticket for `cancel`."""
+
+    def cancel(self, ticket: int) -> None:
+        """Nobody wants the answer any more. Idempotent."""
+
+
 class Host(Protocol):
     """Services of the owner for its runs. Everything on the loop."""
 
@@ -42,6 +53,10 @@ class Host(Protocol):
     @property
     def containers(self) -> Containers:
         """The pool."""
+
+    @property
+    def functions(self) -> Functions:
+        """What evaluates inline functions of compositions."""
 
     @property
     def halted(self) -> bool:

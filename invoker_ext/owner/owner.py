@@ -53,6 +53,7 @@ class Owner:
         self.clock = Clock()
         self.sink = parts.sink
         self.actions = parts.actions
+        self.functions = parts.functions
         self.containers: Containers
         self._journal = parts.journal
         self._pull = parts.pull

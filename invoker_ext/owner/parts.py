@@ -8,7 +8,7 @@ from typing import Protocol
 from invoker_ext.bus import Bus
 from invoker_ext.contract.messages import Spool
 from invoker_ext.owner.actions import Actions
-from invoker_ext.owner.host import Sink
+from invoker_ext.owner.host import Functions, Sink
 from invoker_ext.owner.journal import Journal
 from invoker_ext.store import ActivationStore
 
@@ -30,3 +30,4 @@ class Parts:
     sink: Sink
     actions: Actions
     pull: PullParameters
+    functions: Functions

@@ -19,6 +19,7 @@ from invoker_ext.containers.job import Failure, Job, Report, Timing, Warmth
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind
 from invoker_ext.contract.messages import ActivationMessage, Spool
 from invoker_ext.contract.records import Activation
+from invoker_ext.inline.functions import Functions
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.identification import Identification
@@ -291,7 +292,15 @@ def an_owner(folder: Path, *, records: FakeRecords | None = None, pending_bytes:
         SinkSettings(limits=Limits(budget_bytes=1 << 24, segments=100), spare_bytes=0), asyncio.get_running_loop()
     )
     who = Identification(topic=TOPIC, instance={"instance": 0}, door="/door")
-    parts = Parts(bus=bus, journal=journal, records=records, sink=sink, actions=Actions(entities), pull=_no_spool)
+    parts = Parts(
+        bus=bus,
+        journal=journal,
+        records=records,
+        sink=sink,
+        actions=Actions(entities),
+        pull=_no_spool,
+        functions=Functions(asyncio.get_running_loop()),
+    )
     owner = Owner(who, parts, pending_bytes=pending_bytes)
     pool = FakePool()
     owner.containers = pool

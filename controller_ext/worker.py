@@ -24,6 +24,8 @@ from typing import Any, Final
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from controller_ext.api.headers import LAST_VALUES
+
 LINGER_MS: Final = 5
 """How long a thread waits for the next request; longer than a client in a loop needs, too short to be missed."""
 _LINGERING_SHARE: Final = 4
@@ -93,6 +95,10 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request whose headers are there."""
         self._heads.pop(conn, None)
+        last = dict(req.headers)
+        if len(last) < len(req.headers):
+            # Of a header that stands twice the environment holds all values in one, and what they were cannot be told.
+            setattr(req.body, LAST_VALUES, last)
         return super().handle_request(req, conn)
 
     def murder_pending(self) -> None:

@@ -146,7 +146,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "invoker_ext.logs.JsonFormatter", "process": "worker"}},
+    "formatters": {"json": {"()": "invoker_ext.logs.formatter", "process": "worker"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "loggers": {
         "gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},

@@ -13,7 +13,7 @@ from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.api import replies
 from controller_ext.entities import errors as entity_errors
 from controller_ext.runs import ports
-from controller_ext.workflow.errors import DefinitionError
+from controller_ext.workflow.errors import DefinitionError, WorkflowBroken
 from invoker_ext.store import RevisionConflict, StoreFull, StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -131,6 +131,8 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
 
 def status_and_text(error: DataflowError) -> tuple[int, str]:
     """Return what a caller gets for an error: HTTP status and sentence."""
+    if isinstance(error, WorkflowBroken):
+        return 400, str(error)
     if isinstance(error, DefinitionError):
         return 400, f"The request content was malformed:\nThe workflow is not valid:\n{error}"
     for kind in type(error).__mro__:

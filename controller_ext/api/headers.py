@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from flask import request
 
 from controller_ext.entities.errors import Rejected
 
+LAST_VALUES: Final = "last_values"
+"""Attribute of `wsgi.input`: name in capitals → value of the last header of that name; only where one is repeated."""
 MAX_KEY_CHARS: Final = 255
 """Of an idempotency key; a UUID has 36."""
 
@@ -32,11 +34,14 @@ def idempotency_key() -> str | None:
 def for_action(unseen: Collection[str]) -> dict[str, str]:
     """Return the headers that an action gets, by their names in lower case.
 
+    Of a header that is repeated it gets the last one, as from stock; nothing else here looks at them one by one.
+
     Args:
         unseen: Those that it does not get.
     """
-    lowered = ((name.lower(), value) for name, value in request.headers.items())
-    return {name: utf8(value) for name, value in lowered if name not in unseen}
+    last: Mapping[str, str] = getattr(request.environ.get("wsgi.input"), LAST_VALUES, {})
+    named = ((name, value, name.lower()) for name, value in request.headers.items())
+    return {low: utf8(last.get(name.upper(), value)) for name, value, low in named if low not in unseen}
 
 
 def utf8(value: str) -> str:

@@ -16,6 +16,7 @@ from controller_ext.api.services import Services
 from controller_ext.entities import documents, triggers
 from controller_ext.entities.names import Name
 from controller_ext.runs.firing import Fire, Firing
+from controller_ext.runs.repeats import Keyed
 
 _UNSEEN: Final = frozenset({"authorization", "content-type", "content-length", "transfer-encoding"})
 """Headers that no action gets: the first is a secret, the others are of the body, and stock has them not either."""
@@ -46,6 +47,7 @@ class _Triggers:
             balancer=services.balancer,
             start=partial(start, services),
             records=services.activations,
+            repeats=services.repeats,
             explain=errors.blame_and_text,
         )
 
@@ -85,9 +87,16 @@ class _Triggers:
         raw = bodies.read(self._limits.request_bytes)
         members = json_text.parse_object(raw, goes_on=True) if raw else {}
         trigger = self._catalog.typed(str(full), triggers.TYPE)
+        key = headers.idempotency_key()
         now_ms = self._now_ms()
-        transid = [g.transid, now_ms]
-        seen = json.dumps(headers.for_action(_UNSEEN)).encode()
-        fire = Fire(user=user, payload=raw, members=members, headers=seen, transid=transid, now_ms=now_ms)
+        fire = Fire(
+            user=user,
+            payload=raw,
+            members=members,
+            headers=json.dumps(headers.for_action(_UNSEEN)).encode(),
+            transid=[g.transid, now_ms],
+            now_ms=now_ms,
+            keyed=None if key is None else Keyed.of(user.namespace, f"trigger {full}", key, raw),
+        )
         activation_id = self._firing.fire(trigger.body, fire)
         return replies.nothing() if activation_id is None else replies.accepted(activation_id)

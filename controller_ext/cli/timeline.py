@@ -143,6 +143,15 @@ class Timeline:
         return min(ends, key=lambda one: one.returned_ms or math.inf, default=None)
 
     @property
+    def repeated(self) -> int:
+        """How many of the lines are further attempts of a firing that has a line already."""
+        first: dict[tuple[str, tuple[int, ...]], int] = {}
+        for one in self.firings:
+            key = one.step, one.tag
+            first[key] = min(one.attempt, first.get(key, one.attempt))
+        return sum(one.attempt > first[one.step, one.tag] for one in self.firings)
+
+    @property
     def begin_ms(self) -> float:
         """The first instant of all."""
         return min([self.accepted_ms, *(span.begin_ms for span in self._spans())])

@@ -58,8 +58,7 @@ def draw(timeline: Timeline, width: int, *, most: int = MOST_LINES) -> Renderabl
     if hidden:
         parts.append(Text(f"all firings: dataflower trace --all {timeline.activation_id}", "dim"))
     if timeline.missing:
-        have = "firing has" if timeline.missing == 1 else "firings have"
-        parts.append(Text(f"{timeline.missing} {have} no record (yet)", "yellow"))
+        parts.append(Text(f"{_counted(timeline.missing, 'record')} not there (yet)", "yellow"))
     parts += [_legend(), _totals(timeline)]
     return Group(*parts)
 
@@ -122,15 +121,23 @@ def _axis(timeline: Timeline, width: int) -> Text:
 
 def _headline(timeline: Timeline) -> Text:
     good = timeline.status in ("success", RUNNING)
-    ended_ms = timeline.ended_ms
-    took = f" in {duration(ended_ms - timeline.accepted_ms)}" if ended_ms is not None else ""
-    count = len(timeline.firings)
+    ended_ms, repeated = timeline.ended_ms, timeline.repeated
+    # Measured as the axis is; that goes on until the last data have left.
+    whole = duration(timeline.end_ms - timeline.begin_ms)
+    took = "" if ended_ms is None else f" in {duration(ended_ms - timeline.begin_ms)}"
+    left = "" if took in ("", f" in {whole}") else f" (all data had left after {whole})"
+    firings = _counted(len(timeline.firings) - repeated, "firing")
+    attempts = f", {_counted(repeated, 'further attempt')}" if repeated else ""
     return Text.assemble(
         (timeline.name, "bold"),
         f" {timeline.activation_id}  ",
         (timeline.status, "green" if good else "red"),
-        f"{took}, {count} firing{'' if count == 1 else 's'}",
+        f"{took}{left}, {firings}{attempts}",
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _why(timeline: Timeline) -> list[Text]:

@@ -18,6 +18,7 @@ from controller_ext.runs.ports import Needs
 from controller_ext.runs.resolve import Reads, StoreResolver
 from controller_ext.workflow import native
 from controller_ext.workflow.compile import compile_workflow
+from controller_ext.workflow.errors import DefinitionError, WorkflowBroken
 from controller_ext.workflow.sequence import compile_sequence
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, WorkflowCall
 from invoker_ext.contract.messages import Identity
@@ -103,7 +104,7 @@ class Planner:
             Rejected: Its runtime is deprecated.
             KindForbidden: The user must not use it.
             Forbidden: A component of the sequence is out of reach.
-            DefinitionError: The workflow cannot be compiled (any more).
+            WorkflowBroken: The workflow cannot be compiled any more.
         """
         allowed = self._limits.of(user.limits)
         key = (user.uuid, name, stepwise, allowed)
@@ -154,7 +155,10 @@ class Planner:
         if kind in (SEQUENCE, NATIVE) and components is None:
             most = self._limits.sequence_length
             resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE)
-            graph = within(compile_entity(located, resolver, most), allowed)
+            try:
+                graph = within(compile_entity(located, resolver, most), allowed)
+            except DefinitionError as error:
+                raise WorkflowBroken(located.action.id, error.findings) from error
             reads.update(resolver.reads)
             if resolver.conductors:
                 # An invoker knows no compositions: the controller runs the whole sequence.

@@ -64,3 +64,21 @@ class WorkflowInvalid(DefinitionError):
     """The text can be read, but is not a workflow that can run."""
 
     code = "workflow-invalid"
+
+
+class WorkflowBroken(DefinitionError):
+    """A workflow that was stored cannot be compiled any more: what it needs was changed or deleted.
+
+    Attributes:
+        name: `namespace/[package/]name` of it.
+    """
+
+    code = "workflow-broken"
+
+    def __init__(self, name: str, findings: Sequence[Finding]) -> None:
+        super().__init__(findings)
+        self.args = (name, self.findings)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"The workflow '/{self.name}' cannot run:\n{super().__str__()}"

@@ -74,13 +74,21 @@ def load(text: str) -> Document:
         # JSON that YAML cannot take: tabs between tokens, surrogate pairs, keys above 1,024 characters.
         if text.lstrip()[:1] == "{" and (document := _from_json(text)) is not None:
             return document
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
-        last = len(text.splitlines())
-        # What is missing at the end is reported on the line after it.
-        line = None if mark is None else min(mark.line + 1, last)
-        column = "" if mark is None or mark.line >= last else f" at column {mark.column + 1}"
-        raise WorkflowSyntax([Finding((), f"not valid YAML or JSON{column}: {problem}", line)]) from error
+        raise _unreadable(text, error) from error
+
+
+def _unreadable(text: str, error: yaml.YAMLError) -> WorkflowSyntax:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
+    lines = text.splitlines()
+    if mark is None:
+        return _refuse(f"not valid YAML or JSON: {problem}")
+    if mark.line >= len(lines):  # what is missing at the end is reported on the line after it
+        return _refuse(f"not valid YAML or JSON: {problem}", len(lines))
+    line = lines[mark.line]
+    if line[mark.column : mark.column + 1] == "\t":
+        return _refuse("the line is indented with a tab, which YAML does not take: use spaces", mark.line + 1)
+    return _refuse(f"not valid YAML or JSON at column {mark.column + 1}: {problem}", mark.line + 1)
 
 
 def _refuse(sentence: str, line: int | None = None) -> WorkflowSyntax:

@@ -140,7 +140,8 @@ def _triggers() -> Paths:
     fire = _operation(
         "Fire a trigger; 204: none of its rules is active",
         {202: ref("ActivationId"), 204: None},
-        (400, 403, 404, 409, 429),
+        (400, 403, 404, 409, 422, 429),
+        ("idempotencyKey",),
         body={"schema": ref("Payload")},
     )
     return {

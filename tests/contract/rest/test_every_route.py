@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,7 +239,10 @@ def test_an_idempotency_key_stands_for_one_body(api: Api, routes: list[Route]):
     api.put("packages/p", {})
     for name in ("a", "p/a"):
         api.action(name)
-    invoked = [one for one in routes if one.method == "POST" and "/actions/" in one.path]
+    api.put("triggers/t", {})
+    api.put("rules/r", {"trigger": "/_/t", "action": "/_/a"})
+    invoked = [one for one in routes if one.method == "POST" and re.search("/(actions|triggers)/", one.path)]
+    assert len(invoked) == 3
     for one in invoked:
         assert api.call("POST", one.at(), {"n": 1}, Idempotency_Key=one.path).status_code == 202
         assert api.call("POST", one.at(), {"n": 2}, Idempotency_Key=one.path).status_code == 422

@@ -167,3 +167,72 @@ def test_a_sequence_by_control_flow_is_run_once(api: Api):
     assert (first.status_code, again.status_code) == (202, 202)
     assert id_of(first) == id_of(again)
     assert len(api.control_flow.sequences) == 1
+
+
+# -- fires of triggers ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ready(api: Api) -> Api:
+    """Rules `r` and `s` have trigger `t` fire actions `a` and `b`."""
+    api.action("b")
+    api.put("triggers/t", {})
+    for rule, action in (("r", "a"), ("s", "b")):
+        api.put(f"rules/{rule}", {"trigger": "/_/t", "action": f"/_/{action}"})
+    return api
+
+
+def fire(api: Api, body: object = None, key: str = KEY) -> TestResponse:
+    return api.call("POST", "triggers/t", {"x": 1} if body is None else body, Idempotency_Key=key)
+
+
+def test_a_fire_that_is_sent_again_starts_nothing_and_names_the_first(ready: Api):
+    first = fire(ready)
+    ready.put("rules/r", {"trigger": "/_/t", "action": "/_/b"})
+    again = fire(ready)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert id_of(first) == id_of(again)
+    assert len(ready.balancer.messages) == 2
+
+
+def test_a_fire_whose_worker_died_before_its_record_is_made_whole_by_the_next_one(ready: Api):
+    first = fire(ready)
+    begun = {one.activation_id for one in ready.balancer.messages}
+    record = ready.activations.get("guest", id_of(first))
+    assert record is not None
+    ready.activations.expire(2**50, None, 100)
+
+    again = fire(ready)
+
+    assert id_of(again) == id_of(first)
+    assert {one.activation_id for one in ready.balancer.messages} == begun
+    made = ready.activations.get("guest", id_of(first))
+    assert made is not None
+    assert sorted(made.logs) == sorted(record.logs)
+
+
+def test_two_keys_are_two_fires_and_another_body_under_one_is_refused(ready: Api):
+    first, second = fire(ready), fire(ready, key="2")
+    assert id_of(first) != id_of(second)
+    assert len({one.activation_id for one in ready.balancer.messages}) == 4
+    assert fire(ready, {"x": 2}).status_code == 422
+    assert fire(ready, key="").status_code == 400
+
+
+def test_a_fire_that_nobody_heard_claims_nothing(ready: Api):
+    for rule in ("r", "s"):
+        ready.call("POST", f"rules/{rule}", {"status": "inactive"})
+    assert fire(ready).status_code == 204
+    ready.call("POST", "rules/r", {"status": "active"})
+    assert fire(ready, {"x": 2}).status_code == 202
+
+
+def test_a_sequence_by_control_flow_is_not_started_twice_by_one_fire(ready: Api):
+    steps = {"kind": "sequence", "components": ["/_/a"]}
+    ready.put("actions/q", {"exec": steps, "annotations": [{"key": "dataflow", "value": False}]})
+    ready.put("rules/r", {"trigger": "/_/t", "action": "/_/q"})
+    first = fire(ready)
+    ready.activations.expire(2**50, None, 100)
+    again = fire(ready)
+    assert id_of(again) == id_of(first)
+    assert len(ready.control_flow.sequences) == 1

@@ -420,3 +420,21 @@ class TestRefusals:
 
     def test_refusals_are_errors_of_the_caller(self):
         assert all(kind.blame.value == -1 for kind in Refused.__subclasses__())
+
+
+def test_a_workflow_whose_step_was_deleted_says_which_one_and_that_it_cannot_run(api: Api):
+    api.action("gone")
+    text = "dataflow: 1\nsteps:\n  one:\n    action: gone\nresult: one\n"
+    assert api.put("actions/wf", {"exec": {"kind": "dataflow:1", "code": text}}).status_code == 200
+    api.call("DELETE", "actions/gone")
+
+    reply = api.call("POST", "actions/wf?blocking=true", {})
+
+    assert reply.status_code == 400
+    first, *rest = reply.get_json()["error"].splitlines()
+    assert first == "The workflow '/guest/wf' cannot run:"
+    assert rest == [
+        "steps.one.action (line 4): step `one` runs action `gone`, which does not exist as /guest/gone: create it first"
+    ]
+    refused = api.put("actions/other", {"exec": {"kind": "dataflow:1", "code": text}}).get_json()["error"]
+    assert refused.startswith("The request content was malformed:\nThe workflow is not valid:\n")

@@ -1,5 +1,6 @@
 import json
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ def workflow(tmp_path):
 def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
     assert "dataflower demo wordcount" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"dataflower {version('openwhisk-dataflower')}\n"
 
 
 def test_a_name_that_is_no_file_and_cannot_be_asked_for_says_both(capsys):

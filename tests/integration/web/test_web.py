@@ -117,6 +117,17 @@ def test_cookies_and_a_redirect_arrive_as_the_action_gave_them(connection: HTTPC
     assert (reply.headers["Content-Length"], reply.headers["Content-Type"]) == ("0", None)
 
 
+def test_of_a_header_that_is_repeated_the_last_one_arrives_as_from_stock(connection: HTTPConnection):
+    connection.putrequest("GET", f"{WEB}/echo.json")
+    for name, text in (("X-Other", "a,b"), ("X-Twice", "1"), ("x-twice", "2"), ("X-TWICE", "3, 4")):
+        connection.putheader(name, text)
+    connection.endheaders()
+
+    headers = json.loads(connection.getresponse().read())["body"]["__ow_headers"]
+
+    assert (headers["x-twice"], headers["x-other"]) == ("3, 4", "a,b")
+
+
 @pytest.mark.parametrize("size", [1, 256, 700_000], ids=str)
 def test_bytes_go_in_and_out_unchanged(connection: HTTPConnection, size: int):
     image = (bytes(range(256)) * (size // 256 + 1))[-size:]

@@ -2,7 +2,9 @@ import json
 import logging
 import sys
 
-from invoker_ext.logs import JsonFormatter
+import pytest
+
+from invoker_ext.logs import JsonFormatter, TextFormatter, formatter
 
 
 def line(level: int = logging.INFO, message: str = "run ended", **fields):
@@ -38,3 +40,27 @@ def test_an_error_brings_its_trace_in_the_same_line():
 
     assert "\n" not in text
     assert json.loads(text)["exception"].endswith("ValueError: no")
+
+
+def test_on_a_terminal_a_line_is_for_people(monkeypatch: pytest.MonkeyPatch):
+    record = logging.getLogger("tests").makeRecord(
+        "tests", logging.WARNING, __file__, 1, "process died", (), None, extra={"child": "invoker", "code": 1}
+    )
+
+    text = TextFormatter("supervisor").format(record)
+
+    assert text[8:] == " warning supervisor: process died  child=invoker  code=1"
+    for terminal, kind in ((True, TextFormatter), (False, JsonFormatter)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        assert type(formatter("supervisor")) is kind
+
+
+def test_on_a_terminal_an_error_brings_its_trace_below():
+    try:
+        raise ValueError("no")
+    except ValueError:
+        record = logging.getLogger("tests").makeRecord(
+            "tests", logging.ERROR, __file__, 1, "task failed", (), sys.exc_info()
+        )
+
+    assert TextFormatter("worker").format(record).endswith("\nValueError: no")

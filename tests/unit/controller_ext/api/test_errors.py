@@ -13,7 +13,7 @@ from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.api.errors import status_and_text, status_of_record
 from controller_ext.entities.errors import Malformed
 from controller_ext.runs.ports import NoInvoker, Throttled
-from controller_ext.workflow.errors import Finding, WorkflowInvalid
+from controller_ext.workflow.errors import DefinitionError, Finding, WorkflowBroken, WorkflowInvalid
 from invoker_ext.store import RevisionConflict, StoreUnavailable
 
 
@@ -40,7 +40,7 @@ def test_every_error_has_a_status_that_tells_who_must_act():
     for kind in every_error():
         error = kind.__new__(kind)
         error.args = ("why",)
-        if isinstance(error, WorkflowInvalid) or kind.__name__ in ("DefinitionError", "WorkflowSyntax"):
+        if isinstance(error, DefinitionError):
             continue  # made below, with its findings
         status, text = status_and_text(error)
         assert (400 <= status < 500) == (kind.blame is Blame.CALLER), kind
@@ -52,6 +52,11 @@ def test_every_error_has_a_status_that_tells_who_must_act():
     [
         (Malformed("x"), 400, "The request content was malformed:\nx"),
         (RevisionConflict("ns/a"), 409, "Concurrent modification to resource detected."),
+        (
+            WorkflowBroken("ns/wf", [Finding(("steps", "a"), "it is gone", 3)]),
+            400,
+            "The workflow '/ns/wf' cannot run:\nsteps.a (line 3): it is gone",
+        ),
         (Throttled("Too many requests"), 429, "Too many requests"),
         (
             NoInvoker("none is up"),

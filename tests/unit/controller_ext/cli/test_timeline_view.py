@@ -44,6 +44,26 @@ def test_the_drawing_names_run_steps_and_bytes():
     assert "all out: 2.0 KiB memory" in text
 
 
+def test_times_of_the_headline_are_those_of_the_axis():
+    firing = a_firing(1, returned=1019.0, drained=1052.0)
+
+    lines = drawn(traced(a_run(firing), firing)).splitlines()
+
+    assert "success in 20 ms (all data had left after 52 ms), 1 firing" in lines[0]
+    assert lines[1].split()[:4] == ["step", "0", "52", "ms"]
+
+
+def test_further_attempts_are_no_firings():
+    attempts = [a_firing(number, tag=[0], attempt=number) for number in (1, 2, 3)]
+    other = a_firing(9, tag=[1], attempt=2)  # its first one has no record (yet)
+    timeline = traced(a_run(*attempts, other, firings=5), *attempts, other)
+
+    text = drawn(timeline)
+
+    assert "2 firings, 2 further attempts" in text
+    assert "1 record not there (yet)" in text
+
+
 def test_a_failed_run_says_which_firing_failed_with_what_and_where_to_read_on():
     good = a_firing(1, "split")
     bad = a_firing(2, "shout", tag=[0]) | {"statusCode": 1, "error": "no shouting"}

@@ -53,6 +53,11 @@ def test_what_the_text_does_wrong_is_found_and_reading_goes_on(text, finding):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        (
+            "a: 1\nb:\n\tc: 1\n",
+            "workflow (line 3): the line is indented with a tab, which YAML does not take: use spaces",
+        ),
+        ("a:\n  - b\n\t- c\n", "workflow (line 3): the line is indented with a tab"),
         ("a: [1, 2", "(line 1): not valid YAML or JSON: did not find expected"),
         ("a: b: c", "not valid YAML or JSON"),
         ('{"a": 1', "not valid YAML or JSON"),

@@ -16,6 +16,7 @@ from invoker_ext.bus import BusUnavailable
 from invoker_ext.containers.driver import DriverUnavailable
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
+from invoker_ext.peers.errors import CannotListen
 from invoker_ext.settings import PREFIX, Settings
 from invoker_ext.store import StoreUnavailable
 
@@ -46,7 +47,7 @@ def main() -> int:
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     try:
         uvloop.run(serve(settings, token))
-    except (DriverUnavailable, BusUnavailable, StoreUnavailable, SettingsError) as error:
+    except (DriverUnavailable, BusUnavailable, StoreUnavailable, SettingsError, NotAllowed, CannotListen) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -1,9 +1,9 @@
 """One invoker: puts its parts together, starts and stops them in order.
 
-Start: store, journal and sink (nothing sees them) → containers → bus → journal recovered (runs go on) → door → messages
-are taken → pings. Stop, the other way round: pings say that we leave and messages are taken no more → runs at hand
-end, for a bounded time → those that did not stand still, for the next start to resume → inline functions → door →
-containers → records to the store → bus (what was published has left) → sink.
+Start: store, journal and sink (nothing sees them) → containers → peers → bus → journal recovered (runs go on) → door →
+messages are taken → pings. Stop, the other way round: pings say that we leave and messages are taken no more → runs at
+hand end, for a bounded time → those that did not stand still, for the next start to resume → inline functions → door →
+containers → records to the store → bus (what was published has left) → peers → sink.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
@@ -37,12 +37,16 @@ from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
 from invoker_ext.owner.owner import Owner
 from invoker_ext.owner.parts import Parts
-from invoker_ext.settings import MIB, Settings, machine_memory_mb
+from invoker_ext.peers.bounds import MIB
+from invoker_ext.settings import Settings, machine_memory_mb
 from invoker_ext.sink.reserve import SinkSettings
 from invoker_ext.sink.sink import Sink
 from invoker_ext.sink.sweeper import Sweeper
 from invoker_ext.sink.terms import Limits, Stuck
 from invoker_ext.stores.opening import open_activations, open_entities
+
+if TYPE_CHECKING:
+    from invoker_ext.peers.peers import Peers
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +87,7 @@ class InvokerApp:
         self._activations = open_activations(settings, settings.data_dir, fsync=settings.journal_fsync)
         self._journal = Journal(settings.journal_dir, fsync=settings.journal_fsync)
         self._sink = Sink(_sink_settings(settings), loop, self._stuck)
+        self._peers = _peers(settings, self._sink)
         topic = f"invoker{settings.id}"
         self._bus = _bus(settings, token, topic)
         who = Identification(
@@ -128,6 +133,8 @@ class InvokerApp:
     async def start(self) -> None:
         """Start; returns when runs are taken."""
         await self._fleet.open()
+        if self._peers is not None:
+            await self._peers.start()
         await self._bus.start()
         self._owner.recover(self._journal.recover())
         await self._door.start()
@@ -150,6 +157,8 @@ class InvokerApp:
         await self._fleet.close()
         await self._owner.close()
         await self._bus.close()
+        if self._peers is not None:
+            await self._peers.close()
         self._sink.close()
         self._entities.close()
         self._activations.close()
@@ -271,6 +280,15 @@ def _bus(settings: Settings, token: str, topic: str) -> Bus:
 
     # Its topic is there before its first ping: controllers post to who has pinged.
     return KafkaBus(address, reader=str(settings.id), topics=(topic, "health"))
+
+
+def _peers(settings: Settings, sink: Sink) -> Peers | None:
+    if not settings.peer_listen:
+        return None
+    # Imported only where it is used: a server of one host does without.
+    from invoker_ext.peers.peers import Peers
+
+    return Peers(settings.id, settings.peer_listen, settings.credentials(), sink, settings.peer_bounds)
 
 
 def _run_of(fields: dict[str, Any]) -> tuple[str, str]:

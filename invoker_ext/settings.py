@@ -15,16 +15,16 @@ from invoker_ext.contract.kinds import (
     read as read_kinds,
 )
 from invoker_ext.contract.manifest import Runtimes, read_runtimes
-from invoker_ext.contract.settings import LEVEL, above, at_least, one_of, read_settings, setting
+from invoker_ext.contract.settings import LEVEL, SettingsError, above, at_least, one_of, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
+from invoker_ext.door.settings import PeerSettings
 from invoker_ext.inline.call import Bounds
-from invoker_ext.stores.settings import StoreSettings
+from invoker_ext.peers.bounds import MIB, Bounds as PeerBounds
 
 PREFIX: Final = "DATAFLOWER_INVOKER_"
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
 DRIVERS: Final = (PROCESS, DOCKER)
-MIB: Final = 1024 * 1024
 
 
 def problem_of_manifest(path: str) -> str | None:
@@ -49,7 +49,7 @@ def read_manifest(path: str) -> Runtimes | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(StoreSettings):
+class Settings(PeerSettings):
     """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
 
     data_dir: Path = setting("Directory of all state; must exist, closed to others.", check=room_for_sockets)
@@ -98,6 +98,9 @@ class Settings(StoreSettings):
         "Force the journal to the disk: outlives a power cut, costs a disk write a run.", False
     )
     pending_records_mb: int = setting("Activation records that may wait for a store that is away.", 256, above(0))
+    peer_lost_s: float = setting("An invoker that was not reached for so long is lost.", 10.0, above(0))
+    peer_transfers: int = setting("Data pulled at a time from one invoker; others wait.", 4, above(0))
+    peer_credit_mb: int = setting("What one of them may have under way; then its sender waits.", 16, above(0))
     drain_s: float = setting(
         "How long a stop waits for runs at hand; the rest resumes at the next start.", 5.0, at_least(0)
     )
@@ -108,7 +111,17 @@ class Settings(StoreSettings):
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> Settings:
         """Read the environment; raises SettingsError that lists everything that is wrong."""
-        return read_settings(Settings, environ, PREFIX)
+        settings = read_settings(Settings, environ, PREFIX)
+        if problems := settings.peer_problems():
+            raise SettingsError([PREFIX + problem for problem in problems])
+        return settings
+
+    @property
+    def peer_bounds(self) -> PeerBounds:
+        """Of the pipe between hosts."""
+        return PeerBounds(
+            lost_s=self.peer_lost_s, bulk_connections=self.peer_transfers, credit_bytes=self.peer_credit_mb * MIB
+        )
 
     @property
     def images(self) -> dict[str, str]:

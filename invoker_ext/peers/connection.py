@@ -9,8 +9,8 @@ import socket
 from action_runtime.wire.codec import encode
 from action_runtime.wire.errors import DataflowError, PeerLost
 from action_runtime.wire.frames import MAX_FRAME_BYTES, Frame
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.framed import FramedProtocol
-from invoker_ext.peers.credentials import Credentials
 from invoker_ext.peers.greeting import GREETING_BYTES, Accepting, Dialling, Use, refusal
 
 _log = logging.getLogger(__name__)
@@ -188,11 +188,3 @@ async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socke
         sock.close()
         raise
     return sock
-
-
-def read_address(text: str) -> Address:
-    """Return host and port of `HOST:PORT`; raises ValueError."""
-    host, found, port = text.rpartition(":")
-    if not found or not host or not port.isdecimal() or not 0 <= int(port) < 65536:
-        raise ValueError(f"must be HOST:PORT, is {text!r}")
-    return host.strip("[]"), int(port)

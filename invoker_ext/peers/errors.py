@@ -5,6 +5,15 @@ from __future__ import annotations
 from action_runtime.wire.errors import DataflowError
 
 
+class CannotListen(DataflowError):
+    """The address for peers cannot be had."""
+
+    code = "cannot-listen"
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"cannot listen on {address} for other hosts ({reason}): choose another address or port")
+
+
 class PeerUnknown(DataflowError):
     """No peer of that number has been seen."""
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import ProtocolViolation, VersionMismatch
 from action_runtime.wire.frames import PROTOCOL_VERSION, Frame, FrameKind
-from invoker_ext.peers.credentials import Credentials
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.peers.errors import PeerRefused
 
 GREETING_BYTES: Final = 2048

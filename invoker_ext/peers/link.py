@@ -14,10 +14,10 @@ import orjson
 from action_runtime.wire.codec import encode, encode_head_of
 from action_runtime.wire.errors import DataflowError, ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.connection import Address, PeerConnection, dial
 from invoker_ext.peers.conversation import Conversation, read_opening
-from invoker_ext.peers.credentials import Credentials
 from invoker_ext.peers.errors import InvalidTransition, PeerGone, PeerRefused, QueueFull
 from invoker_ext.peers.greeting import Accepting, Dialling, Use
 

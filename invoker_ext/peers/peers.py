@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import ProtocolViolation
 from action_runtime.wire.frames import KNEE_BYTES
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.settings import read_address
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.bulk.bulk import Bulk
 from invoker_ext.peers.bulk.reader import Order
 from invoker_ext.peers.bulk.sender import Loan
-from invoker_ext.peers.connection import accept, read_address
-from invoker_ext.peers.credentials import Credentials
-from invoker_ext.peers.errors import PeerGone, PeerUnknown, TransferFailed
+from invoker_ext.peers.connection import accept
+from invoker_ext.peers.errors import CannotListen, PeerGone, PeerUnknown, TransferFailed
 from invoker_ext.peers.greeting import Accepting, Use
 from invoker_ext.peers.link import Control, Link
 from invoker_ext.peers.listener import Listener
@@ -92,8 +93,11 @@ class Peers:
         self._pulls = Pulls(sink, bounds, self._reached, self._fetch, self._ask)
 
     async def start(self) -> None:
-        """Listen; raises OSError if the address cannot be had."""
-        host, port = self._listener.start()
+        """Listen; raises CannotListen."""
+        try:
+            host, port = self._listener.start()
+        except OSError as error:
+            raise CannotListen(self.address, error.strerror or str(error)) from error
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._bulk.start()
         _log.info("peers are listened for", extra={"address": self.address, "tls": self.credentials.server is not None})

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from action_runtime.wire.values import Head, Media
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.peers.bounds import Bounds
-from invoker_ext.peers.credentials import Credentials
 from invoker_ext.peers.peers import Peers
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored

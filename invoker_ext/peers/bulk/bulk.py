@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.bulk.reader import Order, Readers
 from invoker_ext.peers.bulk.sender import Lender, Loan, Sender
 from invoker_ext.peers.bulk.thread import BulkThread
 from invoker_ext.peers.connection import Address, accept
-from invoker_ext.peers.credentials import Credentials
 from invoker_ext.peers.errors import PeerRefused
 from invoker_ext.peers.greeting import Accepting, Use
 

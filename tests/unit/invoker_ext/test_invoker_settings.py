@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,23 @@ def test_all_files_lie_in_the_data_directory():
     settings = Settings.from_env({PREFIX + "DATA_DIR": "/data", PREFIX + "ID": "3"})
     assert settings.door_socket == Path("/data/run/invoker.sock")
     assert settings.journal_dir == Path("/data/journal/invoker3")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"PEER_LISTEN": "host"}, "PEER_LISTEN must be HOST:PORT"),
+        ({"PEER_LISTEN": "0.0.0.0:7000", "PEER_SECRET_FILE": "/s"}, "PEER_LISTEN must name an address"),
+        ({"PEER_LISTEN": "[::1]:7000"}, "PEER_LISTEN needs"),
+        ({"PEER_TLS": "/cert,/key"}, "PEER_TLS must be three files"),
+        ({"PEER_LOST_S": "0"}, "PEER_LOST_S must be above"),
+    ],
+)
+def test_settings_between_hosts_that_cannot_be_are_named(given: dict[str, str], sentence: str):
+    environ = {PREFIX + "DATA_DIR": "/data"} | {PREFIX + name: value for name, value in given.items()}
+    with pytest.raises(SettingsError, match=PREFIX + re.escape(sentence)):
+        Settings.from_env(environ)
+
+
+def test_a_server_of_one_host_has_no_peers():
+    assert Settings.from_env({PREFIX + "DATA_DIR": "/data"}).peer_listen == ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from invoker_ext.door.credentials import LEAST_SECRET_BYTES, Credentials
 from invoker_ext.door.hello import NotAllowed, read_token
-from invoker_ext.peers.credentials import LEAST_SECRET_BYTES, Credentials
 
 
 def load(secret_file: str, certificate: str = "", key: str = "", authority: str = "") -> Credentials:

@@ -122,6 +122,7 @@ _ROWS: Final[Mapping[type[DataflowError], tuple[int, str | None]]] = {
     StoreUnavailable: (503, DEFAULT_TEXTS[503]),
     ports.Throttled: (429, _OWN),
     ports.NoInvoker: (503, DEFAULT_TEXTS[503]),
+    ports.OnlyStock: (503, DEFAULT_TEXTS[503]),
     ports.BalancerUnavailable: (503, DEFAULT_TEXTS[503]),
     ports.DoorUnavailable: (503, DEFAULT_TEXTS[503]),
     ports.MessageTooLarge: (413, DEFAULT_TEXTS[413]),

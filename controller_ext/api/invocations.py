@@ -18,7 +18,7 @@ from controller_ext.entities.catalog import ACTIVATE
 from controller_ext.entities.errors import Refused
 from controller_ext.entities.names import Name
 from controller_ext.runs.plan import Plan
-from controller_ext.runs.ports import Accepted, Ended, Prepared
+from controller_ext.runs.ports import Accepted, Ended, OnlyStock, Prepared
 from controller_ext.runs.repeats import Keyed
 from controller_ext.workflow.errors import DefinitionError
 from invoker_ext.contract.messages import Identity
@@ -41,7 +41,12 @@ def start(services: Services, prepared: Prepared, wait_s: float | None, *, repea
     """Have an invocation run by data flow or control flow; waits and raises as `ports.Balancer.invoke`."""
     if prepared.composed is not None:
         return services.control_flow.run(prepared.composed, wait_s=wait_s)
-    return services.balancer.invoke(prepared.message, prepared.needs, wait_s=wait_s, repeated=repeated)
+    try:
+        return services.balancer.invoke(prepared.message, prepared.needs, wait_s=wait_s, repeated=repeated)
+    except OnlyStock:
+        if prepared.fallback is None:
+            raise
+        return services.control_flow.run(prepared.fallback, wait_s=wait_s)
 
 
 @dataclass(slots=True, frozen=True)
@@ -130,7 +135,7 @@ class _Invocations:
         first = self._services.repeats.claim(keyed, own)
         if prepared.composed is None:
             if first != own:
-                prepared = replace(prepared, message=replace(prepared.message, activation_id=first))
+                prepared = prepared.under(replace(prepared.message, activation_id=first))
             return start(self._services, prepared, asked.wait_s, repeated=first != own)
         if first != own:
             return self._services.repeats.wait(keyed.namespace, first, asked.wait_s)

@@ -21,6 +21,7 @@ from controller_ext.runs.ports import (
     MessageTooLarge,
     Needs,
     NoInvoker,
+    OnlyStock,
     Throttled,
 )
 from invoker_ext.contract.messages import ActivationMessage, Identity
@@ -57,7 +58,7 @@ def _nothing_kept(place: str) -> None:
 
 
 _ERRORS: Final[Mapping[str, type[DataflowError]]] = {
-    error.code: error for error in (Throttled, NoInvoker, MessageTooLarge, BalancerUnavailable)
+    error.code: error for error in (Throttled, NoInvoker, OnlyStock, MessageTooLarge, BalancerUnavailable)
 }
 
 
@@ -125,6 +126,7 @@ class BalancerClient:
             ends_s=None if message.graph is not None else ends_within_s(needs.timeout_s),
             wait_s=wait_s,
             spool=message.spool.name if message.spool is not None else None,
+            stepwise=needs.stepwise and not repeated,
         )
         try:
             head, payload = invoke.encode()
@@ -189,9 +191,7 @@ class BalancerClient:
                     if isinstance(answer, Ended):
                         return answer
                     lease.keep()
-                if answer.kind is FrameKind.ENDED and "at" not in answer.meta:
-                    return self._await_record(message, give_up - ANSWER_S)
-                return self._whole(_read(answer, message.activation_id))
+                return self._answered(answer, message, give_up - ANSWER_S, again=breaks > 0)
             except PeerLost as error:
                 if time.monotonic() >= give_up:
                     raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
@@ -200,6 +200,16 @@ class BalancerClient:
                 self._pool.drop_idle()
             except (TimeoutError, WireError) as error:
                 raise BalancerUnavailable(f"the balancer does not answer: {error}") from error
+
+    def _answered(self, answer: Frame, message: ActivationMessage, until: float, *, again: bool) -> Accepted | Ended:
+        if answer.kind is FrameKind.ENDED and "at" not in answer.meta:
+            return self._await_record(message, until)
+        try:
+            return self._whole(_read(answer, message.activation_id))
+        except OnlyStock as error:
+            if again:  # an invoker that is away by now may have taken it before
+                raise NoInvoker(str(error)) from error
+            raise
 
     def _await_record(self, message: ActivationMessage, until: float) -> Accepted | Ended:
         """Return what the store has of an activation that is over, once it has it; Accepted if the wait is over first.

@@ -20,7 +20,7 @@ from controller_ext.balancer.throttles import Throttles
 from controller_ext.balancer.told import Told, told
 from controller_ext.balancer.unclaimed import Unclaimed
 from controller_ext.balancer.wire import Invoke, Limits
-from controller_ext.runs.ports import BalancerUnavailable, MessageTooLarge, NoInvoker, Throttled
+from controller_ext.runs.ports import BalancerUnavailable, MessageTooLarge, NoInvoker, OnlyStock, Throttled
 from invoker_ext.bus import Message
 
 logger = logging.getLogger(__name__)
@@ -166,6 +166,8 @@ class Dispatcher:
         self._changed(self.fleet.ended(run.invoker, Result.TIMEOUT, self._around.monotonic()))
 
     def _check(self, invoke: Invoke) -> None:
+        if invoke.stepwise and self.fleet.only_stock:
+            raise OnlyStock("the healthy invokers take plain actions alone")
         bound = self._around.max_message_bytes
         if len(invoke.payload) > bound:
             raise MessageTooLarge(f"message of {len(invoke.payload)} bytes is above {bound} bytes")

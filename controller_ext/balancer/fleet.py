@@ -144,6 +144,7 @@ class Fleet:
         self._invokers: list[_Invoker] = []
         self._usable: tuple[int, ...] = ()
         self._usable_for_runs: tuple[int, ...] = ()
+        self._only_stock = False
 
     def pinged(self, ping: Ping, now: float) -> bool:
         """Take a ping; return True if the invoker's health changed.
@@ -208,6 +209,11 @@ class Fleet:
         """
         return self._usable_for_runs if runs else self._usable
 
+    @property
+    def only_stock(self) -> bool:
+        """Whether there are healthy invokers, and all of them take plain actions alone."""
+        return self._only_stock
+
     def states(self) -> dict[str, str]:
         """Return `{"invoker0/NAME": "up"}`, stock's `GET /invokers`."""
         return {f"invoker{index}/{one.name}": one.health.value for index, one in enumerate(self._invokers)}
@@ -221,8 +227,11 @@ class Fleet:
             invoker.results.clear()
         invoker.test_at = 0.0
         ours = self._those(lambda one: one.takes_runs and one.health is not Health.OFFLINE)
-        self._usable = self._those(lambda one: one.health is Health.HEALTHY) or ours
-        self._usable_for_runs = self._those(lambda one: one.takes_runs and one.health is Health.HEALTHY) or ours
+        healthy = self._those(lambda one: one.health is Health.HEALTHY)
+        for_runs = tuple(index for index in healthy if self._invokers[index].takes_runs)
+        self._usable = healthy or ours
+        self._usable_for_runs = for_runs or ours
+        self._only_stock = bool(healthy) and not for_runs
         return True
 
     def _those(self, counts: Callable[[_Invoker], bool]) -> tuple[int, ...]:

@@ -53,6 +53,7 @@ class Invoke:
         ends_s: How long after it was sent its end is awaited; None: as long as the setting for runs says.
         wait_s: How long the worker waits for the end; None: only until it is accepted.
         spool: Name of spooled parameters, removed with the run; None: none.
+        stepwise: A sequence that its worker can run instead if no invoker takes runs.
     """
 
     activation_id: str
@@ -64,6 +65,7 @@ class Invoke:
     ends_s: float | None
     wait_s: float | None
     spool: str | None
+    stepwise: bool = False
 
     def encode(self) -> tuple[bytes, bytes | memoryview]:
         """Return head and payload of the frame."""
@@ -76,6 +78,7 @@ class Invoke:
             "e": self.ends_s,
             "w": self.wait_s,
             "s": self.spool,
+            "c": self.stepwise,
         }
         return encode_head(FrameKind.INVOKE, meta, len(self.payload)), self.payload
 
@@ -96,6 +99,7 @@ class Invoke:
                 ends_s=meta["e"],
                 wait_s=meta["w"],
                 spool=meta["s"],
+                stepwise=meta["c"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolViolation("an INVOKE is malformed") from error

@@ -163,10 +163,7 @@ class Acceptor:
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
         # What it results in is posted to the next one: the bound of a request is that of its result, too.
         bound = self._request_bytes if plan.native else None
-        message = replace(prepared.message, cause=parent.activation_id, result_bytes=bound)
-        if prepared.composed is None:
-            return replace(prepared, message=message)
-        return replace(prepared, message=message, composed=replace(prepared.composed, message=message))
+        return prepared.under(replace(prepared.message, cause=parent.activation_id, result_bytes=bound))
 
     def _prepared(
         self,
@@ -197,12 +194,15 @@ class Acceptor:
             spool=spool,
             result_bytes=self._workflow_bytes if plan.native else None,
         )
-        composed: SequenceRun | ConductorRun | None = None
         if plan.components is not None:
-            composed = SequenceRun(message=message, components=plan.components, limits=plan.limits)
-        elif plan.conductor:
-            composed = ConductorRun(message=message, defaults=plan.defaults, needs=plan.needs, limits=plan.limits)
-        return Prepared(message, plan.needs, composed)
+            sequence = SequenceRun(message=message, components=plan.components, limits=plan.limits)
+            if plan.graph is None:
+                return Prepared(message, plan.needs, composed=sequence)
+            return Prepared(message, plan.needs, fallback=sequence)
+        if plan.conductor:
+            composition = ConductorRun(message=message, defaults=plan.defaults, needs=plan.needs, limits=plan.limits)
+            return Prepared(message, plan.needs, composed=composition)
+        return Prepared(message, plan.needs)
 
 
 def _check_final(plan: Plan, names: Mapping[str, Any]) -> None:

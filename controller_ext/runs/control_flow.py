@@ -1,7 +1,8 @@
 """Stock control flow: action by action through the controller, every result read and posted again.
 
-For conductors, for sequences with conductors in them or annotated `dataflow: false`, and the baseline that benchmarks
-measure data flow against. Like stock, and unlike data flow, a run of it is lost with its worker process.
+For conductors, for sequences with conductors in them or annotated `dataflow: false`, for all sequences while only
+invokers of stock are healthy, and the baseline that benchmarks measure data flow against. Like stock, and unlike data
+flow, a run of it is lost with its worker process.
 
 Source: Apache OpenWhisk, `SequenceActions.scala`, `PrimitiveActions.scala`.
 """
@@ -37,6 +38,7 @@ from controller_ext.runs.ports import (
     Ended,
     Gap,
     NoInvoker,
+    OnlyStock,
     Prepare,
     Prepared,
     SequenceRun,
@@ -245,10 +247,16 @@ class ControlFlow:
             return composition.missing(prepared)
         nested = prepared.composed
         if nested is None:
-            ended = self._invoke(prepared, tally)
-            if isinstance(ended, Accepted):
-                return self._lost(ended, composition, tally)
-            return composition.ended(ended.result)
+            try:
+                ended = self._invoke(prepared, tally)
+            except OnlyStock:
+                nested = prepared.fallback
+                if nested is None:
+                    raise
+            else:
+                if isinstance(ended, Accepted):
+                    return self._lost(ended, composition, tally)
+                return composition.ended(ended.result)
         inner = replace(scope, atomic=_Budget(MAX_ACTIONS), depth=scope.depth + 1)
         outcome = self._nested(nested, tally, inner) or _error(_APPLICATION_ERROR, TOO_MANY_COMPOSED)
         return composition.ended(outcome.result, counts=isinstance(nested, SequenceRun))

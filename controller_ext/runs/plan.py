@@ -47,7 +47,7 @@ class Plan:
         locked: Parameter → cipher.
         graph: Digest of what to run; None: a plain action, or what the controller runs itself.
         native: It is a native workflow.
-        components: Of a sequence that runs by stock control flow.
+        components: Of a sequence that runs by stock control flow, or can: then it has a graph, too.
         conductor: It is run again and again, as its results ask for.
         refusal: Why an invocation ends at once: the action was stored under other limits than hold for the user.
         limits: `timeout` (ms) and `logs` (MB) of the entity itself, for its record.
@@ -142,17 +142,15 @@ class Planner:
         actions.check_kind(kind, self._manifest, user.limits)
         reads: Reads = dict(located.reads)
         graph: Graph | None = None
-        written: tuple[str, ...] = ()
-        components: tuple[str, ...] | None = None
+        written: tuple[str, ...] | None = None
+        stepwise = stepwise or not runs_as_data_flow(located)
         if kind == SEQUENCE:
             written = tuple(one.removeprefix("/") for one in body["exec"]["components"])
             names = [Name.split(one) for one in written]
             for one in names:
                 reads.update(self._catalog.on_the_way(one))
             self._catalog.authorize_all(user, ACTIVATE, names)
-            if stepwise or not runs_as_data_flow(located):
-                components = written
-        if kind in (SEQUENCE, NATIVE) and components is None:
+        if kind == NATIVE or (kind == SEQUENCE and not stepwise):
             most = self._limits.sequence_length
             resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE)
             try:
@@ -162,7 +160,7 @@ class Planner:
             reads.update(resolver.reads)
             if resolver.conductors:
                 # An invoker knows no compositions: the controller runs the whole sequence.
-                graph, components = None, written
+                graph = None
             else:
                 self._catalog.store.put_graph(graph.digest, graph.to_json())
         # A sequence passes on what it is given: neither its own parameters nor its package's (stock).
@@ -182,6 +180,7 @@ class Planner:
                 timeout_s=(timeout_ms if graph is None else max(timeout_ms, longest_ms(graph))) / 1000,
                 concurrency=body["limits"].get("concurrency", 1) if plain else 1,
                 pulled=kind == BLACKBOX,
+                stepwise=kind == SEQUENCE and graph is not None,
             ),
             defaults=defaults,
             joined=json_text.join(defaults),
@@ -190,7 +189,7 @@ class Planner:
             locked={one["key"]: one["encryption"] for one in given if "encryption" in one},
             graph=None if graph is None else graph.digest,
             native=kind == NATIVE,
-            components=components,
+            components=written,
             conductor=actions.is_conductor(body),
             refusal=refusal,
             limits={name: body["limits"][name] for name in ("timeout", "logs")},

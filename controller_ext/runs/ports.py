@@ -8,7 +8,7 @@ time, may be called from any thread, and translates errors of sockets to the err
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
@@ -30,6 +30,12 @@ class NoInvoker(DataflowError):
 
     code = "no-invoker"
     retryable = True
+
+
+class OnlyStock(NoInvoker):
+    """The healthy invokers take plain actions alone: a sequence is to go by stock control flow. HTTP 503."""
+
+    code = "only-stock"
 
 
 class BalancerUnavailable(DataflowError):
@@ -88,12 +94,14 @@ class Needs:
         timeout_s: How long it may take; 0: not known, a sequence that runs by control flow.
         concurrency: So many activations of a plain action share a container.
         pulled: Its image must be pulled first.
+        stepwise: It is a sequence, which the controller can run instead.
     """
 
     memory_mb: int
     timeout_s: float = 0.0
     concurrency: int = 1
     pulled: bool = False
+    stepwise: bool = False
 
 
 class Balancer(Protocol):
@@ -118,6 +126,7 @@ class Balancer(Protocol):
         Raises:
             Throttled: The namespace is above a limit; nothing was started.
             NoInvoker: Nobody can take it; nothing was started.
+            OnlyStock: Nobody can take the sequence, which was not counted; only if `needs.stepwise` and not `repeated`.
             MessageTooLarge: Nothing was started.
             BalancerUnavailable: Not known to be started.
         """
@@ -235,11 +244,23 @@ class Prepared:
         message: Ready for the balancer, or the frame of `composed`.
         needs: What it takes.
         composed: Set if it runs by stock control flow.
+        fallback: How it runs if the balancer says OnlyStock.
     """
 
     message: ActivationMessage
     needs: Needs
     composed: SequenceRun | ConductorRun | None = None
+    fallback: SequenceRun | None = None
+
+    def under(self, message: ActivationMessage) -> Prepared:
+        """Return the same invocation with another message."""
+        composed, fallback = self.composed, self.fallback
+        return Prepared(
+            message,
+            self.needs,
+            None if composed is None else replace(composed, message=message),
+            None if fallback is None else replace(fallback, message=message),
+        )
 
 
 class Gap(Enum):

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller_ext.runs.control_flow import ControlFlow
-from controller_ext.runs.ports import Accepted, ConductorRun, Ended, Gap, Needs, Prepared, SequenceRun, Throttled
+from controller_ext.runs.ports import (
+    Accepted,
+    ConductorRun,
+    Ended,
+    Gap,
+    Needs,
+    OnlyStock,
+    Prepared,
+    SequenceRun,
+    Throttled,
+)
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from tests.support.fake_invoker import a_record
@@ -61,6 +71,7 @@ class Bench:
 
     Attributes:
         sequences: Name → its components.
+        fallbacks: Name → components of a sequence that no invoker takes.
         conductors: Name → what each of its runs results in, by what it gets.
         missing: Names of which there is no action.
         stepwise: Name → how it was last asked for.
@@ -70,6 +81,7 @@ class Bench:
         self.balancer = ScriptedBalancer()
         self.records = Records()
         self.sequences: dict[str, tuple[str, ...]] = {}
+        self.fallbacks: dict[str, tuple[str, ...]] = {}
         self.conductors: dict[str, Callable[[dict[str, Any]], object]] = {}
         self.missing: dict[str, Gap] = {}
         self.stepwise: dict[str, bool] = {}
@@ -93,7 +105,9 @@ class Bench:
             composed = SequenceRun(message=message, components=nested)
         elif name in self.conductors:
             composed = self.conductor(name, message)
-        return Prepared(message, Needs(memory_mb=256, timeout_s=60.0), composed)
+        components = self.fallbacks.get(name)
+        fallback = None if components is None else SequenceRun(message=message, components=components)
+        return Prepared(message, Needs(memory_mb=256, timeout_s=60.0), composed, fallback)
 
     def conductor(self, name: str, message: ActivationMessage, **more: Any) -> ConductorRun:
         """Return a composition; runs of its conductor result in what `conductors` says."""
@@ -101,6 +115,8 @@ class Bench:
 
     def respond(self, message: ActivationMessage) -> Accepted | Ended:
         """End a run: of a conductor as it says, of anything else with what it was given."""
+        if message.action in self.fallbacks:
+            raise OnlyStock("only stock")
         script = self.conductors.get(message.action)
         if script is None:
             return Ended(a_record(message))

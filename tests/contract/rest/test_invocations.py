@@ -14,6 +14,7 @@ from controller_ext.runs.ports import (
     Gap,
     MessageTooLarge,
     NoInvoker,
+    OnlyStock,
     Prepared,
     Throttled,
 )
@@ -237,6 +238,17 @@ class TestMessages:
         assert sequence.components == ("guest/a", "guest/s2")
         assert sequence.message.content == b'{"x": 1}'
         assert answered.balancer.messages == []
+
+    def test_a_sequence_that_no_invoker_takes_goes_by_control_flow_until_one_does(self, answered: Api):
+        answered.put("actions/s", {"exec": {"kind": "sequence", "components": ["/_/a"]}})
+        answered.balancer.refuse = OnlyStock("only stock")
+        assert answered.call("POST", "actions/s", {"x": 1}).status_code == 202
+        (sequence,) = answered.control_flow.sequences
+        assert (sequence.components, sequence.message.content) == (("guest/a",), b'{"x": 1}')
+        answered.balancer.refuse = None
+        answered.call("POST", "actions/s", {"x": 1})
+        assert len(answered.control_flow.sequences) == 1
+        assert sent(answered).graph is not None
 
     def test_a_component_of_control_flow_merges_its_own_parameters(self, answered: Api):
         answered.action("a", parameters=[{"key": "p", "value": 1}], limits={"timeout": 2000})

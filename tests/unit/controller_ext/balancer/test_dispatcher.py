@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller_ext.balancer.dispatcher import UNANSWERED_S, Dispatcher
-from controller_ext.balancer.fleet import Ping
+from controller_ext.balancer.fleet import Ping, Result
 from controller_ext.balancer.following import MAX_MESSAGE_BYTES, Surroundings
 from controller_ext.balancer.slots import Charge
 from controller_ext.balancer.wire import Invoke, Limits
@@ -356,3 +356,48 @@ def test_controllers_share_what_a_namespace_may_have_in_flight(world: World, wai
     world.dispatcher.invoke(waiter, an_invoke("a", limits=limits))
     world.dispatcher.invoke(waiter, an_invoke("b", limits=limits))
     assert waiter.heard == [("rejected", "b", "throttled")]
+
+
+STOCK = Ping(0, 1024, "host", True, takes_runs=False)
+
+
+def a_sequence(name: str = "a", *, stepwise: bool = True, per_minute: int = 100) -> Invoke:
+    headers = {"id": name, "run": True}
+    return an_invoke(name, headers=headers, stepwise=stepwise, limits=Limits("ns", per_minute, 10))
+
+
+@pytest.fixture
+def of_stock() -> World:
+    world = World()
+    world.dispatcher.pinged(STOCK)
+    world.dispatcher.fleet.ended(0, Result.SUCCESS, 0.0)
+    return world
+
+
+def test_while_only_stock_is_healthy_a_sequence_goes_back_uncounted(of_stock: World, waiter: FakeWaiter):
+    of_stock.dispatcher.invoke(waiter, a_sequence(per_minute=0))
+    assert waiter.heard == [("rejected", "a", "only-stock")]
+    assert of_stock.posted == []
+
+
+def test_a_workflow_waits_for_an_invoker_of_ours(of_stock: World, waiter: FakeWaiter):
+    of_stock.dispatcher.invoke(waiter, a_sequence(stepwise=False))
+    assert waiter.heard == []
+    of_stock.dispatcher.pinged(Ping(1, 1024, "host", True))
+    assert [topic for topic, _, _ in of_stock.posted] == ["invoker1"]
+
+
+def test_with_an_invoker_of_ours_a_sequence_runs_as_data_flow_again(of_stock: World, waiter: FakeWaiter):
+    of_stock.dispatcher.pinged(Ping(1, 1024, "host", True))
+    of_stock.dispatcher.invoke(waiter, a_sequence())
+    assert [topic for topic, _, _ in of_stock.posted] == ["invoker1"]
+    of_stock.dispatcher.pinged(Ping(1, 1024, "host", False))
+    of_stock.dispatcher.invoke(waiter, a_sequence("b"))
+    assert waiter.heard == [("rejected", "b", "only-stock")]
+
+
+def test_a_sequence_waits_while_no_invoker_is_healthy(waiter: FakeWaiter):
+    world = World()
+    world.dispatcher.pinged(STOCK)
+    world.dispatcher.invoke(waiter, a_sequence())
+    assert waiter.heard == []

@@ -224,3 +224,12 @@ def test_a_throttled_caller_starts_no_composition(bench: Bench):
     with pytest.raises(Throttled):
         bench.compose(steps())
     assert bench.balancer.messages == []
+
+
+def test_a_sequence_that_no_invoker_takes_runs_by_control_flow_too(bench: Bench):
+    bench.fallbacks["guest/seq"] = ("guest/a", "guest/b")
+    outer = bench.compose(steps({"action": "seq", "params": {"n": 1}}))
+    inner = bench.records.written[0]
+    assert (inner.name, len(inner.logs), inner.result) == ("seq", 2, b'{"n": 1}')
+    assert outer.logs[1] == inner.activation_id
+    assert outer.status == 0

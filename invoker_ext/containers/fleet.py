@@ -188,6 +188,10 @@ class Fleet:
             found = Progress.DOUBTFUL
         return found
 
+    def room_mb(self) -> int:
+        """Return the memory for containers that is left; see `Pool.room_mb`."""
+        return self._pool.room_mb
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of actions that this host runs."""

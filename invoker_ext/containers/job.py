@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -122,6 +122,11 @@ class Job:
         run: Activation id of the run, for fairness and for data that the job keeps alive.
         listener: Who hears.
         queued: Monotonic seconds.
+        epoch: Of the run.
+        repeats: It may be done again after its function began.
+        before: Called before it is given to another host, where nobody can ask; raises if it must not begin.
+        host: Number of the invoker that it was given to; less than 0: nobody placed it.
+        pulled_bytes: Of its inputs, that came from other hosts.
     """
 
     call: ActionCall
@@ -137,6 +142,11 @@ class Job:
     run: str
     listener: Listener
     queued: float
+    epoch: int = 0
+    repeats: bool = True
+    before: Callable[[], None] = lambda: None
+    host: int = -1
+    pulled_bytes: int = 0
 
 
 class Containers(Protocol):

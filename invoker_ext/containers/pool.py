@@ -109,6 +109,13 @@ class Pool:
         """Jobs in all queues."""
         return sum(len(lane.waiting) for lane in self._desk.queues.values())
 
+    @property
+    def room_mb(self) -> int:
+        """Memory that neither a function nor a job in a queue needs; less than 0: jobs wait for it."""
+        waiting_mb = sum(len(lane.waiting) * lane.need.memory_mb for lane in self._desk.queues.values())
+        busy_mb = sum(slot.memory_mb for slot in self.yard.slots.values() if slot.place in RUNNING)
+        return self._limits.memory_mb - busy_mb - waiting_mb
+
     def counts(self) -> dict[Place, int]:
         """Return how many containers are in each place."""
         counts = dict.fromkeys(Place, 0)

@@ -274,7 +274,7 @@ def _input_from_json(document: list[Any]) -> Input:
     return Input(document[0], _edge_from_json(document[1]))
 
 
-def _call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
+def call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
     match call:
         case WorkflowCall():
             return {"workflow": call.name, "version": call.version, "graph": call.graph.to_json()}
@@ -296,7 +296,7 @@ def _call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
             return document
 
 
-def _call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fault:
+def call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fault:
     if "workflow" in document:
         graph = Graph.from_json(document["graph"])
         return WorkflowCall(document["workflow"], document["version"], graph)
@@ -322,7 +322,7 @@ def _call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fau
 def _step_to_json(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
-        "call": _call_to_json(step.call),
+        "call": call_to_json(step.call),
         "inputs": [_input_to_json(one) for one in step.inputs],
         "scope": list(step.scope),
         "retry": [step.attempts, step.backoff_s],
@@ -335,7 +335,7 @@ def _step_from_json(document: dict[str, Any]) -> Step:
     attempts, backoff_s = document["retry"]
     return Step(
         name=document["name"],
-        call=_call_from_json(document["call"]),
+        call=call_from_json(document["call"]),
         inputs=tuple(_input_from_json(one) for one in document["inputs"]),
         scope=tuple(document["scope"]),
         attempts=attempts,

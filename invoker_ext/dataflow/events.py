@@ -61,13 +61,17 @@ class Began:
 
 @dataclass(slots=True, frozen=True)
 class Committed:
-    """A datum is whole in the sink. A repeated commit of a key changes nothing."""
+    """A datum is whole in the sink. A repeated commit of a key changes nothing, unless the datum was lost.
+
+    `elsewhere`: it is in that of another host, and may be lost with it.
+    """
 
     key: DataKey
     attempt: int
     how: How
     datum: Datum
     at: float
+    elsewhere: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -36,6 +36,7 @@ class Flow:
 
     inline: int = 0
     memory: int = 0
+    """Through the sink of one host, or, as far as `Job.pulled_bytes` says, from another one."""
 
     def add(self, value: Stored) -> None:
         """Count a datum."""
@@ -49,9 +50,14 @@ class Flow:
         """All of them."""
         return self.inline + self.memory
 
-    def to_json(self) -> dict[str, int]:
-        """Return the form of the `dataflow` annotation."""
-        return {"inline": self.inline, "memory": self.memory}
+    def to_json(self, peer: int = 0) -> dict[str, int]:
+        """Return the form of the `dataflow` annotation.
+
+        Args:
+            peer: Bytes that came from another host.
+        """
+        paths = {"inline": self.inline, "memory": self.memory - peer}
+        return {**paths, "peer": peer} if peer else paths
 
 
 @dataclass(slots=True, eq=False)
@@ -319,7 +325,9 @@ class Attempt:
         """Return its instants (epoch milliseconds; None: not yet) and bytes by path: the annotation `dataflow`."""
         epoch_ms = self.run.host.clock.epoch_ms
         timing = self._timing
+        host = {"host": f"invoker{self.job.host}"} if self.job.host >= 0 else {}
         return {
+            **host,
             "step": self.dispatch.firing.step,
             "tag": list(self.dispatch.firing.tag),
             "attempt": self.dispatch.attempt,
@@ -328,7 +336,7 @@ class Attempt:
             "started": epoch_ms(timing.started) if timing is not None else None,
             "returned": epoch_ms(self._returned) if self._judgement is not None else None,
             "drained": epoch_ms(self._drained) if self._drained is not None else None,
-            "in": self.came.to_json(),
+            "in": self.came.to_json(self.job.pulled_bytes),
             "out": self.went.to_json(),
             "warmth": self._warmth.value if self._warmth is not None else None,
             "container": self._container,
@@ -337,7 +345,9 @@ class Attempt:
     def _commit(self, output: str, index: int, how: How, value: Stored) -> None:
         firing, attempt = self.dispatch.firing, self.dispatch.attempt
         key = DataKey(firing.step, firing.tag, output, index)
-        self._post(Committed(key, attempt, how, value, self.run.host.clock.now()))
+        if value.elsewhere:
+            self.run.elsewhere.note(key, value)
+        self._post(Committed(key, attempt, how, value, self.run.host.clock.now(), value.elsewhere))
 
     def _post(self, event: Event) -> None:
         self.run.post(event)

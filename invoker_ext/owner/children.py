@@ -3,18 +3,92 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
+from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import Head, Media
 from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
 from invoker_ext.contract.records import Activation
-from invoker_ext.dataflow.commands import Dispatch
-from invoker_ext.dataflow.events import Committed, Drained, Event, How, Outcome, Returned
-from invoker_ext.dataflow.keys import DataKey
+from invoker_ext.dataflow.commands import Bound, Dispatch
+from invoker_ext.dataflow.events import Committed, Drained, Event, How, Lost, Outcome, Returned
+from invoker_ext.dataflow.keys import DataKey, Firing
+from invoker_ext.owner.host import Copy
 from invoker_ext.owner.run_record import RunSpec
+from invoker_ext.relay.json_form import data_of, localised, object_json
 from invoker_ext.relay.results import split_json
 from invoker_ext.sink.datum import Stored
+
+if TYPE_CHECKING:
+    from invoker_ext.owner.run import Run
+
+_log = logging.getLogger(__name__)
+
+
+class Children:
+    """The runs inside one run. Lives on the loop."""
+
+    def __init__(self, run: Run, make: Callable[[RunSpec, Graph, Callable[[Run, Outcome], None]], Run]) -> None:
+        """Start without any.
+
+        Args:
+            run: That encloses them.
+            make: Makes one that calls back at its end.
+        """
+        self._run = run
+        self._make = make
+        self._at_work: dict[Firing, Run] = {}
+
+    def __bool__(self) -> bool:
+        """Whether one is at work."""
+        return bool(self._at_work)
+
+    def call(self, command: Dispatch, call: WorkflowCall) -> None:
+        """Start the run that a firing is; what it reads of other hosts is pulled before."""
+        if any(datum.elsewhere for bound in command.inputs for datum in data_of(bound.value)):
+            self._run.host.spawn(self._call_with(command, call), f"run inside {self._run.activation_id}")
+        else:
+            self._start(command, call, object_json(command.inputs))
+
+    async def _call_with(self, command: Dispatch, call: WorkflowCall) -> None:
+        run = self._run
+        try:
+            parameters = await parameters_of(command.inputs, run.host.copy)
+        except DataflowError as error:
+            _log.warning("data cannot be had", extra={"run": run.activation_id, "error": str(error)})
+            run.post(Lost(command.firing, command.attempt, False, run.host.clock.now()))
+        else:
+            self._start(command, call, parameters)
+            if run.over:
+                self.cancel()
+
+    def _start(self, command: Dispatch, call: WorkflowCall, parameters: bytes) -> None:
+        run, clock = self._run, self._run.host.clock
+        spec = child_spec(run.spec, call, clock.epoch_ms(clock.now()))
+        child = self._make(spec, call.graph, partial(self._ended, command))
+        run.own_tally.ids.append(spec.activation_id)
+        self._at_work[command.firing] = child
+        run.host.adopt(child)
+        child.start(child.parse(parameters))
+
+    def _ended(self, command: Dispatch, child: Run, outcome: Outcome) -> None:
+        run = self._run
+        self._at_work.pop(command.firing, None)
+        run.note_duration(child.record.duration_ms or 0)
+        run.own_tally.add_bytes(child.tally)
+        run.own_tally.memory_mb = max(run.own_tally.memory_mb, child.memory_mb)
+        run.note_size(command.firing, child.record.size)
+        wanted = run.wants(command.step.name)
+        for event in child_events(command, child.record, wanted, run.put, run.host.clock.now()):
+            run.post(event)
+
+    def cancel(self) -> None:
+        """End them all."""
+        for child in list(self._at_work.values()):
+            child.cancel("the enclosing run has ended")
 
 
 def begins_once(graph: Graph) -> bool:
@@ -25,6 +99,23 @@ def begins_once(graph: Graph) -> bool:
         step.at_most_once or (isinstance(step.call, WorkflowCall) and begins_once(step.call.graph))
         for step in graph.steps
     )
+
+
+async def parameters_of(inputs: Sequence[Bound], copy: Copy) -> bytes:
+    """Return what a run inside is given, as JSON; pulls what other hosts hold.
+
+    Raises:
+        DataflowError: It cannot be had.
+    """
+    copies: dict[int, Stored] = {}
+    try:
+        for datum in (datum for bound in inputs for datum in data_of(bound.value)):
+            if datum.elsewhere and id(datum) not in copies:
+                copies[id(datum)] = await copy(datum)
+        return object_json([Bound(bound.name, localised(bound.value, copies)) for bound in inputs])
+    finally:
+        for here in copies.values():
+            here.release()
 
 
 def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
@@ -39,6 +130,7 @@ def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
         controller=parent.controller,
         received_ms=now_ms,
         cause=parent.activation_id,
+        epoch=parent.epoch,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from action_runtime.wire.values import Head
@@ -14,6 +14,10 @@ from invoker_ext.sink.datum import Stored
 
 if TYPE_CHECKING:
     from invoker_ext.owner.run import Run
+
+
+Copy = Callable[[Stored], Awaitable[Stored]]
+"""Returns a datum that is here, with a reference of its own: one of another host is pulled. Raises DataflowError."""
 
 
 class Sink(Protocol):
@@ -61,6 +65,14 @@ class Host(Protocol):
     @property
     def halted(self) -> bool:
         """The invoker ends: what happens from now on happens to no run; the journal has them for the next start."""
+
+    @property
+    def copy(self) -> Copy:
+        """How data of other hosts come here."""
+
+    @property
+    def let_go(self) -> Callable[[Stored], None]:
+        """Drops a run's reference to a datum that nobody in it reads any more, on all hosts."""
 
     def keep(self, records: Sequence[Activation]) -> None:
         """Journal records and write them to the store, behind the response."""

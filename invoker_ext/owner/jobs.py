@@ -44,6 +44,9 @@ def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc) 
         run=spec.activation_id,
         listener=attempt,
         queued=now,
+        epoch=spec.epoch,
+        repeats=run.retries_losses(command.step),
+        before=run.began_once,
     )
     return attempt
 

@@ -21,6 +21,7 @@ from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.wants import run_members
 from invoker_ext.owner.actions import Program
 from invoker_ext.owner.clock import Clock
+from invoker_ext.owner.host import Copy
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.intake import Intake
 from invoker_ext.owner.journal import JournalFull, Recovered, Unfinished
@@ -63,6 +64,10 @@ class Owner:
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
         self._intake = Intake(who.topic, parts.bus, self._outbox, self)
+        self.let_go: Callable[[Stored], None] = _release
+        self.copy: Copy = plain_copy
+        self.release: Callable[[str], None] = lambda run: None
+        """Tells other hosts that a run has ended; with `let_go` and `copy` set by who lends."""
         self.halted = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -188,6 +193,7 @@ class Owner:
             cause=message.cause,
             init_args=message.init_args,
             result_bytes=message.result_bytes,
+            epoch=message.epoch,
         )
         try:
             run = Run(self, spec, program)
@@ -254,6 +260,7 @@ class Owner:
         """See Host."""
         self._family.pop(run.activation_id, None)
         self._runs.pop(run.activation_id, None)
+        self.release(run.activation_id)
         self._maybe_idle()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
@@ -370,6 +377,16 @@ class Owner:
     def _maybe_idle(self) -> None:
         if not self._messages and self._outbox.empty:
             self._idle.set()
+
+
+def _release(stored: Stored) -> None:
+    stored.release()
+
+
+async def plain_copy(stored: Stored) -> Stored:
+    """Return a datum, all of which are here, with a reference of its own."""
+    stored.retain()
+    return stored
 
 
 def _journalled(payload: bytes) -> ActivationMessage | None:

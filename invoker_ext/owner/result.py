@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from action_runtime.wire.values import WHOLE
@@ -10,7 +11,7 @@ from invoker_ext.dataflow.commands import Bound, End
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.owner.outcomes import Judgement, error_of, unreadable
-from invoker_ext.relay.json_form import data_of, object_json
+from invoker_ext.relay.json_form import data_of, localised, object_json
 from invoker_ext.sink.datum import Stored
 
 
@@ -55,7 +56,11 @@ class LastRead:
 
 
 def result_of(
-    end: End, sizes: Mapping[Firing, int | None], reads: LastRead, bound_bytes: int | None = None
+    end: End,
+    sizes: Mapping[Firing, int | None],
+    reads: LastRead,
+    bound_bytes: int | None,
+    copies: Mapping[int, Stored],
 ) -> Judgement:
     """Put the result of a run together; copies, so a large one is better put together in a thread.
 
@@ -64,10 +69,14 @@ def result_of(
         sizes: Of the raw response of each firing that failed; a sequence passes that of its failing one on.
         reads: Of the run.
         bound_bytes: What a result may have; None: anything.
+        copies: Of what other hosts hold of it.
     """
     size_bytes = sum(value.size_bytes for bound in end.result for value in data_of(bound.value))
     if bound_bytes is not None and size_bytes > bound_bytes:
         return _too_large(size_bytes, bound_bytes)  # not even put together
+    if copies:
+        result = tuple(Bound(bound.name, localised(bound.value, copies)) for bound in end.result)
+        end = replace(end, result=result)
     judgement = _result_of(end, sizes, reads)
     if bound_bytes is not None and len(judgement.result) > bound_bytes:
         return _too_large(len(judgement.result), bound_bytes)

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, assert_never, cast
 
+from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Head, Media
-from invoker_ext.contract.graph import ActionCall, Fault, GraphKind, Step, WorkflowCall
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release, Retry
 from invoker_ext.dataflow.events import (
     Cancelled,
+    Datum,
     DeadlineReached,
     Drained,
     Event,
@@ -32,8 +34,9 @@ from invoker_ext.dataflow.machine import RunMachine
 from invoker_ext.dataflow.wants import run_members, wants
 from invoker_ext.owner.actions import ActionGone, Program
 from invoker_ext.owner.attempt import Attempt
-from invoker_ext.owner.children import begins_once, child_events, child_spec
+from invoker_ext.owner.children import Children, begins_once
 from invoker_ext.owner.conditions import answer, is_quick
+from invoker_ext.owner.elsewhere import Elsewhere
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
@@ -41,7 +44,7 @@ from invoker_ext.owner.parameters import Parameters, parameters_of_json
 from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.owner.result import LastRead, result_of
 from invoker_ext.owner.run_record import RunSpec, Tally, refused_firing, run_record
-from invoker_ext.relay.json_form import data_of, object_json
+from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
@@ -75,9 +78,10 @@ class Run:
         self._events: deque[Event] = deque()
         self._busy = False
         self._live: dict[Firing, Attempt] = {}
-        self._children: dict[Firing, Run] = {}
-        self._tally = Tally()
+        self._children = Children(self, self._inside)
+        self.own_tally = Tally()
         self._sizes: dict[Firing, int | None] = {}
+        self.elsewhere = Elsewhere()
         self.reads = LastRead(host.place if parent is None else None)
         self._record: Activation | None = None
         self._began = False
@@ -104,7 +108,7 @@ class Run:
     @property
     def firing_ids(self) -> list[str]:
         """Activation ids of its firings so far, in order of dispatch."""
-        return self._tally.ids
+        return self.own_tally.ids
 
     def live(self) -> list[dict[str, object]]:
         """Return what is at work now: its activation id and name, and its time line so far."""
@@ -200,8 +204,7 @@ class Run:
             case Retry():
                 self._retry(command)
             case Release():
-                for datum in command.data:
-                    cast("Stored", datum).release()
+                self._let_go(command.data)
             case End():
                 self._end(command)
             case _:
@@ -213,7 +216,7 @@ class Run:
             case ActionCall():
                 self._call_action(command, call)
             case WorkflowCall():
-                self._call_workflow(command, call)
+                self._children.call(command, call)
             case Fault():
                 raise RuntimeError(f"{command.firing} cannot run, and its machine dispatched it")
             case _:
@@ -227,34 +230,18 @@ class Run:
         attempt = make_attempt(self, command, call, doc)
         self._live[command.firing] = attempt
         if self.graph.kind is not GraphKind.ACTION:
-            self._tally.ids.append(attempt.activation_id)
-        self._tally.memory_mb = max(self._tally.memory_mb, call.memory_mb)
+            self.own_tally.ids.append(attempt.activation_id)
+        self.own_tally.memory_mb = max(self.own_tally.memory_mb, call.memory_mb)
         self.host.containers.submit(attempt.job)
 
-    def _call_workflow(self, command: Dispatch, call: WorkflowCall) -> None:
-        spec = child_spec(self.spec, call, self.host.clock.epoch_ms(self.host.clock.now()))
-        program = Program(call.graph, self._program.docs)
-        child = Run(self.host, spec, program, parent=self, on_end=partial(self._child_ended, command))
-        self._tally.ids.append(spec.activation_id)
-        self._children[command.firing] = child
-        self.host.adopt(child)
-        child.start(child.parse(object_json(command.inputs)))
-
-    def _child_ended(self, command: Dispatch, child: Run, outcome: Outcome) -> None:
-        self._children.pop(command.firing, None)
-        self.note_duration(child.record.duration_ms or 0)
-        self._tally.add_bytes(child.tally)
-        self._tally.memory_mb = max(self._tally.memory_mb, child.memory_mb)
-        self.note_size(command.firing, child.record.size)
-        wanted = self.wants(command.step.name)
-        for event in child_events(command, child.record, wanted, self.put, self.host.clock.now()):
-            self.post(event)
+    def _inside(self, spec: RunSpec, graph: Graph, on_end: Callable[[Run, Outcome], None]) -> Run:
+        return Run(self.host, spec, Program(graph, self._program.docs), parent=self, on_end=on_end)
 
     def _refuse(self, command: Dispatch, text: str) -> None:
         """End a firing at once; stock records it all the same."""
         now, judgement = self.host.clock.now(), error_of(text, Outcome.APPLICATION_ERROR)
         record = refused_firing(self.spec, self.graph, command, judgement, self.host.clock.epoch_ms(now))
-        self._tally.ids.append(record.activation_id)
+        self.own_tally.ids.append(record.activation_id)
         self.host.keep([record])
         error = self._put_json(judgement.error or b"null")
         self.post(Returned(command.firing, command.attempt, judgement.outcome, {}, error, now))
@@ -276,11 +263,17 @@ class Run:
         if is_quick(command):
             self._events.append(answer(command, now))
             return
-        reading = read_in_thread(self.host.sink, data_of(command.value), partial(answer, command, now))
+        work = partial(answer, command, now)
+        reading = read_in_thread(self.host.sink, data_of(command.value), work, self.host.copy)
         self.host.spawn(self._evaluate_large(reading), f"condition of {self.activation_id}")
 
     async def _evaluate_large(self, reading: Awaitable[Event]) -> None:
-        self.post(await reading)
+        try:
+            event = await reading
+        except DataflowError as error:  # it is asked again when the value has been made anew
+            _log.warning("value of a condition cannot be had", extra={"run": self.activation_id, "error": str(error)})
+        else:
+            self.post(event)
 
     def _retry(self, command: Retry) -> None:
         event = RetryDue(command.firing, command.attempt, 0.0)
@@ -293,19 +286,23 @@ class Run:
             self._deadline()
         data = [datum for bound in end.result for datum in data_of(bound.value)]
         make = partial(result_of, end, self._sizes, self.reads, self.spec.result_bytes)
-        if sum(datum.size_bytes for datum in data) > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW:
-            reading = read_in_thread(self.host.sink, data, make)
+        large = sum(datum.size_bytes for datum in data) > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW
+        if large or any(datum.elsewhere for datum in data):
+            reading = read_in_thread(self.host.sink, data, make, self.host.copy)
             self.host.spawn(self._end_large(end, reading), f"result of {self.activation_id}")
         else:
-            self._conclude(end, make())
+            self._conclude(end, make({}))
 
     async def _end_large(self, end: End, reading: Awaitable[Judgement]) -> None:
-        self._conclude(end, await reading)
+        try:
+            judgement = await reading
+        except DataflowError as error:
+            judgement = error_of(f"The result cannot be had: {error}", Outcome.PLATFORM_ERROR)
+        self._conclude(end, judgement)
         self._maybe_forget()
 
     def _conclude(self, end: End, judgement: Judgement) -> None:
-        for datum in end.data:
-            cast("Stored", datum).release()
+        self._let_go(end.data)
         if self.graph.kind is GraphKind.ACTION and (self._live or self._record is not None):
             return  # the record of its only firing is the run's
         self._make_record(end, judgement)
@@ -332,12 +329,12 @@ class Run:
     @property
     def memory_mb(self) -> int:
         """Largest memory limit among the actions executed."""
-        return self._tally.memory_mb
+        return self.own_tally.memory_mb
 
     @property
     def tally(self) -> Tally:
         """What its firings add up to, those included whose last outputs still leave."""
-        whole = replace(self._tally)
+        whole = replace(self.own_tally)
         for attempt in self._live.values():
             whole.add_flow(attempt)
         return whole
@@ -351,7 +348,7 @@ class Run:
 
     def note_duration(self, duration_ms: int) -> None:
         """Add the time of a firing that has come to its end: a sequence's duration is the sum of its components'."""
-        self._tally.duration_ms += duration_ms
+        self.own_tally.duration_ms += duration_ms
 
     def note_size(self, firing: Firing, size: int | None) -> None:
         """Keep the size of a firing's raw response: a sequence passes that of a failing one on."""
@@ -359,12 +356,10 @@ class Run:
 
     def attempt_over(self, attempt: Attempt) -> None:
         """Let go of an attempt that will say no more."""
-        self._tally.add_flow(attempt)
+        self.own_tally.add_flow(attempt)
         if self._live.get(attempt.dispatch.firing) is attempt:
             del self._live[attempt.dispatch.firing]
         self._maybe_forget()
-
-    # -- odds and ends -----------------------------------------------------------------------------
 
     def put(self, head: Head, data: bytes) -> Stored:
         """Hold bytes that the invoker itself made, in this run's name."""
@@ -373,11 +368,16 @@ class Run:
     def _put_json(self, text: bytes) -> Stored:
         return self.put(Head(Media.JSON, len(text)), text)
 
+    def _let_go(self, data: Sequence[Datum]) -> None:
+        let_go = self.host.let_go
+        for datum in data:
+            let_go(cast("Stored", datum))
+        self.elsewhere.forget(cast("Sequence[Stored]", data))
+
     def _kill_all(self) -> None:
         for attempt in list(self._live.values()):
             self.host.containers.kill(attempt.job)
-        for child in list(self._children.values()):
-            child.cancel("the enclosing run has ended")
+        self._children.cancel()
 
     def _broken(self, error: Exception) -> None:
         self._events.clear()

@@ -28,6 +28,7 @@ class RunSpec:
         cause: Activation id of the enclosing run.
         init_args: Names of parameters for init (plain actions).
         result_bytes: Bound of the result; None: it goes to another run, or stock's bound has held for each firing.
+        epoch: Grows with every owner this run is given to.
     """
 
     activation_id: str
@@ -41,6 +42,7 @@ class RunSpec:
     cause: str | None = None
     init_args: tuple[str, ...] = ()
     result_bytes: int | None = None
+    epoch: int = 0
 
 
 @dataclass(slots=True)

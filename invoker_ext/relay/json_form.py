@@ -80,3 +80,21 @@ def data_of(value: Value) -> list[Stored]:
             return []
         case _:
             return [cast("Stored", value)]
+
+
+def localised(value: Value, copies: Mapping[int, Stored]) -> Value:
+    """Return a bound value with the copies that are here in place of data of other hosts.
+
+    Args:
+        value: As the machine bound it.
+        copies: Id of the datum → its copy.
+    """
+    match value:
+        case tuple():
+            return tuple(localised(one, copies) for one in value)
+        case Chunks():
+            return Chunks(tuple(copies.get(id(part), part) for part in value.parts))
+        case Constant() | Streamed():
+            return value
+        case _:
+            return copies.get(id(value), value)

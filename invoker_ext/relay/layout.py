@@ -85,7 +85,7 @@ class _Writer:
 
     def _tree(self, value: Value) -> Any:
         if isinstance(value, tuple):
-            text = _joined(value)
+            text = joined(value)
             if text is not None:
                 return self._place({"t": "json", "n": len(text)}, text)
             return [self._tree(one) for one in value]
@@ -128,12 +128,12 @@ class _Writer:
         return meta
 
 
-def _joined(value: tuple[Value, ...]) -> bytes | None:
-    """Return the JSON text of a list, if all its members are small JSON values."""
+def joined(value: tuple[Value, ...]) -> bytes | None:
+    """Return the JSON text of a list if all its members are small JSON values, else None."""
     texts: list[bytes] = []
     for one in value:
         if isinstance(one, tuple):
-            text = _joined(one)
+            text = joined(one)
         elif isinstance(one, Constant):
             text = one.json.encode()
         elif isinstance(one, (Chunks, Streamed)):

@@ -22,6 +22,10 @@ class Stored(Protocol):
         """How many."""
 
     @property
+    def elsewhere(self) -> bool:
+        """Its bytes are on another host (`lending.remote`): they can be read once they were pulled."""
+
+    @property
     def inline(self) -> bytes | None:
         """The bytes, if they are below the knee."""
 

@@ -16,6 +16,8 @@ _EXPIRED: Final = "a datum was used after its run had ended and its time was ove
 class Inline:
     """A small value: its bytes are in this process. Implements `Stored`."""
 
+    elsewhere: Final = False
+
     __slots__ = ("__weakref__", "_free", "_owner", "_references", "head", "inline", "size_bytes")
 
     def __init__(self, head: Head, data: bytes, owner: str, free: Callable[[str, int], None]) -> None:
@@ -61,6 +63,8 @@ class Inline:
 
 class Kept:
     """A value in a sealed segment, or in the file it was spilled to. Implements `Stored`."""
+
+    elsewhere: Final = False
 
     __slots__ = ("__weakref__", "_close", "_descriptor", "_references", "head", "inline", "key", "size_bytes")
 

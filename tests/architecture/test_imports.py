@@ -28,6 +28,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.door\.credentials"
     r"|invoker_ext\.peers\.(bounds|conversation|errors|greeting|ref|transfer|bulk\.credit)"
     r"|invoker_ext\.relay\.(bandwidth|layout|results)"
+    r"|invoker_ext\.lending\.(placement|hosts|forms)"
     r"|controller_ext\.alarms\.(dates|schedule|feed|machine)"
     r"|invoker_ext\.stores\.couchdb\.(designs|documents|records)"
     r"|controller_ext\.builtins\.packages|controller_ext\.json_text"

@@ -21,6 +21,7 @@ class Held:
         self.data = data
         self.size_bytes = len(data)
         self.inline = data if small else None
+        self.elsewhere = False
 
     def retain(self) -> None:
         raise AssertionError("laying out adds no references")

@@ -1,0 +1,103 @@
+"""The owner's books of data on other hosts: which are held, and their copies here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from action_runtime.wire.errors import DataflowError
+from invoker_ext.lending.remote import Remote
+from invoker_ext.lending.transport import Transport
+from invoker_ext.peers.ref import Ref
+from invoker_ext.sink.datum import Stored
+
+
+class Refs:
+    """Lives on the loop."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        lost: Callable[[Collection[Remote]], None],
+        tell: Callable[[str, str, Collection[int]], None],
+    ) -> None:
+        """Know of none.
+
+        Args:
+            transport: Pulls.
+            lost: Called with data that are gone.
+            tell: Called with run, name and hosts when those are to let go of a datum.
+        """
+        self._transport = transport
+        self._lost = lost
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._held: dict[int, set[Remote]] = {}
+        self._pulls: dict[Remote, asyncio.Task[Stored]] = {}
+        self._waiting: Counter[Remote] = Counter()
+        """How many wait for each pull, and own a reference to its copy."""
+
+    @property
+    def pulls(self) -> Collection[asyncio.Task[Stored]]:
+        """What is under way."""
+        return self._pulls.values()
+
+    def found(self, ref: Ref, owner: str) -> Remote:
+        """Take over a datum that was made on another host, with one reference.
+
+        Args:
+            ref: Where it is.
+            owner: `namespace/run`.
+        """
+        remote = Remote(ref, owner, self._drop)
+        self._held.setdefault(ref.host, set()).add(remote)
+        return remote
+
+    def lost(self, host: int) -> None:
+        """A host is gone, and all that it held."""
+        gone = self._held.pop(host, set())
+        if gone:
+            self._lost(gone)
+
+    async def copy(self, stored: Stored) -> Stored:
+        """Return a datum that is here, with a reference of its own; one of another host is pulled, once.
+
+        Raises:
+            DataflowError: It cannot be had; one of another host counts as lost.
+        """
+        if not isinstance(stored, Remote):
+            stored.retain()
+            return stored
+        if stored.here is not None:
+            stored.here.retain()
+            return stored.here
+        pull = self._pulls.get(stored)
+        if pull is None:
+            pull = self._pulls[stored] = self._loop.create_task(self._pull(stored), name="pull")
+        self._waiting[stored] += 1
+        return await asyncio.shield(pull)
+
+    async def _pull(self, remote: Remote) -> Stored:
+        try:
+            here = await self._transport.pull(remote.ref, remote.owner)
+        except DataflowError:
+            if remote.held:
+                self._loop.call_soon(self._lost, (remote,))
+            raise
+        finally:
+            del self._pulls[remote]
+            waiting = self._waiting.pop(remote)
+        for _ in range(waiting):
+            here.retain()
+        if remote.held:
+            remote.here = here
+        else:
+            here.release()
+        return here
+
+    def _drop(self, remote: Remote) -> None:
+        held = self._held.get(remote.ref.host)
+        if held is not None:
+            held.discard(remote)
+            self._tell(remote.run, remote.ref.name, {remote.ref.host, *remote.users})

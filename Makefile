@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench clients services engine
+COMPOSE ?= docker compose
+STACK = cd compose && $(COMPOSE)
+
+.PHONY: demo test check bench clients services engine stack stack-down images stack-images
 demo: .venv/.ready
 	$(BIN)/dataflower demo wordcount
 test: .venv/.ready-dev
@@ -18,6 +21,20 @@ services:
 	$(PYTHON) -m tests.support.kafka
 engine:
 	@$(PYTHON) -m tests.support.engine
+stack-images: .venv/.ready-dev
+	@$(BIN)/python -m tests.support.stack
+
+images:
+	docker build --tag openwhisk-dataflower/server --file compose/Dockerfile .
+	docker build --tag openwhisk-dataflower/action-python action_runtime
+	docker build --tag openwhisk-dataflower/action-nodejs action_runtime/nodejs
+stack: compose/.env
+	$(STACK) up --detach --wait || { echo 'an image of ours that is missing is made by `make images`' >&2; exit 1; }
+	@echo "ready http://$$(cd compose && $(COMPOSE) port controller 3233), with the stock guest key"
+stack-down: compose/.env
+	$(STACK) down --volumes
+compose/.env: | compose/.env.example
+	cp compose/.env.example $@
 
 .venv/.ready: pyproject.toml | .venv/bin/pip
 	$(PIP) install -e .

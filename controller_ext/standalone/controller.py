@@ -67,7 +67,7 @@ def _settings(given: Mapping[str, str], data_dir: Path | None) -> Settings:
     named = data_dir or given.get(PREFIX + "DATA_DIR")
     directory = Path(named) if named else default_data_dir(given).with_name("dataflower-controller")
     environ[PREFIX + "DATA_DIR"] = str(directory.absolute())
-    environ.setdefault(PREFIX + "KINDS", written(DEFAULT_IMAGES))
+    environ[PREFIX + "KINDS"] = given.get(PREFIX + "KINDS") or written(DEFAULT_IMAGES)
     environ.setdefault(PREFIX + "LOCAL_INVOKERS", "0")
     problems = missing_settings(PREFIX, environ)
     try:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,14 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HOW: Final = "start a Docker engine, or let `make engine` do it (Debian, as root)"
 SUITE: Final = "bookworm"
 PACKAGES: Final = ("python3", "python3-numpy", "ca-certificates", "nodejs")
-BASE: Final = f"dataflower-test/base:{SUITE}-{hashlib.sha256(' '.join(PACKAGES).encode()).hexdigest()[:12]}"
+
+
+def base_name(packages: Sequence[str]) -> str:
+    """Return the name of the base image with these packages of Debian."""
+    return f"dataflower-test/base:{SUITE}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+
+
+BASE: Final = base_name(PACKAGES)
 FOLDERS: Final = {"python": ROOT / "action_runtime", "nodejs": ROOT / "action_runtime" / "nodejs"}
 ENGINE_PACKAGES: Final = ("docker.io", "containerd", "runc", "iptables", "iproute2")
 READY_S: Final = 60.0
@@ -61,26 +69,43 @@ def can_build() -> bool:
     return has(BASE) or archive().exists() or shutil.which("mmdebstrap") is not None
 
 
-def archive() -> Path:
-    """Return where the files of the base image are kept."""
-    return cache() / f"{BASE.replace('/', '-').replace(':', '-')}.tar"
+def archive(name: str = BASE) -> Path:
+    """Return where the files of a base image are kept."""
+    return cache() / f"{name.replace('/', '-').replace(':', '-')}.tar"
 
 
 @functools.cache
 def image(family: str) -> str:
     """Return our image of a family of kinds (`python`, `nodejs`); built from these very sources if it is not there."""
     folder = FOLDERS[family]
-    digest = hashlib.sha256(BASE.encode())
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    name = f"dataflower-test/action-{family}:{digest.hexdigest()[:16]}"
-    if not has(name):
-        base()
-        docker(
-            "build", "--quiet", "--network", "host", "--build-arg", f"BASE_IMAGE={BASE}", "--tag", name, str(folder)
-        )  # fmt: skip
-    return name
+    return built(f"action-{family}", folder, files(folder), PACKAGES)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files of a folder of sources."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+
+
+def built(name: str, context: Path, sources: Iterable[Path], packages: Sequence[str], *options: str) -> str:
+    """Return an image; built if there is none from these very sources.
+
+    Args:
+        name: Its last part.
+        context: Folder of what it is built from, with its Dockerfile unless the options name another.
+        sources: Files in it that it depends on.
+        packages: Of Debian, in its base image.
+        options: More for `docker build`.
+    """
+    parent = base_name(packages)
+    digest = hashlib.sha256(parent.encode())
+    for path in sources:
+        digest.update(path.relative_to(context).as_posix().encode() + b"\0" + path.read_bytes())
+    full = f"dataflower-test/{name}:{digest.hexdigest()[:16]}"
+    if not has(full):
+        base(packages)
+        argv = ["build", "--quiet", "--network", "host", "--build-arg", f"BASE_IMAGE={parent}", "--tag", full, *options]
+        docker(*argv, str(context))
+    return full
 
 
 def nowhere(image: str, tag: str) -> str:
@@ -90,19 +115,20 @@ def nowhere(image: str, tag: str) -> str:
     return name
 
 
-def base() -> None:
-    """Make the base image if it is not there: what any Debian mirror has, in place of an official image."""
-    if has(BASE):
+def base(packages: Sequence[str] = PACKAGES) -> None:
+    """Make a base image if it is not there: what any Debian mirror has, in place of an official image."""
+    name = base_name(packages)
+    if has(name):
         return
-    target = archive()
+    target = archive(name)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_suffix(f".{os.getpid()}.tar")
-        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(draft)]
+        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(draft)]
         subprocess.run([*as_root(), *argv], check=True, capture_output=True, timeout=SLOW_S)
         draft.replace(target)
     path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    docker("import", "--change", f"ENV {path}", str(target), BASE)
+    docker("import", "--change", f"ENV {path}", str(target), name)
 
 
 def as_root() -> list[str]:

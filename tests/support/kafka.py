@@ -80,7 +80,7 @@ class Kafka:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="df-kafka-"))
-        self.port, quorum = _free_ports(2)
+        self.port, quorum = free_ports(2)
         self._settings = self._folder / "server.properties"
         self._settings.write_text(_SETTINGS.format(port=self.port, quorum=quorum, logs=self._folder / "logs"))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -131,7 +131,8 @@ class Kafka:
         return (self._folder / "said").read_text(errors="replace")[-4096:]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports on 127.0.0.1 that nobody listened on a moment ago."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))

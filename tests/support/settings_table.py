@@ -8,6 +8,7 @@ from typing import Any, Final
 from controller_ext import settings as controller
 from invoker_ext import settings as invoker
 from invoker_ext.stores.settings import StoreSettings
+from tests.support import env_example
 from tests.support.sources import ROOT
 
 README: Final = ROOT / "README.md"
@@ -46,4 +47,5 @@ def renewed(text: str) -> str:
 
 
 if __name__ == "__main__":
+    env_example.write()
     SETTINGS.write_text(renewed(SETTINGS.read_text()))

@@ -17,6 +17,8 @@ from typing import Final
 
 LIST: Final = Path(__file__).resolve().parent.parent / "e2e" / "clients"
 """OpenWhisk's clients."""
+COMPOSER: Final = Path(__file__).resolve().parent.parent / "e2e" / "composer"
+"""Composer, apart from the others: it is small, and more than one suite needs it."""
 COUCHDB: Final = Path(__file__).resolve().parent / "couchdb_server"
 FILES: Final = ("package.json", ".npmrc")
 LEAST_NODE: Final = 20
@@ -74,5 +76,5 @@ def install(wanted: Path = LIST) -> None:
 if __name__ == "__main__":
     if node_version() < LEAST_NODE or shutil.which("npm") is None:
         sys.exit(f"cannot install the clients: {HOW}")
-    for each in (LIST, COUCHDB):
+    for each in (LIST, COMPOSER, COUCHDB):
         install(each)

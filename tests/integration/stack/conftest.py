@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import needs
 from tests.support import stack
+from tests.support.cluster import Cluster
 from tests.support.stack import Stack
 
 FOLDER = Path(__file__).parent
@@ -27,5 +28,18 @@ def composed() -> Iterator[Stack]:
     one = Stack()
     try:
         yield one
+    finally:
+        one.remove()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A deployment in containers, for all tests of a module; stopped as its user would, it leaves nothing."""
+    needs("images of the stack", stack.available(), stack.HOW)
+    one = Cluster()
+    try:
+        yield one.start()
+        one.stop()
+        assert one.left() == []
     finally:
         one.remove()

@@ -1,0 +1,133 @@
+"""Kafka, a CouchDB, a controller and two invokers in containers of their own, as clients see them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from controller_ext.cli.examples import SCRIPT, folder, load, names
+from tests.conftest import needs
+from tests.e2e.clients.test_openwhisk_js import GROUPS, SCENARIO, ZIP
+from tests.support import npm_clients
+from tests.support.cluster import Cluster
+from tests.support.commands import Command, alone
+from tests.support.deploying import KEY
+
+pytestmark = pytest.mark.timeout(300)
+ON_THE_HOST = ("defaults",)
+"""Groups of the client whose actions read its files, which containers do not have."""
+WORDS = "the quick brown fox jumps over the lazy dog "
+MARK = """
+import hashlib
+from action_runtime import emit, open_output
+
+def main(args):
+    text = hashlib.sha256(args["seed"].encode()).hexdigest() * 1024
+    for number in range(2):
+        emit("item", text)
+    emit("bytes", text.encode())
+    with open_output("parts") as parts:
+        parts.write(text.encode())
+    return {"value": text, "number": 1}
+"""
+LOOK = """
+import hashlib
+
+def main(args):
+    text = hashlib.sha256(args.pop("seed").encode()).hexdigest() * 1024
+    return {name: value == text or bytes(value) == text.encode() for name, value in args.items()}
+"""
+PASS = "def main(args):\n    return {'text': args['text']}\n"
+READ = (
+    "from action_runtime import open_input\ndef main(args):\n    return {'text': open_input('parts').read().decode()}\n"
+)
+EDGES = """
+dataflow: 1
+steps:
+  mark: {action: mark, inputs: {seed: $run.seed}}
+  each: {action: pass, inputs: {text: {each: mark.item}}}
+  join: {action: join, inputs: {texts: {gather: each.text}}}
+  read: {action: read, inputs: {parts: {stream: mark.parts}}}
+  left: {action: pass, inputs: {text: {from: mark.value, when: "size(value) > 1"}}}
+  right: {action: pass, inputs: {text: {from: mark.value, when: "size(value) < 1"}}}
+  look:
+    action: look
+    inputs:
+      seed: $run.seed
+      plain: mark.value
+      bytes: mark.bytes
+      gathered: join.text
+      streamed: read.text
+      chosen: {any: [right.text, left.text]}
+      spare: {from: mark.value, optional: true}
+result: look
+"""
+JOIN = "def main(args):\n    one, two = args['texts']\n    return {'text': one if one == two else ''}\n"
+
+
+def test_wordcount_is_that_of_a_plain_loop(cluster: Cluster):
+    example = load("wordcount")
+    texts = {f"{number}.txt": WORDS * (number + 1) * 500 for number in range(4)}
+    expected: Counter[str] = Counter()
+    for text in texts.values():
+        expected.update(re.findall(r"[a-z]+", text.lower()))
+    api = cluster.client()
+    assert example.workflow is not None
+    api.workflow(example.workflow, "wordcount", **{name: one.code for name, one in example.actions.items()})
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cluster.client().run("wordcount", texts=texts), range(8)))
+    api.close()
+    assert found == [{"words": dict(expected)}] * 8
+
+
+def test_no_value_between_steps_is_in_kafka_or_couchdb(cluster: Cluster):
+    api = cluster.client()
+    api.workflow(EDGES, "edges", mark=MARK, look=LOOK, read=READ, join=JOIN, **{"pass": PASS})
+    seed = "a seed of this run"
+    reply = api.call("POST", "actions/edges?blocking=true", json={"seed": seed})
+    run = api.finished(reply.json()["activationId"])
+    api.close()
+    assert run["response"]["result"] == dict.fromkeys(
+        ("plain", "bytes", "gathered", "streamed", "chosen", "spare"), True
+    )
+    value = hashlib.sha256(seed.encode()).hexdigest().encode()
+    encoded = base64.b64encode(value * 3)
+    for wanted in (value, encoded):
+        assert not cluster.in_kafka(wanted)
+        assert not cluster.in_couchdb(wanted)
+    # What was looked through is what there was.
+    assert cluster.in_kafka(seed.encode())
+    assert cluster.in_couchdb(run["activationId"].encode())
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_script_of_an_example_gets_what_it_expects(cluster: Cluster, name: str):
+    needs("curl", shutil.which("curl") is not None, "install it")
+    environ = {key: value for key, value in os.environ.items() if key not in ("APIHOST", "AUTH", "KEEP")}
+    argv = [str(folder() / name / SCRIPT)]
+    done = subprocess.run(argv, capture_output=True, text=True, env=environ | {"APIHOST": cluster.url}, timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == load(name).expected
+
+
+@pytest.mark.parametrize("group", [one for one in GROUPS if one not in ON_THE_HOST])
+def test_the_client_for_javascript_does_what_it_documents(cluster: Cluster, group: str, tmp_path: Path):
+    needs("the clients from npm", npm_clients.installed(), npm_clients.HOW)
+    environ = {
+        **alone(tmp_path),
+        "NODE_PATH": str(npm_clients.modules()),
+        "__OW_API_HOST": cluster.url,
+        "__OW_API_KEY": ":".join(KEY),
+        "ZIP_BASE64": base64.b64encode(ZIP).decode(),
+    }
+    assert Command(["node", SCENARIO], environ, tmp_path).text(group) == f"{group}: ok\n"

@@ -42,9 +42,11 @@ from invoker_ext.containers.events import (
 from invoker_ext.containers.hint import hint_job
 from invoker_ext.containers.job import Failure, Job
 from invoker_ext.containers.limits import PoolLimits
+from invoker_ext.containers.local.door import LocalDoor
 from invoker_ext.containers.pool import Pool
 from invoker_ext.containers.pressure import reuse_delay_s
 from invoker_ext.containers.refusals import refuse, refuse_kind, refuse_unstarted
+from invoker_ext.containers.register import Register
 from invoker_ext.containers.runtime import RuntimeContainer
 from invoker_ext.containers.shared import SharedContainer
 from invoker_ext.containers.states import Progress, State
@@ -90,17 +92,14 @@ class Fleet:
         self._outbox_bytes = outbox_bytes
         self._prefix = prefix
         self._loop = asyncio.get_running_loop()
+        self._door = LocalDoor(self._loop)
         self._pool = Pool(limits)
         self._containers: dict[int, Container] = {}
-        self._tickets: dict[int, Assignment] = {}
-        self._by_job: dict[int, Assignment] = {}  # id of the job; the assignment keeps it alive
+        self._jobs = Register()
         self._hints: dict[ActionKey, Job] = {}
         self._todo: deque[Command] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
-        self._counter = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._closed = False
 
     async def open(self) -> None:
@@ -125,11 +124,7 @@ class Fleet:
         if self._closed:
             self._loop.call_soon(refuse, job, "The invoker takes no more work.")
             return
-        self._counter += 1
-        assignment = Assignment(self._counter, job, need)
-        self._tickets[assignment.ticket] = assignment
-        self._by_job[id(job)] = assignment
-        self._idle.clear()
+        assignment = self._jobs.enter(job, need)
         self._tell(Submitted(assignment.ticket, need, job.run, time.monotonic()))
 
     def feed(self, job: Job, name: str, value: Stored) -> None:
@@ -142,14 +137,14 @@ class Fleet:
 
     def kill(self, job: Job) -> None:
         """See Containers."""
-        assignment = self._by_job.get(id(job))
+        assignment = self._jobs.of(job)
         if assignment is None:
             return
         container = assignment.container
         if container is not None:
             container.kill(assignment, _FAREWELL_S)
             return
-        self._forget(assignment)
+        self._jobs.forget(assignment)
         self._tell(Withdrawn(assignment.ticket, assignment.need.key, time.monotonic()))
         self._loop.call_soon(_fail, assignment, Failure.RUN_DIED, None)
 
@@ -207,18 +202,19 @@ class Fleet:
     async def drain(self) -> None:
         """Take no more jobs, and wait until those that were taken are done. The caller bounds the wait."""
         self._closed = True
-        await self._idle.wait()
+        await self._jobs.until_empty()
 
     async def close(self) -> None:
         """End all containers; what still runs fails. Idempotent."""
         self._closed = True
         self._do(self._pool.close(time.monotonic()))
-        for assignment in list(self._tickets.values()):
+        for assignment in self._jobs.all():
             if assignment.container is None:
                 self.kill(assignment.job)
         for container in list(self._containers.values()):
             container.end()
         await self._driver.close()
+        await self._door.close()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -249,7 +245,7 @@ class Fleet:
 
     def has_drained(self, container: Container, done: Assignment) -> None:
         """See Host."""
-        self._forget(done)
+        self._jobs.forget(done)
         self._tell(Drained(container.number, container.held_bytes, time.monotonic()))
 
     def has_freed(self, container: Container) -> None:
@@ -259,9 +255,9 @@ class Fleet:
     def is_gone(self, container: Container, error: str | None, failure: Failure) -> None:
         """See Host."""
         del self._containers[container.number]
-        for assignment in self._tickets.copy().values():
+        for assignment in self._jobs.all():
             if assignment.container is container:
-                self._forget(assignment)
+                self._jobs.forget(assignment)
         self._tell(Gone(container.number, time.monotonic(), error, failure))
         for key in [key for key in self._hints if key not in self._pool.lanes]:
             del self._hints[key]
@@ -302,15 +298,15 @@ class Fleet:
             case Throttle():
                 self._throttle(command)
             case Refuse():
-                assignment = self._tickets[command.ticket]
-                self._forget(assignment)
+                assignment = self._jobs.with_ticket(command.ticket)
+                self._jobs.forget(assignment)
                 failure, reason = command.failure, command.reason
                 self._loop.call_soon(refuse_unstarted, assignment, self._driver, failure, reason)
             case _:
                 assert_never(command)
 
     def _run(self, command: Run) -> None:
-        assignment = self._tickets[command.ticket]
+        assignment = self._jobs.with_ticket(command.ticket)
         assignment.warmth = command.warmth
         self._hints.pop(assignment.need.key, None)
         self._containers[command.container].run(assignment)
@@ -333,7 +329,7 @@ class Fleet:
             container = RuntimeContainer(number, name, self, self._loop, self._sink, self._outbox_bytes)
         else:
             made = SharedContainer if self._driver.shares(command.runtime) else StockContainer
-            container = made(number, name, self, self._loop, self._sink)
+            container = made(number, name, self, self._loop, self._sink, self._door)
         self._containers[number] = container
         container.start(handle, self._limits.start_timeout_s + handle.extra_start_s)
 
@@ -380,18 +376,12 @@ class Fleet:
         return Need(key, runtime, call.memory_mb, call.concurrency if self._driver.shares(runtime) else 1)
 
     def _feed(self, job: Job, name: str, part: Stored | StreamEnd) -> None:
-        assignment = self._by_job.get(id(job))
+        assignment = self._jobs.of(job)
         if assignment is None or assignment.returned:
             return
         assignment.queue_part(name, part)
         if assignment.container is not None:
             assignment.container.feed(assignment, name)
-
-    def _forget(self, assignment: Assignment) -> None:
-        self._tickets.pop(assignment.ticket, None)
-        self._by_job.pop(id(assignment.job), None)
-        if not self._tickets:
-            self._idle.set()
 
 
 def _fail(assignment: Assignment, failure: Failure, detail: object) -> None:

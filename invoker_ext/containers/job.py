@@ -118,6 +118,8 @@ class Job:
         inputs: What the machine bound; data are `Stored`.
         wants: Output → `value` | `items`.
         plain: The record needs the whole body.
+        opens_streams: In a runtime without a relay: the function begins before its streamed inputs are complete and
+            reads them at the local door; else they are among its arguments.
         timeout_s: From the start of the function.
         run: Activation id of the run, for fairness and for data that the job keeps alive.
         listener: Who hears.
@@ -147,6 +149,7 @@ class Job:
     before: Callable[[], None] = lambda: None
     host: int = -1
     pulled_bytes: int = 0
+    opens_streams: bool = False
 
 
 class Containers(Protocol):

@@ -9,6 +9,7 @@ from invoker_ext.containers.assignment import Assignment
 from invoker_ext.containers.container import Host
 from invoker_ext.containers.driver import Exit
 from invoker_ext.containers.job import Failure
+from invoker_ext.containers.local.door import LocalDoor
 from invoker_ext.containers.states import State
 from invoker_ext.containers.stock import StockContainer
 from invoker_ext.sink.sink import Sink
@@ -22,8 +23,10 @@ class SharedContainer(StockContainer):
     function left running, when the others have returned.
     """
 
-    def __init__(self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
-        super().__init__(number, name, host, loop, sink)
+    def __init__(
+        self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink, door: LocalDoor
+    ) -> None:
+        super().__init__(number, name, host, loop, sink, door)
         self._timers: dict[int, asyncio.TimerHandle] = {}
 
     def kill(self, assignment: Assignment, within_s: float) -> None:

@@ -1,7 +1,7 @@
 """A container with a stock runtime in any language: the invoker acts as its data logic unit.
 
-Inputs go as the JSON arguments of `/run`, the outputs are cut out of the result. Nothing overlaps: a
-firing has returned and drained at once.
+Inputs go as the JSON arguments of `/run`, the outputs are cut out of the result; what leaves earlier leaves by the
+local door (`local/`). A firing has returned and drained at once.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from invoker_ext.containers.container import Container, Host
 from invoker_ext.containers.driver import Handle
 from invoker_ext.containers.exchange import Exchange, Request
 from invoker_ext.containers.job import Failure, Job, Report
+from invoker_ext.containers.local.account import Account
+from invoker_ext.containers.local.door import LocalDoor
 from invoker_ext.containers.replies import Reply
 from invoker_ext.containers.states import State
 from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Streamed, Value
 from invoker_ext.relay.json_form import object_json
-from invoker_ext.relay.results import Split, split_json
+from invoker_ext.relay.results import Split, merge_items, split_json
 from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.sink import Sink
 
@@ -61,11 +63,18 @@ class StockContainer(Container):
         host: Who owns it.
         loop: The invoker's.
         sink: Where its outputs go.
+        door: Where its functions may hand outputs over while they run.
     """
 
-    def __init__(self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
+    def __init__(
+        self, number: int, name: str, host: Host, loop: asyncio.AbstractEventLoop, sink: Sink, door: LocalDoor
+    ) -> None:
         super().__init__(number, name, host, loop)
         self._sink = sink
+        self._door = door
+        self._door_url: str | None = None
+        self._visits: dict[int, tuple[str, Account]] = {}
+        """Of functions that have begun, by ticket: their token and their account at the door."""
         self._exchange: Exchange | None = None
         self._requests: dict[int, Request | None] = {}
         """Of functions that have begun, by ticket; None: its inputs are not complete."""
@@ -85,9 +94,11 @@ class StockContainer(Container):
         self._loop.call_soon(self._is_there)
 
     def feed(self, assignment: Assignment, name: str) -> None:
-        """See Container. Arguments are JSON: the function can begin once the last part is there."""
+        """See Container. Arguments are JSON: the function can begin once the last part is there, or reads it later."""
         del name
         ticket = assignment.ticket
+        if ticket in self._visits:
+            self._visits[ticket][1].fed()
         if ticket not in self._requests or self._requests[ticket] is not None or not _is_complete(assignment):
             return
         try:
@@ -102,10 +113,23 @@ class StockContainer(Container):
         address = self._handle.address if self._handle is not None else None
         if address is not None and self.state is State.STARTING and not self._broken:
             self._exchange = Exchange(self._loop, address)
+            self._door_url = self._door.base(address)
             self._is_up()
+
+    @property
+    def waits_for_parts(self) -> bool:
+        """See Container."""
+        return any(account.waits_for_parts for _, account in self._visits.values())
+
+    @property
+    def waits_for_room(self) -> bool:
+        """See Container."""
+        return any(account.waits for _, account in self._visits.values())
 
     def _disconnect(self) -> None:
         self._requests.clear()
+        for ticket in tuple(self._visits):
+            self._leave_door(ticket)
         for one in self._ending:
             one.timer.cancel()
         self._ending.clear()
@@ -134,6 +158,8 @@ class StockContainer(Container):
 
     def _send_run(self, assignment: Assignment) -> None:
         self._announce(assignment)
+        account = Account(self._sink, assignment)
+        self._visits[assignment.ticket] = self._door.admit(account), account
         self._requests[assignment.ticket] = None
         if _is_complete(assignment):
             self._request(assignment)
@@ -141,7 +167,10 @@ class StockContainer(Container):
     def _request(self, assignment: Assignment) -> None:
         job = assignment.job
         value = object_json(_materialised(assignment))
-        members = json.dumps(run_environment(job, job.timeout_s), ensure_ascii=False).encode()
+        environment = run_environment(job, job.timeout_s)
+        if self._door_url is not None:
+            environment["dataflow_url"] = f"{self._door_url}/{self._visits[assignment.ticket][0]}"
+        members = json.dumps(environment, ensure_ascii=False).encode()
         body = [b'{"value":', value, b",", members[1:]]
         self._requests[assignment.ticket] = self._way().post("/run", body, partial(self._answered, assignment))
 
@@ -149,6 +178,7 @@ class StockContainer(Container):
         if reply is None:
             self._lost()
         else:
+            self._visits[assignment.ticket][1].stop()
             self._when_logged(assignment, partial(self._finish, assignment, reply.status, reply.body))
 
     def _way(self) -> Exchange:
@@ -161,9 +191,13 @@ class StockContainer(Container):
         wants = assignment.job.wants
         failed = Split("exited" if status == _EXITED else "invalid")
         split = split_json(reply, wants) if status == _OK else failed
+        account = self._visits[assignment.ticket][1]
+        clashes: tuple[str, ...] = ()
         try:
+            if account.counts:
+                reply, clashes = merge_items(split, reply, account.counts, account.members(), wants)
             self._emit(assignment, split)
-        except DataflowError as error:
+        except (DataflowError, OSError) as error:
             self._fail(assignment, Failure.WRITE_REFUSED, str(error))
             return
         small = len(reply) < KNEE_BYTES or split.status not in ("ok", "error")
@@ -173,9 +207,10 @@ class StockContainer(Container):
             counts=split.counts,
             body=reply.strip() if small else None,
             digest=None if small or WHOLE in wants else f"sha256-{hashlib.sha256(reply).hexdigest()}",
+            clashes=clashes,
         )
         self._returned(assignment, report)
-        self._drained(assignment)
+        self._drained(assignment, account.refusal)
 
     def _fail(self, assignment: Assignment, failure: Failure, detail: str | None) -> None:
         """End the container for what became of one of its functions."""
@@ -187,12 +222,19 @@ class StockContainer(Container):
 
     def _let_go(self, assignment: Assignment) -> None:
         """Forget a function; nothing of it is waited for any more."""
+        self._leave_door(assignment.ticket)
         request = self._requests.pop(assignment.ticket, None)
         if request is not None:
             request.cancel()
         for one in [one for one in self._ending if one.assignment is assignment]:
             one.timer.cancel()
             self._ending.remove(one)
+
+    def _leave_door(self, ticket: int) -> None:
+        token, account = self._visits.pop(ticket, (None, None))
+        if token is not None and account is not None:
+            self._door.dismiss(token)
+            account.close()
 
     def _emit(self, assignment: Assignment, split: Split) -> None:
         job = assignment.job
@@ -238,7 +280,9 @@ def _init_error(reply: bytes) -> Any:
 
 
 def _is_complete(assignment: Assignment) -> bool:
-    """Say whether every streamed input has come to its end."""
+    """Say whether every streamed input has come to its end, as far as the function wants it as an argument."""
+    if assignment.job.opens_streams:
+        return True
     for bound in assignment.job.inputs:
         if isinstance(bound.value, Streamed):
             parts = assignment.streams.get(bound.name)
@@ -248,11 +292,13 @@ def _is_complete(assignment: Assignment) -> bool:
 
 
 def _materialised(assignment: Assignment) -> list[Bound]:
-    """Return the inputs with every stream as a value: bytes joined, anything else as a list."""
+    """Return the arguments: every stream as a value, bytes joined, anything else as a list, or left to the door."""
     inputs = []
     for bound in assignment.job.inputs:
         value: Value = bound.value
         if isinstance(value, Streamed):
+            if assignment.job.opens_streams:
+                continue
             value = _joined(assignment.streams[bound.name])
         inputs.append(Bound(bound.name, value))
     return inputs or [Bound(WHOLE, Constant("{}"))]

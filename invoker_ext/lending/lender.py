@@ -204,6 +204,7 @@ class Lender:
             run=run.name,
             listener=lent,
             queued=time.monotonic(),
+            opens_streams=doc.opens_streams,
         )
         self._local.submit(lent.job)
         for stream in lent.streams.values():

@@ -65,6 +65,7 @@ class ActionDoc:
         passes_key: The API key goes to the container (`provide-api-key` is truthy or missing).
         limits: As stored.
         graph: Of one step: what a plain invocation of the action runs.
+        opens_streams: It reads streamed inputs while they come, whatever its language (`stream-inputs` is truthy).
     """
 
     call: ActionCall
@@ -72,6 +73,7 @@ class ActionDoc:
     passes_key: bool
     limits: Mapping[str, int]
     graph: Graph
+    opens_streams: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -223,7 +225,14 @@ def _read(name: str, revision: str, body: Mapping[str, Any]) -> ActionDoc:
         logs_mb=limits["logs"],
         concurrency=limits.get("concurrency", 1),
     )
-    return ActionDoc(call, body["exec"], truthy(keyed.get("provide-api-key", True)), limits, action_graph(call))
+    return ActionDoc(
+        call,
+        body["exec"],
+        truthy(keyed.get("provide-api-key", True)),
+        limits,
+        action_graph(call),
+        truthy(keyed.get("stream-inputs", False)),
+    )
 
 
 def split_init(parameters: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, str]]:

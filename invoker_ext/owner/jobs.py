@@ -40,6 +40,7 @@ def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc) 
         inputs=inputs,
         wants=run.wants(command.step.name),
         plain=run.graph.kind is not GraphKind.DATAFLOW,
+        opens_streams=doc.opens_streams,
         timeout_s=attempt.timeout_ms / 1000,
         run=spec.activation_id,
         listener=attempt,

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, Final
 
 from action_runtime.wire.values import WHOLE, Head, Media
+from invoker_ext.relay.json_form import join_members
 
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -69,6 +70,33 @@ def split_json(text: bytes, wants: Mapping[str, str]) -> Split:
     return split
 
 
+def merge_items(
+    split: Split, text: bytes, counts: Mapping[str, int], members: Mapping[str, bytes], wants: Mapping[str, str]
+) -> tuple[bytes, tuple[str, ...]]:
+    """Put what a function handed over while it ran to what it returned.
+
+    Args:
+        split: Of the result; changed.
+        text: The result.
+        counts: Output → items handed over.
+        members: Output → JSON text of its items, if the whole result is wanted.
+        wants: Output → `value` | `items`.
+
+    Returns:
+        The result with these members, if it is an object; outputs that were returned as well and that somebody wants.
+    """
+    clashes = tuple(name for name in counts if name in split.counts and (WHOLE in wants or name in wants))
+    split.outputs = [one for one in split.outputs if one.output not in counts]
+    split.counts |= {name: ("emit", count) for name, count in counts.items()}
+    text = text.strip()
+    if members and not clashes and split.status == "ok" and text[:1] == b"{":
+        front = text[:-1].rstrip()
+        text = front + (b"" if front == b"{" else b", ") + join_members(members)[1:]
+        whole = Output(WHOLE, 0, "whole", Head(Media.JSON, len(text)), text)
+        split.outputs = [whole if one.output == WHOLE else one for one in split.outputs]
+    return text, clashes
+
+
 def _cut(split: Split, name: str, value: object, how: str | None) -> None:
     if name == WHOLE:
         return
@@ -82,16 +110,18 @@ def _cut(split: Split, name: str, value: object, how: str | None) -> None:
 
 
 def _value(value: object) -> tuple[Head, bytes]:
-    if isinstance(value, dict) and value.keys() == {"$data"}:
-        found = _from_data(value["$data"])
-        if found is not None:
-            return found
+    found = revived(value)
+    if found is not None:
+        return found
     text = _dumps(value).encode("utf-8", "surrogatepass")
     return Head(Media.JSON, len(text)), text
 
 
-def _from_data(content: Any) -> tuple[Head, bytes] | None:
-    """Read `{"type", "shape"?, "dtype"?, "base64"}`; None if it is not that."""
+def revived(value: object) -> tuple[Head, bytes] | None:
+    """Return the bytes or the array that `{"$data": {"type", "shape"?, "dtype"?, "base64"}}` stands for, else None."""
+    if not isinstance(value, dict) or value.keys() != {"$data"}:
+        return None
+    content: Any = value["$data"]
     try:
         data = base64.b64decode(content["base64"], validate=True)
         media = Media(content["type"])

@@ -23,7 +23,7 @@ PURE: Final = re.compile(
     r"|invoker_ext\.contract(\..+)?"
     r"|invoker_ext\.dataflow(\..+)?"
     r"|invoker_ext\.inline\.(call|desk|frames)"
-    r"|invoker_ext\.containers\.(job|pool|pressure)"
+    r"|invoker_ext\.containers\.(job|pool|pressure)|invoker_ext\.containers\.local\.items"
     r"|invoker_ext\.sink\.(datum|entries|ledger|terms|errors|orphans)"
     r"|invoker_ext\.door\.credentials"
     r"|invoker_ext\.peers\.(bounds|conversation|errors|greeting|ref|transfer|bulk\.credit)"

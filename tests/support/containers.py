@@ -115,6 +115,7 @@ def a_job(
     wants: dict[str, str] | None = None,
     inputs: Sequence[Bound] | None = None,
     run: str = "r" * 32,
+    opens_streams: bool = False,
 ) -> tuple[Job, Recorder]:
     """A job and who hears of it."""
     listener = Recorder()
@@ -133,6 +134,7 @@ def a_job(
         run=run,
         listener=listener,
         queued=time.monotonic(),
+        opens_streams=opens_streams,
     )
     return job, listener
 

@@ -22,7 +22,7 @@ def test_an_example_holds_the_actions_that_its_workflow_names():
 
 def test_the_actions_of_an_example_have_the_kind_of_their_language():
     kinds = {name: source.kind for name, source in load("nodejs").actions.items()}
-    assert kinds == {"contents": "python:3", "slug": "nodejs:default", "titles": "python:3"}
+    assert kinds == {"contents": "python:3", "slug": "nodejs:default", "titles": "nodejs:default"}
 
 
 def test_an_example_that_is_a_sequence_names_its_components():

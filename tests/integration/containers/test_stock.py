@@ -149,7 +149,9 @@ async def test_the_result_of_a_stock_runtime_becomes_outputs(tmp_path, no_leaks)
     ]
     assert heard.report.status == "ok"
     assert heard.report.counts == {"words": ("spread", 2), "n": ("field", 1), "unwanted": ("field", 1)}
-    assert heard.text == ["stdout: got ['action_name', 'activation_id', 'deadline', 'namespace', 'value']"]
+    assert heard.text == [
+        "stdout: got ['action_name', 'activation_id', 'dataflow_url', 'deadline', 'namespace', 'value']"
+    ]
 
 
 async def test_bytes_and_streams_reach_a_stock_runtime_as_json(tmp_path):

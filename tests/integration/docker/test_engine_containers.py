@@ -210,6 +210,19 @@ async def test_a_network_of_their_own_can_be_named(world):
         engine.docker("network", "rm", name)
 
 
+async def test_a_function_hands_outputs_over_at_an_address_of_this_host_in_its_network(world):
+    code = """
+    async function main() {
+      const headers = {'Content-Type': 'application/octet-stream'};
+      const reply = await fetch(`${process.env.__OW_DATAFLOW_URL}/outputs/o`, {method: 'POST', headers, body: 'abc'});
+      return {status: reply.status};
+    }"""
+    async with a_fleet(world.home, driver=world.driver()) as (fleet, _):
+        heard = await run(fleet, code, call=a_call("guest/js", kind="nodejs:20"), wants={"o": "value"})
+    assert json.loads(heard.report.body) == {"status": 204}
+    assert heard.outputs == [("o", 0, "emit", b"abc")]
+
+
 async def test_a_driver_without_its_network_or_images_or_engine_says_so(world, monkeypatch):
     async with a_fleet(world.home, driver=world.driver(network="no-such-network")) as (fleet, _):
         heard = await run(fleet)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from action_runtime.wire.values import Head, Media
-from invoker_ext.relay.results import split_json
+from invoker_ext.relay.results import merge_items, split_json
 
 
 def told(split):
@@ -94,3 +94,29 @@ def test_what_only_looks_like_bytes_stays_json(content):
 
     assert split.outputs[0].head.media is Media.JSON
     assert json.loads(split.outputs[0].data) == {"$data": content}
+
+
+@pytest.mark.parametrize(
+    ("text", "merged"),
+    [(b' {"y": 2} \n', {"y": 2, "x": [1, 2]}), (b"{ }", {"x": [1, 2]}), (b"[3]", [3]), (b'{"error": 1}', {"error": 1})],
+)
+def test_items_become_members_of_an_object_that_is_no_error(text, merged):
+    wants = {"": "value", "x": "items"}
+    split = split_json(text, wants)
+
+    whole, clashes = merge_items(split, text, {"x": 2}, {"x": b"[1, 2]"}, wants)
+
+    assert (json.loads(whole), clashes) == (merged, ())
+    assert [json.loads(data) for _, _, _, data in told(split)] == [merged]
+    assert split.counts == {**({"y": ("field", 1)} if "y" in merged else {}), "x": ("emit", 2)}
+
+
+@pytest.mark.parametrize(("wanted", "clashes"), [("", ("x",)), ("x", ("x",)), ("y", ())])
+def test_an_output_that_was_handed_over_and_returned_clashes_if_somebody_wants_it(wanted, clashes):
+    wants = {wanted: "value"}
+    text = b'{"x": 1, "y": 2}'
+    split = split_json(text, wants)
+
+    assert merge_items(split, text, {"x": 1}, {}, wants) == (text, clashes)
+    assert ("x", 0, "field", b"1") not in told(split)
+    assert split.counts == {"x": ("emit", 1), "y": ("field", 1)}

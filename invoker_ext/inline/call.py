@@ -111,16 +111,6 @@ class Evaluated:
 
 LOG_CHARS: Final = 8192
 
-HOST_NAMES: Final = frozenset({
-    "require", "process", "Buffer", "global", "module", "exports", "__dirname", "__filename", "setTimeout",
-    "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate", "fetch", "URL",
-    "URLSearchParams", "TextEncoder", "TextDecoder", "crypto", "Intl", "structuredClone", "AbortController",
-    "AbortSignal", "Blob", "Headers", "Request", "Response", "FormData", "WebSocket", "EventTarget", "Event",
-    "MessageChannel", "BroadcastChannel", "ReadableStream", "WritableStream", "TransformStream", "WebAssembly",
-    "navigator", "import",
-})  # fmt: skip
-"""What Node.js has and the language has not."""
-
 
 def failed(fault: Fault, path: str = "", detail: str = "", **also: object) -> Evaluated:
     """Return a failure with its text.

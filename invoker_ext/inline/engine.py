@@ -11,7 +11,8 @@ from typing import Any, Final
 import orjson
 import quickjs
 
-from invoker_ext.inline.call import HOST_NAMES, LOG_CHARS, MIB, Bounds, Call, Evaluated, Fault, failed
+from invoker_ext.contract.inline import HOST_NAMES
+from invoker_ext.inline.call import LOG_CHARS, MIB, Bounds, Call, Evaluated, Fault, failed
 
 STACK_BYTES: Final = 2 * MIB
 """Of native stack for recursion; a process has 8 MiB."""

@@ -28,7 +28,7 @@ class Settings(StoreSettings):
     """Each field is the variable `DATAFLOWER_CONTROLLER_<FIELD>`."""
 
     data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
-    bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?prefix=TEXT&replicas=N]`.", "", problem_of_bus)
+    bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?NAME=VALUE&…]`.", "", problem_of_bus)
     id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
     local_invokers: int = setting(
         "Invokers that share this data directory; 0: all are on their own, as in a deployment on several hosts.",

@@ -53,7 +53,7 @@ class Settings(PeerSettings):
     """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
 
     data_dir: Path = setting("Directory of all state; must exist, closed to others.", check=room_for_sockets)
-    bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?prefix=TEXT&replicas=N]`.", "", problem_of_bus)
+    bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?NAME=VALUE&…]`.", "", problem_of_bus)
     id: int = setting("This invoker's number; its messages come on topic `invoker<ID>`.", 0, at_least(0))
     user_memory_mb: int = setting(
         "Memory for containers, the sum of their limits; 0: what the machine has.", 0, at_least(0)

@@ -17,6 +17,7 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from tests.support.certificates import Authority
 from tests.support.npm_clients import cache
 from tests.support.waiting import wait_until
 
@@ -37,8 +38,8 @@ _SETTINGS: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{quorum}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{quorum}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{quorum}{more_listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_listeners}
 controller.listener.names=CONTROLLER
 log.dirs={logs}
 offsets.topic.replication.factor=1
@@ -49,6 +50,20 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
+_SECURED: Final = """\
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.truststore.type=PEM
+ssl.truststore.location={truststore}
+listener.name.ssl.ssl.client.auth=required
+"""
+USER: Final = "dataflower"
+PASSWORD: Final = "not a secret"
 _JAVA: Final = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
@@ -76,15 +91,33 @@ def fetch() -> None:
 
 
 class Kafka:
-    """One broker on a folder of its own; the folder outlives restarts."""
+    """One broker on a folder of its own; the folder outlives restarts.
 
-    def __init__(self) -> None:
+    Attributes:
+        port: Where it takes anybody.
+        sasl_port, tls_port: Of one with an authority: where it wants TLS and a password, and TLS with certificates on
+            both sides.
+    """
+
+    def __init__(self, secured: Authority | None = None) -> None:
+        """Make its folder.
+
+        Args:
+            secured: Signs its certificate, and those of clients that it takes; None: it has no doors with TLS.
+        """
         self._folder = Path(tempfile.mkdtemp(prefix="df-kafka-"))
-        self.port, quorum = free_ports(2)
+        self.port, quorum, self.sasl_port, self.tls_port = free_ports(4)
+        more = settings = ""
+        if secured is not None:
+            more = f",SASL_SSL://127.0.0.1:{self.sasl_port},SSL://127.0.0.1:{self.tls_port}"
+            settings = self._security(secured)
         self._settings = self._folder / "server.properties"
-        self._settings.write_text(_SETTINGS.format(port=self.port, quorum=quorum, logs=self._folder / "logs"))
+        text = _SETTINGS.format(port=self.port, quorum=quorum, logs=self._folder / "logs", more_listeners=more)
+        self._settings.write_text(text + settings)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)).wait(READY_S)
+        known = () if secured is None else ("-S", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]")
+        formatting = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *known)
+        assert formatting.wait(READY_S) == 0, self._said()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -121,6 +154,12 @@ class Kafka:
         if self._process is not None:
             self.kill()
         shutil.rmtree(self._folder)
+
+    def _security(self, authority: Authority) -> str:
+        certificate, key = authority.sign("broker")
+        keystore = self._folder / "broker.pem"
+        keystore.write_text(key.read_text() + certificate.read_text())
+        return _SECURED.format(user=USER, password=PASSWORD, keystore=keystore, truststore=authority.certificate)
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         argv = ["java", *_JAVA, "-cp", f"{jars()}/*", *arguments]

@@ -76,7 +76,11 @@ class KafkaBus(Bus):
             except KafkaError as error:
                 if self._loop.time() >= give_up:
                     where = ",".join(self._address.servers)
-                    raise BusUnavailable(f"no kafka at {where} within {within_s:g} s: {error!r}") from error
+                    secured = self._address.tls is not None or self._address.sasl is not None
+                    perhaps = (
+                        ", or it does not take our user, password or certificate, or we not its" if secured else ""
+                    )
+                    raise BusUnavailable(f"no kafka at {where} within {within_s:g} s{perhaps}: {error!r}") from error
             await asyncio.sleep(RETRY_S)
         self._publisher.start()
 

@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from invoker_ext.buses.address import KafkaAddress
+from invoker_ext.buses.kafka.security import client_options
 from invoker_ext.buses.kafka.topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class TopicMaker:
             reach(self._address)
             admin = KafkaAdminClient(
                 bootstrap_servers=list(self._address.servers),
+                **client_options(self._address),
                 bootstrap_timeout_ms=CONNECT_MS,
                 request_timeout_ms=REQUEST_MS,
                 reconnect_backoff_max_ms=RECONNECT_MS,

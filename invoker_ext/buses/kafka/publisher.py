@@ -17,6 +17,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 from invoker_ext.bus import BusUnavailable, Message, MessageTooLarge
 from invoker_ext.buses.address import KafkaAddress
 from invoker_ext.buses.kafka.making import CONNECT_MS, RECONNECT_MS, REQUEST_MS, TopicMaker, reach
+from invoker_ext.buses.kafka.security import client_options
 from invoker_ext.buses.kafka.topics import MAX_MESSAGE_BYTES, Topic
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class Publisher:
         reach(self._address)
         return KafkaProducer(
             bootstrap_servers=list(self._address.servers),
+            **client_options(self._address),
             bootstrap_timeout_ms=CONNECT_MS,
             acks="all",
             enable_idempotence=True,

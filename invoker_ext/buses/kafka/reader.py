@@ -18,6 +18,7 @@ from invoker_ext.bus import Message
 from invoker_ext.buses.address import KafkaAddress
 from invoker_ext.buses.kafka.making import CONNECT_MS, RECONNECT_MS, REQUEST_MS, TopicMaker, reach
 from invoker_ext.buses.kafka.publisher import HEADER, METADATA_MS
+from invoker_ext.buses.kafka.security import client_options
 from invoker_ext.buses.kafka.topics import MAX_MESSAGE_BYTES, Topic
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Reader:
         reach(self._address)
         return KafkaConsumer(
             bootstrap_servers=list(self._address.servers),
+            **client_options(self._address),
             bootstrap_timeout_ms=CONNECT_MS,
             client_id=f"consumer-{self._topic.name}",
             group_id=self._topic.group,

@@ -14,6 +14,7 @@ from controller_ext.entities.catalog import DELETE, PUT, READ
 from controller_ext.entities.errors import Rejected
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
+from controller_ext.runs import compositions
 from controller_ext.runs.resolve import StoreResolver
 from controller_ext.workflow import native
 from controller_ext.workflow.compile import compile_workflow
@@ -82,6 +83,7 @@ class _Actions:
         else:
             document = actions.update(put, old.body, self._now_ms())
         actions.check_kind(document["exec"]["kind"], self._settings.manifest, user.limits)
+        document = compositions.annotated(self._catalog, user, full, document, self._settings.limits.sequence_length)
         self._catalog.store.put(str(full), document, None if old is None else old.revision)
         return replies.json_object(actions.shown(document))
 

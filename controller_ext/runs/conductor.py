@@ -132,7 +132,7 @@ class Composition:
         action = json_text.parse(asked["action"])
         name = resolve(action, self.namespace)
         if name is None:
-            return self._tell(_UNREADABLE.format(_dumps(action)))
+            return self._tell(unreadable(action))
         if self.accounting.components >= MAX_COMPONENTS:
             return self._tell(TOO_MANY)
         self._move(State.STEPPING)
@@ -141,7 +141,7 @@ class Composition:
 
     def missing(self, gap: Gap) -> Command:
         """The component cannot be run."""
-        return self._tell(_MISSING[gap].format(self._step))
+        return self._tell(missing(gap, self._step))
 
     def ended(self, result: bytes | None, *, counts: bool = True) -> Command:
         """The component has ended.
@@ -205,6 +205,16 @@ def boxed(raw: bytes, name: str) -> bytes:
 def error_json(text: str) -> bytes:
     """Return the object that tells of an error."""
     return _dumps({"error": text}).encode()
+
+
+def unreadable(action: Any) -> str:
+    """Return what is told of a JSON value that names no action."""
+    return _UNREADABLE.format(_dumps(action))
+
+
+def missing(gap: Gap, name: Name | None) -> str:
+    """Return what is told of an action that cannot be run."""
+    return _MISSING[gap].format(name)
 
 
 def resolve(action: Any, namespace: str) -> Name | None:

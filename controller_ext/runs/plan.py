@@ -14,14 +14,16 @@ from controller_ext.entities.limits import SystemLimits, violation
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import BLACKBOX, NATIVE, SEQUENCE, Manifest
+from controller_ext.runs.compositions import compose
 from controller_ext.runs.ports import Needs
 from controller_ext.runs.resolve import Reads, StoreResolver
 from controller_ext.workflow import native
 from controller_ext.workflow.compile import compile_workflow
 from controller_ext.workflow.errors import DefinitionError, WorkflowBroken
 from controller_ext.workflow.sequence import compile_sequence
-from invoker_ext.contract.graph import ActionCall, Fault, Graph, WorkflowCall
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, OwnLimits, WorkflowCall
 from invoker_ext.contract.messages import Identity
+from invoker_ext.contract.regions import Region, RegionKind
 
 _KEPT: Final = 2048
 """Plans; the whole cache is dropped when it is full, for a plan costs little to make again."""
@@ -152,7 +154,9 @@ class Planner:
             self._catalog.authorize_all(user, ACTIVATE, names)
         if kind == NATIVE or (kind == SEQUENCE and not stepwise):
             most = self._limits.sequence_length
-            resolver = StoreResolver(self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE)
+            resolver = StoreResolver(
+                self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE, user=user
+            )
             try:
                 graph = within(compile_entity(located, resolver, most), allowed)
             except DefinitionError as error:
@@ -163,6 +167,10 @@ class Planner:
                 graph = None
             else:
                 self._catalog.store.put_graph(graph.digest, graph.to_json())
+        conductor = actions.is_conductor(body)
+        if conductor and not stepwise:
+            graph = self._composition(user, located, allowed, reads)
+            conductor = graph is None
         # A sequence passes on what it is given: neither its own parameters nor its package's (stock).
         given = [] if kind == SEQUENCE else located.parameters
         defaults = raw_members(given)
@@ -178,7 +186,7 @@ class Planner:
             needs=Needs(
                 memory_mb=_memory_mb(body["limits"]["memory"], graph, refusal),
                 timeout_s=(timeout_ms if graph is None else max(timeout_ms, longest_ms(graph))) / 1000,
-                concurrency=body["limits"].get("concurrency", 1) if plain else 1,
+                concurrency=body["limits"].get("concurrency", 1) if plain and graph is None else 1,
                 pulled=kind == BLACKBOX,
                 stepwise=kind == SEQUENCE and graph is not None,
             ),
@@ -190,11 +198,22 @@ class Planner:
             graph=None if graph is None else graph.digest,
             native=kind == NATIVE,
             components=written,
-            conductor=actions.is_conductor(body),
+            conductor=conductor,
             refusal=refusal,
             limits={name: body["limits"][name] for name in ("timeout", "logs")},
             reads=reads,
         )
+
+    def _composition(self, user: Identity, located: Located, allowed: SystemLimits, reads: Reads) -> Graph | None:
+        """Return the graph of a composition; None: it runs as the conductor that it is."""
+        action = located.action
+        composed = compose(self._catalog, user, action.id, action.body, self._limits.sequence_length)
+        reads.update(composed.reads)
+        if composed.graph is None:
+            return None
+        graph = within(composed.graph, allowed)
+        self._catalog.store.put_graph(graph.digest, graph.to_json())
+        return graph
 
 
 def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Graph:
@@ -219,7 +238,7 @@ def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Grap
 
 def within(graph: Graph, allowed: SystemLimits) -> Graph:
     """Return a graph whose actions that were stored above the limits that hold are refused."""
-    return replace(graph, steps=tuple(replace(step, call=_within(step.call, allowed)) for step in graph.steps))
+    return graph.with_calls(lambda call: _within(call, allowed))
 
 
 def _within(call: ActionCall | WorkflowCall | Fault, allowed: SystemLimits) -> ActionCall | WorkflowCall | Fault:
@@ -251,20 +270,38 @@ def longest_ms(graph: Graph) -> int:
         return round(graph.timeout_s * 1000)
     total_ms = 0
     for step in graph.steps:
-        if step.timeout_s is not None:
+        if isinstance(step.call, Region):
+            total_ms += step.attempts * _longest_region_ms(step.call, graph.limits)
+        elif step.timeout_s is not None:
             total_ms += step.attempts * round(step.timeout_s * 1000)
-        elif isinstance(step.call, ActionCall):
-            total_ms += step.attempts * step.call.timeout_ms
-        elif isinstance(step.call, WorkflowCall):
-            total_ms += step.attempts * longest_ms(step.call.graph)
+        else:
+            total_ms += step.attempts * _longest_call_ms(step.call)
     return total_ms
+
+
+def _longest_call_ms(call: ActionCall | WorkflowCall | Fault) -> int:
+    match call:
+        case ActionCall():
+            return call.timeout_ms
+        case WorkflowCall():
+            return longest_ms(call.graph)
+        case Fault():
+            return 0
+
+
+def _longest_region_ms(region: Region, own: OwnLimits) -> int:
+    """Return how long a region may take: as many calls as it may make, and its functions between them."""
+    longest = max(map(_longest_call_ms, region.calls()), default=0)
+    if region.kind is RegionKind.REPEAT:
+        return region.most * longest
+    return own.actions * longest + (2 * own.actions + 1) * own.timeout_ms
 
 
 def largest_step_mb(graph: Graph) -> int:
     """Return the memory of the step that needs most; 0 if nothing in it runs."""
     largest = 0
-    for step in graph.steps:
-        match step.call:
+    for call in graph.calls():
+        match call:
             case ActionCall(memory_mb=memory_mb, refusal=None):
                 largest = max(largest, memory_mb)
             case WorkflowCall(graph=inner):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from controller_ext.workflow.compile import compile_workflow
+from controller_ext.workflow.composition.compile import compile_composition
 from controller_ext.workflow.errors import DefinitionError, Finding, WorkflowInvalid
 from controller_ext.workflow.native import parse
 from controller_ext.workflow.sequence import MAX_ACTIONS, compile_sequence
 from invoker_ext.contract.graph import ActionCall, Graph, OwnLimits, WorkflowCall
+from invoker_ext.contract.regions import Region, RegionKind
 
 MAX_NESTING: Final = 16
 """Workflows in workflows: each level multiplies the size of the graph that travels."""
@@ -36,7 +38,18 @@ class WorkflowEntity:
     limits: OwnLimits = field(default=OwnLimits())
 
 
-Load = Callable[[str], ActionCall | SequenceEntity | WorkflowEntity | None]
+@dataclass(slots=True, frozen=True)
+class CompositionEntity:
+    """A stored composition: its full name, version, program and own limits."""
+
+    name: str
+    version: str
+    program: Mapping[str, Any]
+    limits: OwnLimits = field(default=OwnLimits())
+
+
+Entity = SequenceEntity | WorkflowEntity | CompositionEntity
+Load = Callable[[str], ActionCall | Entity | None]
 """Full name → what is stored there now, bindings followed; None: nothing that can be invoked."""
 
 
@@ -75,7 +88,16 @@ class NestingResolver:
             raise WorkflowInvalid(found.findings) from found
         return found
 
-    def _nested(self, entity: ActionCall | SequenceEntity | WorkflowEntity | None) -> ActionCall | WorkflowCall | None:
+    def component(self, action: str) -> Region:
+        """Return a region that runs an action of a composition, or fails as it would in stock.
+
+        Raises:
+            DefinitionError: It is a workflow that cannot be compiled.
+        """
+        call = self.resolve(action.removeprefix("/"))
+        return Region(kind=RegionKind.RAISE, error=action) if call is None else Region(kind=RegionKind.CALL, call=call)
+
+    def _nested(self, entity: ActionCall | Entity | None) -> ActionCall | WorkflowCall | None:
         if entity is None or isinstance(entity, ActionCall):
             return entity
         if entity.name in self._open:
@@ -94,7 +116,11 @@ class NestingResolver:
         finally:
             self._open.pop()
 
-    def _graph(self, entity: SequenceEntity | WorkflowEntity) -> Graph:
-        if isinstance(entity, SequenceEntity):
-            return compile_sequence(entity.components, self, self._limit)
-        return compile_workflow(parse(entity.text), entity.name.rpartition("/")[0], self)
+    def _graph(self, entity: Entity) -> Graph:
+        match entity:
+            case SequenceEntity():
+                return compile_sequence(entity.components, self, self._limit)
+            case CompositionEntity():
+                return compile_composition(entity.program, self.component, entity.limits)
+            case WorkflowEntity():
+                return compile_workflow(parse(entity.text), entity.name.rpartition("/")[0], self)

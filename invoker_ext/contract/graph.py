@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
 from action_runtime.wire.values import ERROR, RUN, WHOLE
+from invoker_ext.contract.regions import Region, region_from_json, region_to_json
 
 __all__ = [
     "ERROR", "RUN", "WHOLE", "ActionCall", "Edge", "EdgeKind", "Fault", "Graph", "GraphKind", "Input", "OwnLimits",
-    "Source", "Step", "WorkflowCall", "action_graph", "whole_of",
+    "Region", "Source", "Step", "WorkflowCall", "action_graph", "whole_of",
 ]  # fmt: skip
 
 FORMAT: Final = 1
@@ -139,7 +141,7 @@ class Step:
     """
 
     name: str
-    call: ActionCall | WorkflowCall | Fault
+    call: ActionCall | WorkflowCall | Fault | Region
     inputs: tuple[Input, ...] = ()
     scope: tuple[str, ...] = ()
     attempts: int = 1
@@ -154,15 +156,23 @@ class GraphKind(Enum):
     ACTION = "action"
     """One plain action: the firing's record is the run's record."""
     SEQUENCE = "sequence"
+    COMPOSITION = "composition"
+    """A composition of Composer: one step, whose region it is. Records and bounds are those of a sequence."""
     DATAFLOW = "dataflow:1"
 
 
 @dataclass(slots=True, frozen=True)
 class OwnLimits:
-    """Limits of a workflow's own entity: the records of its runs show them, but they bound nothing (as stock)."""
+    """Limits of a workflow's own entity: the records of its runs show them.
+
+    Those of a sequence or workflow bound nothing (as stock). The time of a composition bounds how long its functions
+    may go on between two actions, its memory counts for its record, and so many actions it may run (in each branch).
+    """
 
     timeout_ms: int = 60_000
     logs_mb: int = 10
+    memory_mb: int = 0
+    actions: int = 50
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -202,12 +212,29 @@ class Graph:
             "timeout_s": self.timeout_s,
         }
         if self.limits != OwnLimits():
-            document["limits"] = [self.limits.timeout_ms, self.limits.logs_mb]
+            own = self.limits
+            document["limits"] = [own.timeout_ms, own.logs_mb, own.memory_mb, own.actions]
         return document
+
+    def calls(self) -> Iterator[ActionCall | WorkflowCall | Fault]:
+        """Yield what its steps call, those in regions included, those of workflows inside not."""
+        for step in self.steps:
+            if isinstance(step.call, Region):
+                yield from step.call.calls()
+            else:
+                yield step.call
+
+    def with_calls(self, change: Callable[[ActionCall | WorkflowCall | Fault], Any]) -> Graph:
+        """Return it with every one of them replaced."""
+        steps = (
+            replace(step, call=step.call.with_calls(change) if isinstance(step.call, Region) else change(step.call))
+            for step in self.steps
+        )
+        return replace(self, steps=tuple(steps), _digest="")
 
     def limited(self, timeout_ms: int, logs_mb: int) -> Graph:
         """Return this graph as that of an entity with these limits."""
-        limits = OwnLimits(timeout_ms, logs_mb)
+        limits = replace(self.limits, timeout_ms=timeout_ms, logs_mb=logs_mb)
         return self if limits == self.limits else replace(self, limits=limits, _digest="")
 
     @staticmethod
@@ -274,8 +301,10 @@ def _input_from_json(document: list[Any]) -> Input:
     return Input(document[0], _edge_from_json(document[1]))
 
 
-def call_to_json(call: ActionCall | WorkflowCall | Fault) -> dict[str, Any]:
+def call_to_json(call: ActionCall | WorkflowCall | Fault | Region) -> dict[str, Any]:
     match call:
+        case Region():
+            return region_to_json(call, call_to_json)
         case WorkflowCall():
             return {"workflow": call.name, "version": call.version, "graph": call.graph.to_json()}
         case Fault():
@@ -335,7 +364,11 @@ def _step_from_json(document: dict[str, Any]) -> Step:
     attempts, backoff_s = document["retry"]
     return Step(
         name=document["name"],
-        call=call_from_json(document["call"]),
+        call=(
+            region_from_json(document["call"], call_from_json)
+            if "region" in document["call"]
+            else call_from_json(document["call"])
+        ),
         inputs=tuple(_input_from_json(one) for one in document["inputs"]),
         scope=tuple(document["scope"]),
         attempts=attempts,

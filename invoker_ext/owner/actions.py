@@ -201,11 +201,11 @@ def _alone(doc: ActionDoc) -> Program:
 
 def _calls(graph: Graph) -> Iterator[ActionCall]:
     """Yield every call of an action, also those of workflows inside."""
-    for step in graph.steps:
-        if isinstance(step.call, ActionCall):
-            yield step.call
-        elif isinstance(step.call, WorkflowCall):
-            yield from _calls(step.call.graph)
+    for call in graph.calls():
+        if isinstance(call, ActionCall):
+            yield call
+        elif isinstance(call, WorkflowCall):
+            yield from _calls(call.graph)
 
 
 def _size(doc: ActionDoc) -> int:

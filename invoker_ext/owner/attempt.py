@@ -16,6 +16,7 @@ from invoker_ext.dataflow.commands import Bound, Dispatch
 from invoker_ext.dataflow.events import Began, Committed, Drained, Event, How, Lost, Outcome, Returned
 from invoker_ext.dataflow.keys import DataKey
 from invoker_ext.owner import outcomes
+from invoker_ext.owner.host import Ear
 from invoker_ext.owner.outcomes import Judgement
 from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
@@ -68,7 +69,7 @@ class Attempt:
         run: Whose.
         dispatch: The machine's command: firing, attempt, inputs.
         activation_id: Of this attempt's record; of the run itself if that is a plain action.
-        passes_on: Data of the attempt reach the machine; false after the run lost interest.
+        ear: Hears of it.
     """
 
     run: Run
@@ -76,6 +77,7 @@ class Attempt:
     call: ActionCall
     activation_id: str
     matched: float
+    ear: Ear
     job: Job = field(init=False)
     came: Flow = field(default_factory=Flow)
     went: Flow = field(default_factory=Flow)
@@ -122,7 +124,7 @@ class Attempt:
         whole = next((value for name, _, _, value in self._held if name == WHOLE), None)
         judgement = self._judgement_of(report, whole)
         if judgement.outcome is Outcome.SUCCESS:
-            if whole is None and report.body is not None and WHOLE in self.run.wants(self.dispatch.step.name):
+            if whole is None and report.body is not None and WHOLE in self.ear.wants(self.dispatch.step.name):
                 head = Head(Media.JSON, len(report.body))
                 made = self.run.put(head, report.body)
                 self.went.add(made)
@@ -350,7 +352,7 @@ class Attempt:
         self._post(Committed(key, attempt, how, value, self.run.host.clock.now(), value.elsewhere))
 
     def _post(self, event: Event) -> None:
-        self.run.post(event)
+        self.ear.post(event)
 
 
 _LOST: Final = frozenset((Failure.RUN_DIED, Failure.OUT_OF_MEMORY))

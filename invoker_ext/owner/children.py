@@ -16,7 +16,8 @@ from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import Bound, Dispatch
 from invoker_ext.dataflow.events import Committed, Drained, Event, How, Lost, Outcome, Returned
 from invoker_ext.dataflow.keys import DataKey, Firing
-from invoker_ext.owner.host import Copy
+from invoker_ext.dataflow.regions.threads import Account
+from invoker_ext.owner.host import Copy, Ear
 from invoker_ext.owner.run_record import RunSpec
 from invoker_ext.relay.json_form import data_of, localised, object_json
 from invoker_ext.relay.results import split_json
@@ -46,44 +47,54 @@ class Children:
         """Whether one is at work."""
         return bool(self._at_work)
 
-    def call(self, command: Dispatch, call: WorkflowCall) -> None:
-        """Start the run that a firing is; what it reads of other hosts is pulled before."""
-        if any(datum.elsewhere for bound in command.inputs for datum in data_of(bound.value)):
-            self._run.host.spawn(self._call_with(command, call), f"run inside {self._run.activation_id}")
-        else:
-            self._start(command, call, object_json(command.inputs))
+    def call(self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None = None) -> None:
+        """Start the run that a firing is; what it reads of other hosts is pulled before.
 
-    async def _call_with(self, command: Dispatch, call: WorkflowCall) -> None:
+        Args:
+            command: That asks for it.
+            call: What it runs.
+            ear: Hears of its end.
+            account: What a composition may use up, if it shares that.
+        """
+        if any(datum.elsewhere for bound in command.inputs for datum in data_of(bound.value)):
+            work = self._call_with(command, call, ear, account)
+            self._run.host.spawn(work, f"run inside {self._run.activation_id}")
+        else:
+            self._start(command, call, ear, account, object_json(command.inputs))
+
+    async def _call_with(self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None) -> None:
         run = self._run
         try:
             parameters = await parameters_of(command.inputs, run.host.copy)
         except DataflowError as error:
             _log.warning("data cannot be had", extra={"run": run.activation_id, "error": str(error)})
-            run.post(Lost(command.firing, command.attempt, False, run.host.clock.now()))
+            ear.post(Lost(command.firing, command.attempt, False, run.host.clock.now()))
         else:
-            self._start(command, call, parameters)
+            self._start(command, call, ear, account, parameters)
             if run.over:
                 self.cancel()
 
-    def _start(self, command: Dispatch, call: WorkflowCall, parameters: bytes) -> None:
+    def _start(
+        self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None, parameters: bytes
+    ) -> None:
         run, clock = self._run, self._run.host.clock
-        spec = child_spec(run.spec, call, clock.epoch_ms(clock.now()))
-        child = self._make(spec, call.graph, partial(self._ended, command))
+        spec = child_spec(run.spec, call, clock.epoch_ms(clock.now()), account)
+        child = self._make(spec, call.graph, partial(self._ended, command, ear))
         run.own_tally.ids.append(spec.activation_id)
         self._at_work[command.firing] = child
         run.host.adopt(child)
         child.start(child.parse(parameters))
 
-    def _ended(self, command: Dispatch, child: Run, outcome: Outcome) -> None:
+    def _ended(self, command: Dispatch, ear: Ear, child: Run, outcome: Outcome) -> None:
         run = self._run
         self._at_work.pop(command.firing, None)
         run.note_duration(child.record.duration_ms or 0)
         run.own_tally.add_bytes(child.tally)
         run.own_tally.memory_mb = max(run.own_tally.memory_mb, child.memory_mb)
         run.note_size(command.firing, child.record.size)
-        wanted = run.wants(command.step.name)
+        wanted = ear.wants(command.step.name)
         for event in child_events(command, child.record, wanted, run.put, run.host.clock.now()):
-            run.post(event)
+            ear.post(event)
 
     def cancel(self) -> None:
         """End them all."""
@@ -95,10 +106,8 @@ def begins_once(graph: Graph) -> bool:
     """Return whether something in the graph must not begin twice, however deep."""
     if graph.kind is not GraphKind.DATAFLOW:
         return True
-    return any(
-        step.at_most_once or (isinstance(step.call, WorkflowCall) and begins_once(step.call.graph))
-        for step in graph.steps
-    )
+    inner = (call.graph for call in graph.calls() if isinstance(call, WorkflowCall))
+    return any(step.at_most_once for step in graph.steps) or any(map(begins_once, inner))
 
 
 async def parameters_of(inputs: Sequence[Bound], copy: Copy) -> bytes:
@@ -118,7 +127,7 @@ async def parameters_of(inputs: Sequence[Bound], copy: Copy) -> bytes:
             here.release()
 
 
-def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
+def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float, account: Account | None = None) -> RunSpec:
     """Return what the run inside a run is told."""
     return RunSpec(
         activation_id=os.urandom(16).hex(),
@@ -131,6 +140,7 @@ def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float) -> RunSpec:
         received_ms=now_ms,
         cause=parent.activation_id,
         epoch=parent.epoch,
+        account=account if call.graph.kind is GraphKind.COMPOSITION else None,
     )
 
 
@@ -146,21 +156,42 @@ def child_events(
         put: Makes data of its result.
         at: Monotonic seconds.
     """
+    outcome, result = Outcome(record.status), record.result or b"{}"
+    text = result if outcome is Outcome.SUCCESS else _error_json(result)
+    yield from whole_events(command, outcome, text, wanted, put, at)
+    yield Drained(command.firing, command.attempt, at)
+
+
+def whole_events(
+    command: Dispatch,
+    outcome: Outcome,
+    text: bytes,
+    wanted: Mapping[str, str],
+    put: Callable[[Head, bytes], Stored],
+    at: float,
+) -> Iterator[Event]:
+    """Yield what a machine must hear of a firing that came to something as a whole.
+
+    Args:
+        command: That asked for it.
+        outcome: How it ended.
+        text: JSON of its result, or of the value of `error`.
+        wanted: Outputs that somebody reads.
+        put: Makes data.
+        at: Monotonic seconds.
+    """
     firing, attempt = command.firing, command.attempt
-    result = record.result or b"{}"
     counts: dict[str, tuple[How, int]] = {}
     error: Stored | None = None
-    if record.status == Outcome.SUCCESS.value:
-        split = split_json(result, wanted)
+    if outcome is Outcome.SUCCESS:
+        split = split_json(text, wanted)
         counts = {name: (How(how), count) for name, (how, count) in split.counts.items()}
         for one in split.outputs:
             key = DataKey(firing.step, firing.tag, one.output, one.index)
             yield Committed(key, attempt, How(one.how), put(one.head, one.data), at)
     else:
-        text = _error_json(result)
         error = put(Head(Media.JSON, len(text)), text)
-    yield Returned(firing, attempt, Outcome(record.status), counts, error, at)
-    yield Drained(firing, attempt, at)
+    yield Returned(firing, attempt, outcome, counts, error, at)
 
 
 def _error_json(result: bytes) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from action_runtime.wire.values import Head
 from invoker_ext.containers.job import Containers
 from invoker_ext.contract.records import Activation
+from invoker_ext.dataflow.events import Event
 from invoker_ext.inline.call import Call, Evaluated
 from invoker_ext.owner.clock import Clock
 from invoker_ext.sink.datum import Stored
@@ -41,6 +42,16 @@ class Functions(Protocol):
 
     def cancel(self, ticket: int) -> None:
         """Nobody wants the answer any more. Idempotent."""
+
+
+class Ear(Protocol):
+    """Who asked for a firing, and hears of it: a run, or a region in one."""
+
+    def post(self, event: Event) -> None:
+        """Take an event about the firing."""
+
+    def wants(self, step: str) -> Mapping[str, str]:
+        """Return the outputs of a step that somebody reads."""
 
 
 class Host(Protocol):

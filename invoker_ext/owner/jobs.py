@@ -11,6 +11,7 @@ from invoker_ext.contract.graph import ActionCall, GraphKind
 from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
 from invoker_ext.owner.actions import ActionDoc, split_init
 from invoker_ext.owner.attempt import Attempt
+from invoker_ext.owner.host import Ear
 from invoker_ext.owner.run_record import RunSpec
 from invoker_ext.relay.json_form import value_json
 
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
     from invoker_ext.owner.run import Run
 
 
-def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc) -> Attempt:
+def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc, ear: Ear) -> Attempt:
     """Return an attempt with the job that the pool is to do for it.
 
     A plain action's first attempt has the activation id of its run, any other one of its own.
+
+    Args:
+        run: Whose.
+        command: That asks for it.
+        call: Of the action.
+        doc: The action.
+        ear: Hears of it.
     """
     spec = run.spec
     plain = run.graph.kind is GraphKind.ACTION
     activation_id = spec.activation_id if plain and command.attempt == 1 else os.urandom(16).hex()
     now = run.host.clock.now()
-    attempt = Attempt(run, command, call, activation_id, now)
+    attempt = Attempt(run, command, call, activation_id, now, ear)
     attempt.count_inputs(command.inputs)
     inputs, init_env = arguments(command, call, spec.init_args, whole=plain)
     attempt.job = Job(
@@ -38,7 +46,7 @@ def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc) 
         env=environment(spec, call, doc, activation_id),
         init_env=init_env,
         inputs=inputs,
-        wants=run.wants(command.step.name),
+        wants=ear.wants(command.step.name),
         plain=run.graph.kind is not GraphKind.DATAFLOW,
         opens_streams=doc.opens_streams,
         timeout_s=attempt.timeout_ms / 1000,

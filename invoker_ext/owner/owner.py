@@ -209,10 +209,9 @@ class Owner:
 
     def _prewarm(self, program: Program, user: Identity) -> None:
         """Start containers of later steps before their data arrive."""
-        steps = program.graph.steps
-        if len(steps) < 2:
+        calls = [call for call in program.graph.calls() if isinstance(call, ActionCall) and call.refusal is None]
+        if len(calls) < 2:
             return
-        calls = [step.call for step in steps if isinstance(step.call, ActionCall) and step.call.refusal is None]
         docs = [(call, program.docs.get((call.name, call.revision))) for call in calls]
         self.containers.prewarm([(call, doc.code, user) for call, doc in docs if doc is not None])
 

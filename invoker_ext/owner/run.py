@@ -16,34 +16,34 @@ from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
 from invoker_ext.contract.records import Activation
+from invoker_ext.contract.regions import Region
 from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release, Retry
 from invoker_ext.dataflow.events import (
     Cancelled,
     Datum,
     DeadlineReached,
-    Drained,
     Event,
     Outcome,
     PlatformFailed,
     RetryDue,
-    Returned,
     Started,
 )
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.machine import RunMachine
 from invoker_ext.dataflow.wants import run_members, wants
-from invoker_ext.owner.actions import ActionGone, Program
+from invoker_ext.owner.actions import Program
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import Children, begins_once
 from invoker_ext.owner.conditions import answer, is_quick
 from invoker_ext.owner.elsewhere import Elsewhere
+from invoker_ext.owner.firings import Firings
 from invoker_ext.owner.host import Host
-from invoker_ext.owner.jobs import make_attempt
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_json
 from invoker_ext.owner.reading import read_in_thread
+from invoker_ext.owner.region import RegionRun
 from invoker_ext.owner.result import LastRead, result_of
-from invoker_ext.owner.run_record import RunSpec, Tally, refused_firing, run_record
+from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
 
@@ -75,10 +75,11 @@ class Run:
         self._wants = wants(graph)
         self._members = run_members(graph)
         self._machine = RunMachine(graph)
-        self._events: deque[Event] = deque()
+        self._turns: deque[Callable[[], None]] = deque()
         self._busy = False
-        self._live: dict[Firing, Attempt] = {}
-        self._children = Children(self, self._inside)
+        self.firings = Firings(self, program)
+        self.children = Children(self, self._inside)
+        self._regions: dict[Firing, RegionRun] = {}
         self.own_tally = Tally()
         self._sizes: dict[Firing, int | None] = {}
         self.elsewhere = Elsewhere()
@@ -114,7 +115,7 @@ class Run:
         """Return what is at work now: its activation id and name, and its time line so far."""
         return [
             {"activationId": attempt.activation_id, "name": attempt.call.name, **attempt.time_line()}
-            for attempt in self._live.values()
+            for attempt in self.firings.live
         ]
 
     def wants(self, step: str) -> Mapping[str, str]:
@@ -151,7 +152,7 @@ class Run:
 
     def start(self, parameters: Parameters) -> None:
         """Begin."""
-        put = self._put_json
+        put = self.put_json
         values = {name: put(text) for name, text in parameters[0].items()}
         items = {name: tuple(put(text) for text in texts) for name, texts in parameters[1].items()}
         if self.graph.timeout_s is not None:
@@ -171,23 +172,30 @@ class Run:
         self._kill_all()
 
     def post(self, event: Event) -> None:
-        """Tell the machine and carry out what it wants; nothing happens any more while the invoker ends."""
+        """Tell the machine and carry out what it wants."""
+        self.turn(partial(self._tell, event))
+
+    def turn(self, work: Callable[[], None]) -> None:
+        """Do what may cause events, one after the other; nothing happens any more while the invoker ends."""
         if self.host.halted:
             return
-        self._events.append(event)
+        self._turns.append(work)
         if self._busy:
             return
         self._busy = True
         try:
-            while self._events:
-                for command in self._machine.handle(self._events.popleft()):
-                    self._execute(command)
+            while self._turns:
+                self._turns.popleft()()
         except Exception as error:  # noqa: BLE001 - the engine's supervisor: a bug must end one run, not the host
             _log.exception("run broken", extra={"run": self.activation_id, "error": str(error)})
             self._broken(error)
         finally:
             self._busy = False
         self._maybe_forget()
+
+    def _tell(self, event: Event) -> None:
+        for command in self._machine.handle(event):
+            self._execute(command)
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -204,7 +212,7 @@ class Run:
             case Retry():
                 self._retry(command)
             case Release():
-                self._let_go(command.data)
+                self.let_go(command.data)
             case End():
                 self._end(command)
             case _:
@@ -214,54 +222,35 @@ class Run:
         call = command.step.call
         match call:
             case ActionCall():
-                self._call_action(command, call)
+                self.firings.call(command, call, self)
             case WorkflowCall():
-                self._children.call(command, call)
+                self.children.call(command, call, self)
+            case Region():
+                region = self._regions[command.firing] = RegionRun(self, command, call)
+                region.start()
             case Fault():
                 raise RuntimeError(f"{command.firing} cannot run, and its machine dispatched it")
             case _:
                 assert_never(call)
 
-    def _call_action(self, command: Dispatch, call: ActionCall) -> None:
-        doc = self._program.docs.get((call.name, call.revision))
-        if doc is None or call.refusal is not None:
-            self._refuse(command, call.refusal or str(ActionGone()))
-            return
-        attempt = make_attempt(self, command, call, doc)
-        self._live[command.firing] = attempt
-        if self.graph.kind is not GraphKind.ACTION:
-            self.own_tally.ids.append(attempt.activation_id)
-        self.own_tally.memory_mb = max(self.own_tally.memory_mb, call.memory_mb)
-        self.host.containers.submit(attempt.job)
-
     def _inside(self, spec: RunSpec, graph: Graph, on_end: Callable[[Run, Outcome], None]) -> Run:
         return Run(self.host, spec, Program(graph, self._program.docs), parent=self, on_end=on_end)
 
-    def _refuse(self, command: Dispatch, text: str) -> None:
-        """End a firing at once; stock records it all the same."""
-        now, judgement = self.host.clock.now(), error_of(text, Outcome.APPLICATION_ERROR)
-        record = refused_firing(self.spec, self.graph, command, judgement, self.host.clock.epoch_ms(now))
-        self.own_tally.ids.append(record.activation_id)
-        self.host.keep([record])
-        error = self._put_json(judgement.error or b"null")
-        self.post(Returned(command.firing, command.attempt, judgement.outcome, {}, error, now))
-        self.post(Drained(command.firing, command.attempt, now))
-
     def _feed(self, command: Feed) -> None:
-        attempt = self._live.get(command.firing)
+        attempt = self.firings.attempt(command.firing)
         if attempt is not None:
             attempt.came.add(cast("Stored", command.datum))
             self.host.containers.feed(attempt.job, command.name, cast("Stored", command.datum))
 
     def _feed_end(self, command: FeedEnd) -> None:
-        attempt = self._live.get(command.firing)
+        attempt = self.firings.attempt(command.firing)
         if attempt is not None:
             self.host.containers.feed_end(attempt.job, command.name, command.error)
 
     def _evaluate(self, command: Evaluate) -> None:
         now = self.host.clock.now()
         if is_quick(command):
-            self._events.append(answer(command, now))
+            self.post(answer(command, now))
             return
         work = partial(answer, command, now)
         reading = read_in_thread(self.host.sink, data_of(command.value), work, self.host.copy)
@@ -302,8 +291,10 @@ class Run:
         self._maybe_forget()
 
     def _conclude(self, end: End, judgement: Judgement) -> None:
-        self._let_go(end.data)
-        if self.graph.kind is GraphKind.ACTION and (self._live or self._record is not None):
+        self.let_go(end.data)
+        for region in list(self._regions.values()):
+            region.stop()
+        if self.graph.kind is GraphKind.ACTION and (self.firings.live or self._record is not None):
             return  # the record of its only firing is the run's
         self._make_record(end, judgement)
 
@@ -335,7 +326,7 @@ class Run:
     def tally(self) -> Tally:
         """What its firings add up to, those included whose last outputs still leave."""
         whole = replace(self.own_tally)
-        for attempt in self._live.values():
+        for attempt in self.firings.live:
             whole.add_flow(attempt)
         return whole
 
@@ -357,30 +348,34 @@ class Run:
     def attempt_over(self, attempt: Attempt) -> None:
         """Let go of an attempt that will say no more."""
         self.own_tally.add_flow(attempt)
-        if self._live.get(attempt.dispatch.firing) is attempt:
-            del self._live[attempt.dispatch.firing]
+        self.firings.over(attempt)
         self._maybe_forget()
+
+    def region_over(self, firing: Firing) -> None:
+        """Let go of a region that has ended."""
+        self._regions.pop(firing, None)
 
     def put(self, head: Head, data: bytes) -> Stored:
         """Hold bytes that the invoker itself made, in this run's name."""
         return self.host.sink.put_bytes(head, data, self.owner)
 
-    def _put_json(self, text: bytes) -> Stored:
+    def put_json(self, text: bytes) -> Stored:
+        """Hold JSON text, in this run's name."""
         return self.put(Head(Media.JSON, len(text)), text)
 
-    def _let_go(self, data: Sequence[Datum]) -> None:
+    def let_go(self, data: Sequence[Datum]) -> None:
+        """Drop references of this run to data, on all hosts."""
         let_go = self.host.let_go
         for datum in data:
             let_go(cast("Stored", datum))
         self.elsewhere.forget(cast("Sequence[Stored]", data))
 
     def _kill_all(self) -> None:
-        for attempt in list(self._live.values()):
-            self.host.containers.kill(attempt.job)
-        self._children.cancel()
+        self.firings.kill()
+        self.children.cancel()
 
     def _broken(self, error: Exception) -> None:
-        self._events.clear()
+        self._turns.clear()
         if self._record is None:
             end = End(Outcome.PLATFORM_ERROR, (), None, None)
             text = f"The platform failed while it ran this: {type(error).__name__}."
@@ -388,7 +383,7 @@ class Run:
         self._kill_all()
 
     def _maybe_forget(self) -> None:
-        if self._record is None or self._live or self._children or self._over:
+        if self._record is None or self.firings.live or self.children or self._over:
             return
         if self._machine.idle or not self._machine.ended:
             self._over = True

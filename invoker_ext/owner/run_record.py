@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import Dispatch
 from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.regions.threads import Account
 from invoker_ext.owner.outcomes import Judgement
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class RunSpec:
         init_args: Names of parameters for init (plain actions).
         result_bytes: Bound of the result; None: it goes to another run, or stock's bound has held for each firing.
         epoch: Grows with every owner this run is given to.
+        account: What a composition may use up, if it shares that with the one around it.
     """
 
     activation_id: str
@@ -43,6 +45,7 @@ class RunSpec:
     init_args: tuple[str, ...] = ()
     result_bytes: int | None = None
     epoch: int = 0
+    account: Account | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +76,15 @@ class Tally:
         self.bytes_out += inner.bytes_out
 
 
+_KINDS: Final = {
+    GraphKind.ACTION: "unknown",
+    GraphKind.SEQUENCE: "sequence",
+    GraphKind.COMPOSITION: "sequence",
+    GraphKind.DATAFLOW: "dataflow:1",
+}
+"""The annotation `kind` of a run's record."""
+
+
 def run_record(
     spec: RunSpec, graph: Graph, judgement: Judgement, tally: Tally, accepted_ms: float, ended_ms: float
 ) -> Activation:
@@ -92,11 +104,14 @@ def run_record(
     notes: dict[str, Any] = {} if spec.cause is not None else {"topmost": True}
     notes["path"] = spec.path
     notes["waitTime"] = max(0, round(start_ms - spec.received_ms))
-    notes["kind"] = "unknown" if graph.kind is GraphKind.ACTION else graph.kind.value
-    if tally.ids:
+    composed = graph.kind is GraphKind.COMPOSITION
+    if composed:
+        notes["conductor"] = True
+    notes["kind"] = _KINDS[graph.kind]
+    if tally.ids or composed:
         notes["limits"] = {
             "timeout": graph.limits.timeout_ms,
-            "memory": tally.memory_mb,
+            "memory": max(tally.memory_mb, graph.limits.memory_mb),
             "logs": graph.limits.logs_mb,
             "concurrency": 1,
         }

@@ -15,7 +15,7 @@ from typing import Any
 
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.ports import Accepted, Cancelled, ConductorRun, DataGone, Ended, Needs, Prepare, SequenceRun
-from invoker_ext.contract.graph import ActionCall, Fault, Graph, Step, WorkflowCall
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, Region, Step, WorkflowCall
 from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
@@ -291,7 +291,7 @@ class FakeBalancer:
                 merged = {**defaults, **args} if isinstance(args, dict) else args
                 extra = {"causedBy": "sequence"}
                 return self._action(message, step.call, merged, secrets.token_hex(16), cause, extra)
-            case Fault():
+            case Fault() | Region():
                 return None
 
     def _record(

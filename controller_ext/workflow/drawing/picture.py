@@ -21,6 +21,7 @@ from invoker_ext.contract.graph import (
     Step,
     WorkflowCall,
 )
+from invoker_ext.contract.regions import Region
 
 MAX_LINE_CHARS: Final = 64
 _RESULT: Final = "result"
@@ -124,13 +125,16 @@ def _node(step: Step | StepDefinition) -> Node:
 def _action(step: Step | StepDefinition) -> str:
     if isinstance(step, StepDefinition):
         return step.action
-    match step.call:
+    call = next(step.call.calls(), None) if isinstance(step.call, Region) else step.call
+    match call:
         case ActionCall(name=name):
             return f"/{name}"
         case WorkflowCall(name=name):
             return f"/{name} (workflow)"
         case Fault(error=error):
             return f"✗ {error}"
+        case None:
+            return step.name
 
 
 def _lines(inputs: tuple[Input, ...]) -> Iterator[str]:

@@ -1,0 +1,303 @@
+"""A step that runs a region: the shell around its machine. Its firings are firings of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, assert_never, cast
+
+from action_runtime.wire.errors import DataflowError
+from action_runtime.wire.values import WHOLE, Media
+from invoker_ext.contract import graph
+from invoker_ext.contract.graph import ActionCall, GraphKind, WorkflowCall
+from invoker_ext.contract.regions import Region
+from invoker_ext.dataflow.commands import Chunks, Constant, Dispatch, Streamed
+from invoker_ext.dataflow.events import (
+    Began,
+    Cancelled,
+    Committed,
+    Datum,
+    Drained,
+    Event as RunEvent,
+    How,
+    Lost,
+    Outcome,
+    Returned,
+)
+from invoker_ext.dataflow.keys import DataKey, Firing
+from invoker_ext.dataflow.regions.commands import (
+    Answered,
+    Applied,
+    Apply,
+    Ask,
+    Command,
+    Entered,
+    Event,
+    Launch,
+    Leave,
+    Pause,
+    Resulted,
+    Resumed,
+)
+from invoker_ext.dataflow.regions.machine import RegionMachine
+from invoker_ext.dataflow.regions.program import Program
+from invoker_ext.dataflow.regions.threads import Account
+from invoker_ext.dataflow.regions.values import Leaf, Shape, Value
+from invoker_ext.inline.call import Call, Evaluated, Fault
+from invoker_ext.owner import answers
+from invoker_ext.owner.answers import Found
+from invoker_ext.owner.children import whole_events
+from invoker_ext.owner.reading import Copies, read_in_thread
+from invoker_ext.relay.json_form import object_json
+from invoker_ext.sink.datum import Stored
+
+if TYPE_CHECKING:
+    from invoker_ext.owner.run import Run
+
+QUICK_BYTES: Final = 16 * 1024
+"""Up to here reading a value costs less than a thread."""
+APPLIED_BYTES: Final = 1024 * 1024
+"""Up to here a function's value is read on the loop: it must be copied to another process anyway."""
+_WANTS: Final = {WHOLE: "value"}
+_OPTIONS: Final = b'"$composer"'
+_UNBOUNDED: Final = 1 << 62
+
+
+class RegionRun:
+    """One firing of such a step."""
+
+    def __init__(self, run: Run, command: Dispatch, region: Region) -> None:
+        self._run = run
+        self._command = command
+        composed = run.graph.kind is GraphKind.COMPOSITION
+        limits = run.graph.limits
+        account = run.spec.account or Account(limits.actions if composed else _UNBOUNDED)
+        self._machine = RegionMachine(
+            Program.of(run.graph, command.step, region),
+            self._free,
+            account,
+            session=run.activation_id,
+            limit_ms=limits.timeout_ms if composed else None,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._asked: dict[int, int] = {}
+        self._over = False
+
+    def start(self) -> None:
+        """Begin with what the step was given."""
+        inputs = self._command.inputs
+        value = inputs[0].value if len(inputs) == 1 and inputs[0].name == WHOLE else None
+        if value is None or isinstance(value, Chunks | Constant | Streamed | tuple):
+            stored = self._run.put_json(object_json(inputs))
+        else:
+            stored = cast("Stored", value)
+            if stored.head.media is Media.JSON:
+                stored.retain()
+            else:
+                stored = self._run.put_json(object_json(inputs))
+        self._send(Entered(self._without_options(stored), self._now()))
+
+    def _without_options(self, stored: Stored) -> Stored:
+        """Take Composer's own parameter out of a composition's: Redis is not needed, and its state is nobody else's."""
+        if self._run.graph.kind is not GraphKind.COMPOSITION or _OPTIONS not in (text := stored.read()):
+            return stored
+        stored.release()
+        parsed = json.loads(text)
+        parsed.pop("$composer", None)
+        return self._run.put_json(json.dumps(parsed).encode())
+
+    def stop(self) -> None:
+        """End it, as the run has ended."""
+        if not self._machine.ended:
+            self._tell(Cancelled("", self._now()))
+            for asked in self._asked.values():
+                self._run.host.functions.cancel(asked)
+            self._asked.clear()
+            firing, attempt = self._command.firing, self._command.attempt
+            self._run.post(Returned(firing, attempt, Outcome.APPLICATION_ERROR, {}, None, self._now()))
+            self._drain()
+
+    def _free(self, datum: Datum) -> None:
+        """Release a datum; what a thread reads may outlive the region."""
+        if threading.get_ident() == self._thread:
+            self._run.let_go((datum,))
+        else:
+            self._loop.call_soon_threadsafe(self._run.let_go, (datum,))
+
+    def _now(self) -> float:
+        return self._run.host.clock.now()
+
+    def _send(self, event: Event) -> None:
+        self._run.turn(partial(self._tell, event))
+
+    def _tell(self, event: Event) -> None:
+        for command in self._machine.handle(event):
+            self._execute(command)
+        self._drain()
+
+    def wants(self, step: str) -> Mapping[str, str]:
+        """See `Ear`."""
+        return _WANTS
+
+    def post(self, event: RunEvent) -> None:
+        """See `Ear`: pass on what the machine of a run would hear of a firing."""
+        match event:
+            case Committed():
+                datum = cast("Stored", event.datum)
+                firing = Firing(event.key.step, event.key.tag)
+                self._send(Resulted(firing, event.attempt, datum, answers.result_shape(datum), event.at))
+            case Returned() | Drained() | Lost():
+                self._send(event)
+            case Began():
+                pass
+            case _:
+                raise ValueError(f"a firing does not tell of {type(event).__name__}")
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def _execute(self, command: Command) -> None:
+        match command:
+            case Dispatch():
+                self._dispatch(command)
+            case Ask():
+                self._ask(command)
+            case Apply():
+                self._apply(command)
+            case Launch():
+                self._launch(command)
+            case Pause():
+                self._run.host.later(0.0, lambda: self._send(Resumed(self._now())))
+            case Leave():
+                self._leave(command)
+            case _:
+                assert_never(command)
+
+    def _dispatch(self, command: Dispatch) -> None:
+        call = command.step.call
+        match call:
+            case ActionCall():
+                self._run.firings.call(command, call, self)
+            case WorkflowCall():
+                account = self._machine.flights.account_of(command.firing, command.attempt)
+                self._run.children.call(command, call, self, account)
+            case graph.Fault() | Region():
+                raise ValueError("a region dispatches actions and workflows")
+            case _:
+                assert_never(call)
+
+    def _ask(self, command: Ask) -> None:
+        data = list(answers.data_of(command.value))
+        if sum(datum.size_bytes for datum in data) <= QUICK_BYTES and not any(datum.elsewhere for datum in data):
+            self._answer(command, answers.find(command))
+            return
+        host = self._run.host
+        reading = read_in_thread(host.sink, data, partial(answers.find, command), host.copy)
+        host.spawn(self._ask_large(command, reading), f"value of {self._run.activation_id}")
+
+    async def _ask_large(self, command: Ask, reading: Coroutine[Any, Any, Found]) -> None:
+        try:
+            found = await reading
+        except DataflowError as error:
+            found = answers.unread(command, error)
+        self._answer(command, found)
+
+    def _answer(self, command: Ask, found: Found) -> None:
+        self._send(
+            Answered(
+                ticket=command.ticket,
+                at=self._now(),
+                holds=found.holds,
+                shape=found.shape,
+                name=found.name,
+                error=found.error,
+                data=tuple(map(self._run.put_json, found.texts)),
+                shapes=found.shapes,
+            )
+        )
+
+    def _apply(self, command: Apply) -> None:
+        values = [command.params, *command.cells.values()]
+        data = [datum for value in values for datum in answers.data_of(value)]
+        if sum(datum.size_bytes for datum in data) <= APPLIED_BYTES and not any(datum.elsewhere for datum in data):
+            self._evaluate(command.ticket, self._function(command, {}))
+            return
+        host = self._run.host
+        reading = read_in_thread(host.sink, data, partial(self._function, command), host.copy)
+        host.spawn(self._apply_large(command.ticket, reading), f"function of {self._run.activation_id}")
+
+    def _function(self, command: Apply, copies: Copies) -> Call:
+        return Call(
+            namespace=self._run.spec.user.namespace,
+            code=command.code,
+            params=answers.json_of(command.params, copies),
+            cells={name: answers.json_of(value, copies) for name, value in command.cells.items()},
+            path=command.path,
+        )
+
+    async def _apply_large(self, ticket: int, reading: Coroutine[Any, Any, Call]) -> None:
+        try:
+            call = await reading
+        except (DataflowError, OSError) as error:
+            self._send(Applied(ticket, self._now(), error=f"The value cannot be read: {error}", fatal=True))
+        else:
+            self._evaluate(ticket, call)
+
+    def _evaluate(self, ticket: int, call: Call) -> None:
+        if self._machine.ended:
+            return
+        asked = self._run.host.functions.evaluate(call, partial(self._evaluated, ticket))
+        self._asked[ticket] = asked
+
+    def _evaluated(self, ticket: int, evaluated: Evaluated) -> None:
+        self._asked.pop(ticket, None)
+        put, result = self._run.put_json, evaluated.result
+        self._send(
+            Applied(
+                ticket=ticket,
+                at=self._now(),
+                result=None if result is None else put(result),
+                shape=Shape.UNKNOWN if result is None else answers.shape_of_text(result),
+                error=evaluated.error,
+                fatal=evaluated.fault is Fault.INTERNAL,
+                cells={name: put(text) for name, text in evaluated.cells.items()},
+            )
+        )
+
+    def _launch(self, command: Launch) -> None:
+        self._send(Answered(command.ticket, self._now(), error="not there"))
+
+    # -- end ---------------------------------------------------------------------------------------
+
+    def _leave(self, leave: Leave) -> None:
+        run, wanted = self._run, self._run.wants(self._command.step.name)
+        if leave.outcome is Outcome.SUCCESS and wanted.keys() <= {WHOLE}:
+            firing, attempt, at = self._command.firing, self._command.attempt, self._now()
+            if WHOLE in wanted:
+                datum = self._datum(leave.value)
+                key = DataKey(firing.step, firing.tag, WHOLE)
+                run.post(Committed(key, attempt, How.WHOLE, datum, at, datum.elsewhere))
+            run.post(Returned(firing, attempt, Outcome.SUCCESS, {}, None, at))
+            return
+        text = answers.json_of(leave.value)
+        for event in whole_events(self._command, leave.outcome, text, wanted, run.put, self._now()):
+            run.post(event)
+
+    def _datum(self, value: Value) -> Stored:
+        """Return a value as a datum of its own reference."""
+        if isinstance(value, Leaf):
+            stored = cast("Stored", value.datum)
+            stored.retain()
+            return stored
+        return self._run.put_json(answers.json_of(value))
+
+    def _drain(self) -> None:
+        """Tell the machine of the run once nothing of this is left."""
+        if self._machine.idle and not self._over:
+            self._over = True
+            firing, attempt = self._command.firing, self._command.attempt
+            self._run.region_over(firing)
+            self._run.post(Drained(firing, attempt, self._now()))

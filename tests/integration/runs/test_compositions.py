@@ -1,0 +1,151 @@
+"""Compositions of Composer on a live server: what they come to, their records, and what goes wrong in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.deploying import Deployer
+from tests.support.regions import PROGRAMS, composition
+from tests.support.waiting import wait_until
+
+ACTIONS = {
+    "a": "def main(a): return {**a, 'n': a.get('n', 0) + 1}",
+    "b": "def main(a): return {'seen': a}",
+    "c": "def main(a): return {'other': a}",
+    "fails": "def main(a): return {'error': 'boom', 'more': 1}",
+    "big": "def main(a): return {'text': 'x' * 100_000}",
+    "array": "def main(a): return [1, 2]",
+    "yes": "def main(a): return {'value': True}",
+}
+
+
+@pytest.fixture(scope="module")
+def ready(live: Deployer) -> Deployer:
+    for name, code in ACTIONS.items():
+        live.action(name, code)
+    return live
+
+
+def deploy(live: Deployer, program: Any, name: str = "comp", **more: Any) -> None:
+    reply = live.call("PUT", f"actions/{name}?overwrite=true", json=composition(program, "python:3", **more))
+    assert reply.status_code == 200, reply.text
+
+
+def act(name: str) -> dict[str, Any]:
+    return {"type": "action", "name": f"/_/{name}"}
+
+
+def seq(*parts: Any) -> dict[str, Any]:
+    return {"type": "sequence", "components": list(parts)}
+
+
+def fun(code: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"exec": {"kind": "nodejs:default", "code": code}}}
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "result"),
+    [
+        (PROGRAMS["sequence"], {"n": 1}, {"seen": {"n": 2}}),
+        (PROGRAMS["repeat"], {"n": 1}, {"n": 3}),
+        (PROGRAMS["retain"], {"n": 1}, {"params": {"n": 1}, "result": {"n": 2}}),
+        (PROGRAMS["parallel"], {"n": 1}, {"value": [{"n": 2}, {"seen": {"n": 1}}]}),
+        (PROGRAMS["map"], {"value": [1, {"n": 5}]}, {"value": [{"value": 1, "n": 1}, {"n": 6}]}),
+        (seq(fun("x => ({n: x.n * 10})"), act("a")), {"n": 1}, {"n": 11}),
+        (seq(act("array"), act("b")), {}, {"seen": {"value": [1, 2]}}),
+        ({"type": "try", "body": act("fails"), "handler": act("b")}, {}, {"seen": {"error": "boom"}}),
+        ({"type": "let", "declarations": {"x": 1}, "components": [fun("() => { x = 5 }"), act("a"), fun("() => x")]},
+         {}, {"value": 5}),
+        (act("b"), {"$composer": {"redis": {"uri": "redis://nowhere"}}, "n": 1}, {"seen": {"n": 1}}),
+    ],
+)  # fmt: skip
+def test_a_composition_comes_to_what_stock_measured(ready, program, given, result):
+    deploy(ready, program)
+    assert ready.run("comp", **given) == result
+
+
+def test_a_composition_is_one_activation_and_its_actions_are_records_with_cause(ready):
+    deploy(ready, seq(act("a"), seq(act("a"), act("a"))))
+    reply = ready.call("POST", "actions/comp?blocking=true", json={}).json()
+    notes = {one["key"]: one["value"] for one in reply["annotations"]}
+    assert (notes["kind"], notes["conductor"], notes["topmost"], notes["path"]) == (
+        "sequence",
+        True,
+        True,
+        "guest/comp",
+    )
+    records = [ready.record(one) for one in reply["logs"]]
+    assert [one["response"]["result"] for one in records] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert {one["cause"] for one in records} == {reply["activationId"]}
+    assert reply["duration"] == sum(one["duration"] for one in records)
+
+
+def test_a_composition_in_a_composition_has_a_record_of_its_own(ready):
+    deploy(ready, seq(act("a"), act("a")), "inner")
+    deploy(ready, seq(act("inner"), act("b")))
+    reply = ready.call("POST", "actions/comp?blocking=true", json={}).json()
+    assert reply["response"]["result"] == {"seen": {"n": 2}}
+    inner, last = (ready.record(one) for one in reply["logs"])
+    assert (inner["name"], inner["cause"], len(inner["logs"])) == ("inner", reply["activationId"], 2)
+    assert last["name"] == "b"
+
+
+def test_actions_of_compositions_inside_count_as_those_of_the_one_around_them(ready):
+    deploy(ready, seq(*[act("a")] * 30), "inner")
+    deploy(ready, seq(act("inner"), act("inner")))
+    reply = ready.call("POST", "actions/comp?blocking=true", json={}).json()
+    assert reply["response"]["result"] == {"error": "Too many actions in the composition."}
+    assert [len(ready.record(one)["logs"]) for one in reply["logs"]] == [30, 20]
+
+
+def test_large_data_go_from_action_to_action_and_through_saved_values(ready):
+    deploy(ready, {"type": "let", "declarations": {"params": None}, "components": PROGRAMS["retain"]["components"]})
+    deploy(ready, seq(act("big"), PROGRAMS["parallel"], act("b")))
+    seen = ready.run("comp")["seen"]["value"]
+    assert [len(seen[0]["text"]), len(seen[1]["seen"]["text"])] == [100_000, 100_000]
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        (act("nosuch"), "Failed to resolve action with name 'guest/nosuch' during composition."),
+        (fun("() => { throw new Error('x') }"), "Function combinator threw an exception at AST node root (see log"),
+        (fun("() => process.env"), "uses `process`"),
+        ({"type": "while_nosave", "test": fun("() => true"), "body": seq()}, "exceeded its time limits of 1000"),
+        (seq(*[act("a")] * 51), "Too many actions in the composition."),
+    ],
+)
+def test_what_goes_wrong_is_told_and_the_server_goes_on(ready, program, error):
+    body = composition(program, "python:3")
+    body["limits"]["timeout"] = 1000
+    assert ready.call("PUT", "actions/comp?overwrite=true", json=body).status_code == 200
+    assert error in ready.fail("comp")
+    deploy(ready, act("a"))
+    assert ready.run("comp") == {"n": 1}
+
+
+def test_a_running_composition_is_traced_and_cancelled(ready):
+    ready.action("slow", "import time\ndef main(a): time.sleep(20)")
+    deploy(ready, seq(act("a"), act("slow")))
+    run = ready.call("POST", "actions/comp", json={}).json()["activationId"]
+
+    def at_work() -> bool:
+        live = ready.call("GET", f"activations/{run}/trace").json().get("live") or {}
+        return any(one["name"].endswith("slow") for one in live.get("live", ()))
+
+    wait_until(at_work)
+    assert ready.call("POST", f"activations/{run}/cancel").status_code in (200, 202)
+    wait_until(lambda: ready.call("GET", f"activations/{run}").status_code == 200)
+    assert "cancelled" in ready.record(run)["response"]["result"]["error"]
+
+
+def test_a_composition_runs_in_a_sequence_and_in_a_workflow(ready):
+    deploy(ready, seq(act("a"), act("a")), "inner")
+    ready.call(
+        "PUT", "actions/s?overwrite=true", json={"exec": {"kind": "sequence", "components": ["/_/inner", "/_/a"]}}
+    )
+    assert ready.run("s") == {"n": 3}
+    ready.workflow("dataflow: 1\nsteps:\n  one: {action: inner, inputs: $run}\nresult: {n: one.n}\n", "flow")
+    assert ready.run("flow", n=5) == {"n": 7}

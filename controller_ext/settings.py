@@ -31,7 +31,7 @@ class Settings(StoreSettings):
     bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?NAME=VALUE&…]`.", "", problem_of_bus)
     id: str = setting("This controller's name; completions come on topic `completed<ID>`.", "0")
     local_invokers: int = setting(
-        "Invokers that share this data directory; 0: all are on their own, as in a deployment on several hosts.",
+        "Invokers of this server, each beyond the first in a folder of the data directory; 0: all are on their own.",
         1,
         at_least(0),
     )
@@ -107,9 +107,15 @@ class Settings(StoreSettings):
         return self.run_dir / "controller.sock"
 
     @property
-    def invoker_door_socket(self) -> Path:
-        """The peer door of the one local invoker."""
-        return self.run_dir / "invoker.sock"
+    def invoker_dirs(self) -> list[Path]:
+        """Data directories of the local invokers, by number: the first one's is ours."""
+        others = [self.data_dir / f"invoker{number}" for number in range(1, self.local_invokers)]
+        return [self.data_dir, *others] if self.local_invokers else []
+
+    @property
+    def invoker_door_sockets(self) -> list[Path]:
+        """Their peer doors."""
+        return [folder / "run" / "invoker.sock" for folder in self.invoker_dirs]
 
     @property
     def spool_dir(self) -> Path:

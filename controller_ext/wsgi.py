@@ -75,7 +75,7 @@ def application(settings: Settings, token: str) -> Flask:
     if settings.bus:
         entities.on_write(balancer.wrote)
     control_flow = ControlFlow(balancer, acceptor.component, activations, threads=settings.control_flow_threads)
-    door = Doors([settings.invoker_door_socket] if settings.local_invokers else [], token=token)
+    door = Doors(settings.invoker_door_sockets, token=token)
     keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)
     services = Services(
         settings=api,

@@ -13,7 +13,8 @@ import logging
 import os
 import signal
 import socket
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import DataflowError
@@ -46,6 +47,7 @@ from invoker_ext.sink.terms import Limits, Stuck
 from invoker_ext.stores.opening import open_activations, open_entities
 
 if TYPE_CHECKING:
+    from invoker_ext.lending.desk import Desk
     from invoker_ext.peers.peers import Peers
 
 _log = logging.getLogger(__name__)
@@ -83,8 +85,8 @@ class InvokerApp:
         loop = asyncio.get_running_loop()
         self._loop = loop
         # Actions are kept by revision; a document kept below that could be older than the message that names it.
-        self._entities = open_entities(settings, settings.data_dir, follow=False)
-        self._activations = open_activations(settings, settings.data_dir, fsync=settings.journal_fsync)
+        self._entities = open_entities(settings, settings.server, follow=False)
+        self._activations = open_activations(settings, settings.server, fsync=settings.journal_fsync)
         self._journal = Journal(settings.journal_dir, fsync=settings.journal_fsync)
         self._sink = Sink(_sink_settings(settings), loop, self._stuck)
         self._peers = _peers(settings, self._sink)
@@ -97,12 +99,13 @@ class InvokerApp:
             stock_acks=not isinstance(self._bus, LocalBus),
         )
         self._functions = Functions(loop, settings.inline_bounds)
+        actions = Actions(self._entities)
         parts = Parts(
             bus=self._bus,
             journal=self._journal,
             records=self._activations,
             sink=self._sink,
-            actions=Actions(self._entities),
+            actions=actions,
             pull=self._pull_spool,
             functions=self._functions,
         )
@@ -113,8 +116,10 @@ class InvokerApp:
             _pool_limits(settings, memory_mb),
             environment={"__OW_API_HOST": settings.api_host},
             outbox_bytes=settings.outbox_mb * MIB,
+            prefix=f"wsk{settings.id}",
         )
         self._owner.containers = self._fleet
+        self._desk = None if self._peers is None else self._lend(self._peers, actions)
         handlers = {
             "pull": self._pull,
             "flush": self._flush,
@@ -124,11 +129,25 @@ class InvokerApp:
         }
         self._door = Door(settings.door_socket, token, handlers)
         self._enabled = True
-        self._sweeper = Sweeper(self._sink, self._owner.is_live, settings.orphan_ttl_s, loop)
+        self._sweeper = Sweeper(self._sink, self._is_live, settings.orphan_ttl_s, loop)
         self._ping: asyncio.TimerHandle | None = None
         self._stuck_check: asyncio.TimerHandle | None = None
         self._doubts = 0
         self._next_urgent = 0.0
+
+    def _lend(self, peers: Peers, actions: Actions) -> Desk:
+        """Have firings executed on other hosts, and theirs here."""
+        from invoker_ext.lending.desk import Desk
+        from invoker_ext.lending.hosts import Hosts
+
+        # Of two lives of an invoker, the later one has the greater number.
+        hosts = Hosts(self._settings.id, time.time_ns() // 1_000_000)
+        desk = Desk(hosts, self._fleet, peers, self._sink, actions, ttl_s=self._settings.orphan_ttl_s)
+        self._owner.lend(desk.borrower)
+        return desk
+
+    def _is_live(self, run: str) -> bool:
+        return self._owner.is_live(run) or (self._desk is not None and self._desk.lender.holds(run))
 
     async def start(self) -> None:
         """Start; returns when runs are taken."""
@@ -136,6 +155,9 @@ class InvokerApp:
         if self._peers is not None:
             await self._peers.start()
         await self._bus.start()
+        if self._desk is not None:
+            self._desk.start()
+            self._bus.subscribe("health", self._hear_ping)
         self._owner.recover(self._journal.recover())
         await self._door.start()
         self._owner.listen()
@@ -150,10 +172,14 @@ class InvokerApp:
             if timer is not None:
                 timer.cancel()
         self._send_ping(again=False)
-        await self._owner.drain(self._settings.drain_s)
+        within_s = self._settings.drain_s
+        lent = [] if self._desk is None else [self._desk.lender.drain(within_s)]
+        await asyncio.gather(self._owner.drain(within_s), *lent)
         self._owner.halt()
         await self._functions.close()
         await self._door.close()
+        if self._desk is not None:
+            await self._desk.close()
         await self._fleet.close()
         await self._owner.close()
         await self._bus.close()
@@ -164,9 +190,17 @@ class InvokerApp:
         self._activations.close()
 
     def _send_ping(self, *, again: bool = True) -> None:
-        self._bus.publish("health", Message(PingMessage(self._id, self._enabled).encode()))
+        who = self._id
+        if self._desk is not None and self._peers is not None:
+            who = replace(who, tags=(*who.tags, self._desk.tag(self._peers.address)))
+        self._bus.publish("health", Message(PingMessage(who, self._enabled).encode()))
         if again:
             self._ping = self._loop.call_later(PING_S, self._send_ping)
+
+    def _hear_ping(self, message: Message) -> None:
+        self._bus.commit("health", message.offset)
+        if self._desk is not None:
+            self._desk.pinged(message.payload)
 
     def _stuck(self, stuck: Stuck) -> None:
         """Producers wait for room that only consumers can make: give those slots; look again until it is over."""
@@ -234,7 +268,11 @@ class InvokerApp:
         return {"trace": self._owner.trace(*_run_of(fields))}, None
 
     async def _usage(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        return {"runs": self._owner.active, "sink": asdict(self._sink.usage), "pool": self._fleet.snapshot()}, None
+        usage = {"runs": self._owner.active, "sink": asdict(self._sink.usage), "pool": self._fleet.snapshot()}
+        if self._desk is not None and self._peers is not None:
+            lent = {"known": len(self._desk.hosts), "runs": self._desk.lender.runs}
+            usage["peers"] = {**lent, "offers": self._peers.offers, "pulled_bytes": self._peers.pulled_bytes}
+        return usage, None
 
 
 class StillPending(DataflowError):
@@ -279,7 +317,7 @@ def _bus(settings: Settings, token: str, topic: str) -> Bus:
     from invoker_ext.buses.kafka.bus import KafkaBus
 
     # Its topic is there before its first ping: controllers post to who has pinged.
-    return KafkaBus(address, reader=str(settings.id), topics=(topic, "health"))
+    return KafkaBus(address, reader=topic, topics=(topic, "health"))
 
 
 def _peers(settings: Settings, sink: Sink) -> Peers | None:

@@ -53,6 +53,9 @@ class Settings(PeerSettings):
     """Each field is the variable `DATAFLOWER_INVOKER_<FIELD>`; 0 for a size means: read it off the machine."""
 
     data_dir: Path = setting("Directory of all state; must exist, closed to others.", check=room_for_sockets)
+    server_dir: str = setting(
+        "Directory of the server whose local bus and databases are used; empty: the data directory.", ""
+    )
     bus: str = setting("Empty: the local bus; or `kafka://HOST:PORT,…[?NAME=VALUE&…]`.", "", problem_of_bus)
     id: int = setting("This invoker's number; its messages come on topic `invoker<ID>`.", 0, at_least(0))
     user_memory_mb: int = setting(
@@ -137,19 +140,24 @@ class Settings(PeerSettings):
         return Bounds(time_s=self.inline_time_s, memory_mb=self.inline_memory_mb)
 
     @property
+    def server(self) -> Path:
+        """What all invokers of a server share: databases, the local bus, the token."""
+        return Path(self.server_dir) if self.server_dir else self.data_dir
+
+    @property
     def run_dir(self) -> Path:
-        """Sockets and the token."""
+        """Our sockets."""
         return self.data_dir / "run"
 
     @property
     def token_file(self) -> Path:
         """The secret that all processes of the installation share."""
-        return self.run_dir / "token"
+        return self.server / "run" / "token"
 
     @property
     def bus_socket(self) -> Path:
         """Of the local bus."""
-        return self.run_dir / "bus.sock"
+        return self.server / "run" / "bus.sock"
 
     @property
     def door_socket(self) -> Path:

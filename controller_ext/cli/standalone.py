@@ -48,6 +48,9 @@ def register(subparsers: Subparsers) -> None:
         choices=DRIVERS,
         help="what containers are: processes of this host, or Docker's (default: as set, else process)",
     )
+    parser.add_argument(
+        "--invokers", type=int, metavar="N", help="invokers, which lend each other containers (default: 1)"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="API processes (default: one per two cores)")
     parser.add_argument(
         "--bus",
@@ -68,6 +71,7 @@ def handle(arguments: argparse.Namespace) -> int:
 
     chosen = {
         "DATAFLOWER_CONTROLLER_WORKERS": arguments.workers,
+        "DATAFLOWER_CONTROLLER_LOCAL_INVOKERS": arguments.invokers,
         "DATAFLOWER_CONTROLLER_BUS": arguments.bus,
         "DATAFLOWER_CONTROLLER_STORE_URL": arguments.store_url,
         "DATAFLOWER_INVOKER_DRIVER": arguments.driver,

@@ -47,12 +47,13 @@ class Firing:
         status: `success`, one of OpenWhisk's error statuses, or `running`.
         warmth: `cold`, `prewarm` or `warm`; empty: not known.
         container: Which one ran it; empty: not known.
+        host: `invoker1`, where runs reach over several; else empty.
         matched_ms: When its last input was there; this instant and the next ones in epoch milliseconds, None: not yet,
             or not known.
         queued_ms: When the pool was asked for a container.
         started_ms, returned_ms: Of the function.
         drained_ms: When its last output had left.
-        bytes_in, bytes_out: Bytes by path (`inline`, `memory`, `disk`).
+        bytes_in, bytes_out: Bytes by path (`inline`, `memory`, `disk`, `peer`: from another host).
         error: What went wrong; empty: nothing, or not known.
     """
 
@@ -63,6 +64,7 @@ class Firing:
     status: str = "success"
     warmth: str = ""
     container: str = ""
+    host: str = ""
     queued_ms: float | None = None
     matched_ms: float | None = None
     started_ms: float | None = None
@@ -275,6 +277,7 @@ def from_spans(spans: Mapping[str, Any], *, step: str, activation_id: str = "", 
         status=status,
         warmth=spans.get("warmth") or "",
         container=spans.get("container") or "",
+        host=spans.get("host") or "",
         queued_ms=spans.get("queued"),
         matched_ms=spans.get("matched"),
         started_ms=spans.get("started"),
@@ -343,6 +346,7 @@ def _firing_to_json(firing: Firing) -> dict[str, Any]:
         "status": firing.status,
         "warmth": firing.warmth,
         "container": firing.container,
+        "host": firing.host,
         "queued": firing.queued_ms,
         "matched": firing.matched_ms,
         "started": firing.started_ms,

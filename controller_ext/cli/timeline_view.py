@@ -156,6 +156,7 @@ def _beside(firing: Firing) -> tuple[str, str, str, str]:
     """Return what stands beside a bar, in the order of _TITLES."""
     took = "" if firing.function_ms is None else duration(firing.function_ms)
     remark = firing.warmth if firing.status == "success" else firing.status
+    remark = f"{remark} {firing.host}".rstrip()
     return took, short_paths(firing.bytes_in), short_paths(firing.bytes_out), remark
 
 
@@ -172,7 +173,7 @@ def _legend() -> Text:
     for phase, (character, style) in LOOK.items():
         text.append(character, style)
         text.append(f" {LEGEND[phase]}  ", "dim")
-    text.append("i inline, m memory, d disk", "dim")
+    text.append("i inline, m memory, d disk, p from a peer", "dim")
     return text
 
 

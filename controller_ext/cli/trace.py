@@ -27,7 +27,8 @@ _EXAMPLES: Final = """\
   dataflower trace --format json ID | jq '.firings[] | {step, tag, started}'
 
 Each line is one firing of a step. FLU is the function logic unit, which runs your code; DLU the data logic unit, which
-sends what it produced. `in` and `out` are bytes by the path they took: inline in a frame, in memory, or on disk.
+sends what it produced. `in` and `out` are bytes by the path they took: inline in a frame, in memory, on
+disk, or from a peer: another host.
 """
 
 

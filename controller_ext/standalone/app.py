@@ -20,12 +20,14 @@ from invoker_ext.contract.settings import SettingsError
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.hello import Role, read_token
 from invoker_ext.interpreters import find_kinds
-from invoker_ext.settings import DOCKER, PREFIX as INVOKER, Settings as InvokerSettings
+from invoker_ext.settings import DOCKER, PREFIX as INVOKER, Settings as InvokerSettings, machine_memory_mb
 from invoker_ext.stores.settings import StoreSettings
 
 START_S: Final = 30.0
 """Bound of the whole start; a quiet machine needs about one second."""
 _INVOKER_GRACE_S: Final = 12.0
+_SINK_SHARE: Final = 8
+"""Of the machine's memory, an eighth is for data between steps, as for an invoker that is alone."""
 
 
 def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -> int:
@@ -82,6 +84,8 @@ def _settings(given: Mapping[str, str], data_dir: Path) -> tuple[Settings, Invok
     if settings is None or invoker is None:
         # Both processes work in one directory: what is wrong with it is wrong once.
         raise CannotStart(str(SettingsError([one for one in problems if not one.startswith(INVOKER + "DATA_DIR ")])))
+    if not settings.local_invokers:
+        raise CannotStart(f"{CONTROLLER}LOCAL_INVOKERS: a server needs an invoker, is 0")
     return settings, invoker
 
 
@@ -101,31 +105,45 @@ def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: in
         INVOKER + "API_HOST": url,
         INVOKER + "LOG_LEVEL": settings.log_level,
         **common,
-        INVOKER + "DATA_DIR": str(settings.data_dir),
         INVOKER + "KINDS": settings.kinds,
         # All processes of one server are on one bus and one store: the controller's.
         INVOKER + "BUS": settings.bus,
         **{INVOKER + one.name.upper(): str(getattr(settings, one.name)) for one in fields(StoreSettings)},
     }
-    return [
-        workers,
+    folders = settings.invoker_dirs
+    if len(folders) > 1:
+        invoker = _shared(len(folders), settings) | invoker
+    invokers = [
         ChildPlan(
-            name="invoker",
+            name=f"invoker{number or ''}",
             argv=launch.command("invoker_ext"),
-            environ=invoker,
+            environ={**invoker, INVOKER + "DATA_DIR": str(folder), **({INVOKER + "ID": str(number)} if number else {})},
             ready_variable=INVOKER + "READY_FD",
             ready_bytes=1,
             grace_s=_INVOKER_GRACE_S,
-        ),
-        balancer,
+        )
+        for number, folder in enumerate(folders)
     ]
+    return [workers, *invokers, balancer]
+
+
+def _shared(count: int, settings: Settings) -> dict[str, str]:
+    """Return how several invokers share a machine, and how they reach each other."""
+    machine_mb = machine_memory_mb()
+    return {
+        INVOKER + "SERVER_DIR": str(settings.data_dir),
+        INVOKER + "USER_MEMORY_MB": str(machine_mb // 2 // count),
+        INVOKER + "SINK_MB": str(machine_mb // _SINK_SHARE // count),
+        INVOKER + "PEER_LISTEN": "127.0.0.1:0",
+        INVOKER + "PEER_SECRET_FILE": str(settings.token_file),
+    }
 
 
 async def _supervise(settings: Settings, plans: list[ChildPlan], url: str) -> None:
     door = AsyncDoorClient(settings.door_socket, role=Role.TOOL, token=read_token(settings.token_file))
 
     async def usable() -> None:
-        """Wait for an invoker that the balancer has heard of; the supervisor bounds the wait."""
-        await door.call("invokers", START_S, usable=1, wait_s=START_S)
+        """Wait for the invokers that the balancer has heard of; the supervisor bounds the wait."""
+        await door.call("invokers", START_S, usable=settings.local_invokers, wait_s=START_S)
 
     await supervise(plans, settings.data_dir / "log", usable, f"ready {url}", START_S)

@@ -82,9 +82,22 @@ def prepare(settings: Settings) -> None:
         SettingsError: The store is not set up rightly.
     """
     folders(settings.data_dir, "spool", "log")
+    for folder in settings.invoker_dirs[1:]:
+        _own_folder(folder)
     # All files are made here, so that no two processes make them at once.
     fill(settings, settings.data_dir)
     make_keys(settings)
+
+
+def _own_folder(data_dir: Path) -> None:
+    """Make the data directory of an invoker beyond the first; all but its own state is the server's."""
+    run_dir = data_dir / "run"
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in run_dir.glob("*.sock"):
+            left.unlink()
+    except OSError as error:
+        raise CannotStart(f"cannot write to {data_dir}: {error.strerror}") from error
 
 
 def folders(data_dir: Path, *more: str) -> None:

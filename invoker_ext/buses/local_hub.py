@@ -10,6 +10,8 @@ Frames, after PEER_HELLO (meta; the payload is the message's, untouched):
 | COMMIT | client | `{"t", "o"}` all up to this offset are taken care of |
 | COMMIT | hub | `{"t", "k"}` all up to this count are kept; or `{"t", "k", "error"}` this one was refused |
 
+A topic in SHARED has any number of readers: each gets what comes while it is connected, and nobody commits.
+
 Memory only: the death of the hub loses no message, because publishers keep theirs until a consumer has committed them.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -34,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 MAX_TOPIC_MESSAGES: Final = 100_000
 MAX_TOPIC_BYTES: Final = 256 * 1024 * 1024
+SHARED: Final = frozenset({"health"})
+"""Topics of which only the newest counts."""
+_UNREAD: Final = 100
+"""Messages of such a topic that are kept until there is a first reader."""
 
 
 class _Party(Protocol):
@@ -49,7 +56,7 @@ class _Party(Protocol):
 
 
 class LocalHub:
-    """Owns the topics. One consumer a topic: the newest SUBSCRIBE wins."""
+    """Owns the topics. One consumer a topic, unless it is shared: the newest SUBSCRIBE wins."""
 
     def __init__(self, *, max_topic_messages: int = MAX_TOPIC_MESSAGES, max_topic_bytes: int = MAX_TOPIC_BYTES) -> None:
         self._max_messages = max_topic_messages
@@ -59,6 +66,8 @@ class LocalHub:
         self._first_offset = time.time_ns() // 1000
         self._topics: dict[str, Topic] = {}
         self._consumers: dict[str, _Party] = {}
+        self._readers: dict[str, dict[_Party, None]] = {topic: {} for topic in SHARED}
+        self._unread: dict[str, deque[Message]] = {topic: deque(maxlen=_UNREAD) for topic in SHARED}
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self.endpoint = HubEndpoint(self)
@@ -78,7 +87,11 @@ class LocalHub:
             await server.wait_closed()
 
     def put(self, party: _Party, topic: str, message: Message, number: int) -> Entry | None:
-        """Take a message from a publisher; None: refused, and the publisher was told."""
+        """Take a message from a publisher; None: it cannot be withdrawn, the publisher knows what became of it."""
+        if topic in SHARED:
+            self._share(topic, message)
+            party.kept(topic, number)
+            return None
         entry = self._topic(topic).put(message, party, number)
         if entry is None:
             party.refused(topic, number, BusUnavailable(f"topic {topic} is full: nobody takes its messages"))
@@ -87,7 +100,13 @@ class LocalHub:
         return entry
 
     def subscribe(self, party: _Party, topic: str, committed: int = -1) -> None:
-        """Make this party the topic's consumer and deliver all it has not committed."""
+        """Make this party the topic's consumer and deliver all it has not committed; or one of several readers."""
+        if topic in SHARED:
+            self._readers[topic][party] = None
+            unread, self._unread[topic] = self._unread[topic], deque(maxlen=_UNREAD)
+            for message in unread:
+                party.deliver(topic, message)
+            return
         self._consumers[topic] = party
         self._topic(topic).rewind()
         if committed >= 0:
@@ -99,9 +118,13 @@ class LocalHub:
         """Forget a party that is gone; its topics wait for the next consumer."""
         for topic in [topic for topic, consumer in self._consumers.items() if consumer is party]:
             del self._consumers[topic]
+        for readers in self._readers.values():
+            readers.pop(party, None)
 
     def commit(self, topic: str, offset: int) -> None:
         """Forget committed messages and tell their publishers."""
+        if topic in SHARED:
+            return
         self._keep(topic, self._topic(topic).commit(offset))
 
     def withdraw(self, topic: str, entry: Entry) -> bool:
@@ -120,6 +143,15 @@ class LocalHub:
         for topic, consumer in list(self._consumers.items()):
             if consumer is party:
                 self.pump(topic)
+
+    def _share(self, topic: str, message: Message) -> None:
+        """Deliver a message to all readers but those that are too slow; the next one is as good."""
+        readers = self._readers[topic]
+        if not readers:
+            self._unread[topic].append(message)
+        for reader in list(readers):
+            if not reader.paused:
+                reader.deliver(topic, message)
 
     def _keep(self, topic: str, entries: list[Entry]) -> None:
         highest: dict[_Party, int] = {}

@@ -363,7 +363,9 @@ class Borrower:
             _log.error("task failed", extra={"task": task.get_name(), "error": repr(error)}, exc_info=error)
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Stop what is under way; no host need go on with it, for what is not done begins anew in the next life."""
+        for run in list(self._touched):
+            self.release(run)
         tasks = [*self._tasks, *self._refs.pulls]
         for task in tasks:
             task.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Any, Final
 
 from action_runtime.wire.errors import ProtocolViolation
@@ -45,6 +46,7 @@ class Desk:
         """
         policy: Policy = MostBytes()
         self._hosts = hosts
+        self._local = local
         self._transport = transport
         self._ttl_s = ttl_s
         self._loop = asyncio.get_running_loop()
@@ -53,6 +55,15 @@ class Desk:
         self.lender = Lender(local, transport, sink, actions, hosts.me)
         transport.heard = self._heard
         transport.lost = self._lost
+
+    @property
+    def hosts(self) -> Collection[int]:
+        """Invokers that can be lent from now."""
+        return self._hosts.room_mb(self._loop.time())
+
+    def tag(self, address: str) -> str:
+        """Return what a ping tells our peers; `address` is that of our pipe."""
+        return Told(address, self._hosts.life, self._local.room_mb()).tag()
 
     def start(self) -> None:
         """Look for silent owners now, and again and again."""

@@ -21,6 +21,19 @@ Copy = Callable[[Stored], Awaitable[Stored]]
 """Returns a datum that is here, with a reference of its own: one of another host is pulled. Raises DataflowError."""
 
 
+class Lending(Containers, Protocol):
+    """A pool that reaches over several hosts (`lending.borrower`)."""
+
+    async def copy(self, stored: Stored) -> Stored:
+        """See Copy."""
+
+    def let_go(self, stored: Stored) -> None:
+        """See `Host.let_go`."""
+
+    def release(self, run: str) -> None:
+        """A run has ended: let go of it on all hosts."""
+
+
 class Sink(Protocol):
     """The part of the sink that the owner uses."""
 

@@ -89,3 +89,12 @@ class Intake:
             self._uncommitted.discard(run.activation_id)
             if not self._owner.halted:
                 self._owner.begin_accepted(run)
+
+
+def journalled(payload: bytes) -> ActivationMessage | None:
+    """Return a message as the journal has it; None: it cannot be read, and that is logged."""
+    try:
+        return ActivationMessage.decode(payload)
+    except ValueError:
+        _log.exception("journalled message cannot be read")
+        return None

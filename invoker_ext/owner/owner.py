@@ -19,11 +19,12 @@ from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.wants import run_members
+from invoker_ext.owner import alone
 from invoker_ext.owner.actions import Program
 from invoker_ext.owner.clock import Clock
-from invoker_ext.owner.host import Copy
+from invoker_ext.owner.host import Copy, Lending
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.intake import Intake
+from invoker_ext.owner.intake import Intake, journalled
 from invoker_ext.owner.journal import JournalFull, Recovered, Unfinished
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
@@ -64,14 +65,18 @@ class Owner:
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
         self._intake = Intake(who.topic, parts.bus, self._outbox, self)
-        self.let_go: Callable[[Stored], None] = _release
-        self.copy: Copy = plain_copy
-        self.release: Callable[[str], None] = lambda run: None
-        """Tells other hosts that a run has ended; with `let_go` and `copy` set by who lends."""
+        self.let_go: Callable[[Stored], None] = alone.let_go
+        self.copy: Copy = alone.copy
+        self._released: Callable[[str], None] = alone.release
         self.halted = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def lend(self, lending: Lending) -> None:
+        """Have firings executed on other hosts, too."""
+        self.containers, self.copy = lending, lending.copy
+        self.let_go, self._released = lending.let_go, lending.release
 
     # -- intake ------------------------------------------------------------------------------------
 
@@ -97,7 +102,7 @@ class Owner:
 
     def end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
         """See `intake.Acceptor`: the kill may have come between the journal and the bus."""
-        message = _journalled(payload)
+        message = journalled(payload)
         if message is None or record is None:
             self._outbox.remember(run, None)
             return
@@ -105,7 +110,7 @@ class Owner:
         self._outbox.finish(message, record)
 
     def _resume(self, run: str, left: Unfinished) -> None:
-        message = _journalled(left.message)
+        message = journalled(left.message)
         if message is None:
             return
         record = self._outbox.stored_record(message.user.namespace, run)
@@ -259,7 +264,7 @@ class Owner:
         """See Host."""
         self._family.pop(run.activation_id, None)
         self._runs.pop(run.activation_id, None)
-        self.release(run.activation_id)
+        self._released(run.activation_id)
         self._maybe_idle()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
@@ -376,21 +381,3 @@ class Owner:
     def _maybe_idle(self) -> None:
         if not self._messages and self._outbox.empty:
             self._idle.set()
-
-
-def _release(stored: Stored) -> None:
-    stored.release()
-
-
-async def plain_copy(stored: Stored) -> Stored:
-    """Return a datum, all of which are here, with a reference of its own."""
-    stored.retain()
-    return stored
-
-
-def _journalled(payload: bytes) -> ActivationMessage | None:
-    try:
-        return ActivationMessage.decode(payload)
-    except ValueError:
-        _log.exception("journalled message cannot be read")
-        return None

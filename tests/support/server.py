@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 STOP_S: Final = 25.0
 LASTING: Final = (
     "activations.db", "containers/instance", "entities.db", "keys.db", "lock", "log/", "results/", "run/store.mark",
-    "run/token",
+    "run/token", "invoker1/containers/instance",
 )  # fmt: skip
 """What a stopped server keeps in its data directory; of databases also what lies beside them."""
 ROLES: Final = {"balancer": "controller_ext.balancer", "invoker": "invoker_ext", "workers": "controller_ext.wsgi"}
@@ -78,6 +78,20 @@ class Server:
             return child_running(self.pid, ROLES[role])
         return min(descendants(self.process("workers")))
 
+    def invoker(self, number: int) -> int:
+        """Return the pid of one of several invokers; raises LookupError."""
+        mark = f"DATAFLOWER_INVOKER_DATA_DIR={self._home(number)}".encode()
+        for pid in children(self.pid):
+            try:
+                if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    return pid
+            except OSError:
+                continue
+        raise LookupError(number)
+
+    def _home(self, number: int) -> Path:
+        return self.data / f"invoker{number}" if number else self.data
+
     def containers(self) -> set[int]:
         """Return the pids of all containers: what the invoker's one child, the keeper, has started."""
         keepers = children(self.process("invoker"))
@@ -96,10 +110,10 @@ class Server:
         """
         return {role: len(_descriptors(self.process(role))) for role in (*ROLES, "worker")}
 
-    def usage(self) -> dict[str, Any]:
-        """Return what the invoker holds: `runs`, `sink` and `pool`."""
+    def usage(self, number: int = 0) -> dict[str, Any]:
+        """Return what an invoker holds: `runs`, `sink`, `pool`, and `peers` if it has some."""
         token = (self.data / "run" / "token").read_text()
-        client = DoorClient(self.data / "run" / "invoker.sock", role=Role.TOOL, token=token)
+        client = DoorClient(self._home(number) / "run" / "invoker.sock", role=Role.TOOL, token=token)
         try:
             found: dict[str, Any] = client.call("usage", 5.0)
         finally:

@@ -89,6 +89,46 @@ async def test_a_delivered_message_cannot_be_taken_back(hub: tuple[LocalHub, Pat
     assert not endpoint.withdraw("t", entry)
 
 
+async def test_every_reader_of_a_shared_topic_gets_what_comes_and_nobody_need_commit(hub: tuple[LocalHub, Path]):
+    endpoint = hub[0].endpoint
+    readers = [LocalBus(hub[1], token="right", role=Role.INVOKER) for _ in range(2)]
+    got: list[list[Message]] = [[], [], []]
+    kept: list[Exception | None] = []
+    endpoint.subscribe("health", got[0].append)
+    for reader, messages in zip(readers, got[1:], strict=True):
+        await reader.start(within_s=2.0)
+        reader.subscribe("health", messages.append)
+    await until(lambda: _ping(readers[0], got))
+
+    readers[1].publish("health", Message(b"second"), kept.append)
+    await until(lambda: kept == [None])
+    await until(lambda: all(messages[-1].payload == b"second" for messages in got))
+    await readers[1].close()
+    endpoint.publish("health", Message(b"third"), kept.append)
+    await until(lambda: got[1][-1].payload == b"third")
+
+    assert kept == [None, None]
+    assert got[2][-1].payload == b"second"
+    await readers[0].close()
+
+
+def _ping(bus: LocalBus, got: list[list[Message]]) -> bool:
+    """Publish until everybody reads."""
+    bus.publish("health", Message(b"first"))
+    return all(got)
+
+
+async def test_a_shared_topic_that_nobody_reads_yet_keeps_the_newest_for_its_first_reader(hub: tuple[LocalHub, Path]):
+    endpoint = hub[0].endpoint
+    got: list[Message] = []
+    for number in range(200):
+        endpoint.publish("health", Message(b"%d" % number))
+
+    endpoint.subscribe("health", got.append)
+
+    assert [one.payload for one in got] == [b"%d" % number for number in range(100, 200)]
+
+
 async def test_what_is_published_before_the_hub_is_there_arrives(hub: tuple[LocalHub, Path]):
     await hub[0].close()
     bus = LocalBus(hub[1], token="right", role=Role.INVOKER)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from action_runtime.wire.values import Head, Media
-from invoker_ext.owner.owner import plain_copy
+from invoker_ext.owner import alone
 from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.sink.reserve import SinkSettings
 from invoker_ext.sink.sink import Sink
@@ -33,7 +33,7 @@ async def test_data_do_not_spill_while_a_thread_reads_them_and_may_afterwards(si
         assert go_on.wait(10)
         return datum.read()
 
-    reading = asyncio.create_task(read_in_thread(sink, [datum], work, plain_copy))
+    reading = asyncio.create_task(read_in_thread(sink, [datum], work, alone.copy))
     other = sink.put_bytes(Head(Media.BYTES, MIB), bytes(MIB), "a/2")  # above the high-water mark
     assert "a/1" not in sink.unmapped()
     assert datum.descriptor() == before
@@ -52,7 +52,7 @@ async def test_data_are_let_go_of_when_the_work_fails(sink):
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        await read_in_thread(sink, [datum], work, plain_copy)
+        await read_in_thread(sink, [datum], work, alone.copy)
 
     assert sink.unmapped()["a/1"] == MIB
     datum.release()

@@ -108,8 +108,8 @@ def test_the_json_form_holds_every_instant():
     assert document["ended"] == 1020
     assert document["firings"][0] == {
         "activationId": one["activationId"], "step": "count", "tag": [4], "attempt": 1, "status": "success",
-        "warmth": "warm", "container": "c1", "queued": 1001, "matched": 1000, "started": 1002, "returned": 1008,
-        "drained": 1010, "in": {"inline": 100}, "out": {"memory": 2048}, "error": "",
+        "warmth": "warm", "container": "c1", "host": "", "queued": 1001, "matched": 1000, "started": 1002,
+        "returned": 1008, "drained": 1010, "in": {"inline": 100}, "out": {"memory": 2048}, "error": "",
     }  # fmt: skip
 
 

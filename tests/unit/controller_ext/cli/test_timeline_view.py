@@ -94,6 +94,16 @@ def test_a_narrow_terminal_still_shows_every_column():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_a_run_that_reaches_over_several_hosts_says_where_each_firing_was_and_what_came_from_a_peer():
+    firing = a_firing(1, "count", host="invoker1", **{"in": {"memory": 0, "peer": 65_536}})
+
+    text = drawn(traced(a_run(firing), firing))
+
+    line = next(line for line in text.splitlines() if line.startswith("count"))
+    assert line.rstrip().endswith("warm invoker1")
+    assert "64K p" in line
+
+
 def test_of_a_large_run_the_first_and_the_last_firings_are_drawn():
     firings = [a_firing(number, tag=[number], started=1000.0 + number) for number in range(30)]
     timeline = traced(a_run(*firings), *firings)

@@ -7,12 +7,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import requests
 
 from tests.support.deploying import Deployer
-from tests.support.server import Server
 from tests.support.waiting import wait_until
 
 MARK: Final = """
@@ -41,19 +40,31 @@ LARGE_EVERY: Final = 15
 ONCE: Final = frozenset({"plain", "a", "b", "c"})
 
 
+class Served(Protocol):
+    """Whatever answers requests: `Server`, or several controllers."""
+
+    def client(self) -> Deployer:
+        """Return a client for one thread."""
+
+
+S = TypeVar("S", bound=Served)
+
+
 @dataclass
-class Load:
+class Load(Generic[S]):
     """Runs of three kinds, from several callers.
 
     Attributes:
         accepted: Activation id → tag, of every run that the server has said it accepted.
+        large: Some workflows get parameters that travel outside of their message.
         results: Tag → what a blocking call was answered.
         refused: What else it answered, or how the connection broke.
     """
 
-    server: Server
+    server: S
     marks: Path
     pause_s: float = 0.01
+    large: bool = True
     accepted: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -101,7 +112,7 @@ class Load:
         name = TARGETS[number % len(TARGETS)]
         tag = f"{name}-{number}-{'waited' if blocking else 'sent'}"
         body = {"tag": tag, "file": str(self.marks), "s": self.pause_s}
-        if number % LARGE_EVERY == TARGETS.index("mark-flow"):
+        if self.large and number % LARGE_EVERY == TARGETS.index("mark-flow"):
             body["unread"] = LARGE
         try:
             reply = client.call("POST", f"actions/{name}?blocking={str(blocking).lower()}", json=body)
@@ -141,7 +152,7 @@ class Load:
         return Counter((tag, step, n) for tag, step, n in (line.split(" ", 2) for line in lines))
 
 
-def check(load: Load, records: dict[str, dict[str, Any]], *, losses: int) -> Counter[str]:
+def check(load: Load[Any], records: dict[str, dict[str, Any]], *, losses: int) -> Counter[str]:
     """Hold what is promised of accepted runs against what happened.
 
     Args:

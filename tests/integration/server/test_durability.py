@@ -21,13 +21,13 @@ RUNS = 200
 
 
 @pytest.fixture
-def load(shared_server: Server, tmp_path: Path) -> Load:
+def load(shared_server: Server, tmp_path: Path) -> Load[Server]:
     one = Load(shared_server, tmp_path / "marks")
     one.deploy()
     return one
 
 
-def kill_amid(load: Load, role: str, after: int) -> None:
+def kill_amid(load: Load[Server], role: str, after: int) -> None:
     """Kill a process once so many functions have begun."""
     wait_until(lambda: load.executions().total() >= after, within_s=20, message=f"{after} executions")
     victim = load.server.kill(role)
@@ -36,7 +36,7 @@ def kill_amid(load: Load, role: str, after: int) -> None:
 
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("role", ["invoker", "worker", "balancer"])
-def test_every_accepted_run_ends_in_a_record_through_the_death_of(load: Load, role: str):
+def test_every_accepted_run_ends_in_a_record_through_the_death_of(load: Load[Server], role: str):
     killer = threading.Thread(target=kill_amid, args=(load, role, 150), name=f"killer of {role}")
     killer.start()
     load.run(RUNS, 6)
@@ -54,7 +54,7 @@ def test_every_accepted_run_ends_in_a_record_through_the_death_of(load: Load, ro
 
 
 @pytest.mark.timeout(90)
-def test_containers_that_are_killed_cost_only_what_ran_in_them(load: Load):
+def test_containers_that_are_killed_cost_only_what_ran_in_them(load: Load[Server]):
     def killer() -> None:
         wait_until(lambda: load.executions().total() >= 150, within_s=20, message="150 executions")
         for container in load.server.containers():

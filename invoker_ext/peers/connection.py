@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 
 from action_runtime.wire.codec import encode
 from action_runtime.wire.errors import DataflowError, PeerLost
 from action_runtime.wire.frames import MAX_FRAME_BYTES, Frame
 from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.framed import FramedProtocol
+from invoker_ext.peers.errors import PeerRefused
 from invoker_ext.peers.greeting import GREETING_BYTES, Accepting, Dialling, Use, refusal
 
 _log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ class PeerConnection(FramedProtocol):
 
     def on_broken(self, error: DataflowError) -> None:
         """Log; tell a stranger why, but nothing that would help him."""
-        self._failed(error)
+        self.refuse(error)
         if not self.greeting.is_over() and isinstance(self.greeting, Accepting):
             kind, meta = refusal(str(error))
             self.send(encode(kind, meta))
@@ -91,10 +93,11 @@ class PeerConnection(FramedProtocol):
             self.greeted.exception()  # whoever waits gets it; nobody need to
 
     def _late(self) -> None:
-        self._failed(PeerLost("the greeting took too long"))
+        self.refuse(PeerLost("the greeting took too long"))
         self.abort()
 
-    def _failed(self, error: DataflowError) -> None:
+    def refuse(self, error: DataflowError) -> None:
+        """Log why there is no greeting; whoever waits for it gets the error."""
         name = self.transport_name()
         _log.warning("peer not accepted", extra={"address": name, "error": str(error), "code": error.code})
         if not self.greeted.done():
@@ -140,6 +143,8 @@ async def dial(
                 sock.close()
                 raise
     except OSError as error:  # a TimeoutError and an SSLError are one
+        if isinstance(error, ssl.SSLError):
+            connection.refuse(PeerRefused(f"{address[0]}:{address[1]}: {error}"))
         connection.on_lost()
         raise PeerLost(f"{address[0]}:{address[1]} cannot be reached: {str(error) or 'no answer in time'}") from error
     except BaseException:
@@ -169,7 +174,7 @@ async def accept(connection: PeerConnection, sock: socket.socket, credentials: C
             ssl_handshake_timeout=timeout_s if credentials.server else None,
         )
     except OSError as error:  # an SSLError is one
-        _log.warning("peer not accepted", extra={"error": str(error)})
+        _log.warning("peer not accepted", extra={"error": str(error) or "it broke off the handshake of TLS"})
         sock.close()
         connection.on_lost()
     except BaseException:
@@ -178,10 +183,16 @@ async def accept(connection: PeerConnection, sock: socket.socket, credentials: C
         raise
 
 
+def prepare(sock: socket.socket) -> None:
+    """Have a socket wait for nothing, neither here nor in the kernel, which asyncio leaves to accepted ones."""
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
     family, kind, protocol, _, where = (await loop.getaddrinfo(*address, type=socket.SOCK_STREAM))[0]
     sock = socket.socket(family, kind, protocol)
-    sock.setblocking(False)
+    prepare(sock)
     try:
         await loop.sock_connect(sock, where)
     except BaseException:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from invoker_ext.peers.connection import Address
+from invoker_ext.peers.connection import Address, prepare
 from invoker_ext.peers.greeting import Use
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Listener:
             _log.warning("too many connections that are not authenticated", extra={"address": str(where[0])})
             sock.close()
             return
-        sock.setblocking(False)
+        prepare(sock)
         self._strangers += 1
         task = asyncio.get_running_loop().create_task(self._look(sock, f"{where[0]}:{where[1]}"), name="peer-knock")
         self._tasks.add(task)

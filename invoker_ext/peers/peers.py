@@ -84,6 +84,7 @@ class Peers:
         self._links: dict[int, Link] = {}
         self._life = secrets.token_hex(6)
         self._numbers = itertools.count(1)
+        self._lent_bytes = 0
         self._offers: dict[str, Stored] = {}
         self._asked: dict[str, asyncio.Future[bytes]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
@@ -186,9 +187,19 @@ class Peers:
         return self._pulls.moved_bytes.total()
 
     @property
+    def lent_bytes(self) -> int:
+        """Bytes of data of which peers have begun transfers, each time counted whole; for metrics and tests."""
+        return self._lent_bytes
+
+    @property
     def transfers(self) -> int:
         """Pulls that were begun, those of many callers counted once; for metrics."""
         return self._pulls.transfers
+
+    @property
+    def resumed_at(self) -> list[int]:
+        """At which byte the latest transfers that were cut went on; for metrics and tests."""
+        return list(self._pulls.resumed_at)
 
     @property
     def offers(self) -> int:
@@ -251,6 +262,7 @@ class Peers:
         stored = self._offers.get(name)
         if stored is None or stored.inline is not None:
             return None
+        self._lent_bytes += stored.size_bytes
         self._sink.pin(stored)
         return Loan(os.dup(stored.descriptor()), stored.size_bytes, lambda: self._sink.unpin(stored))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 from weakref import WeakValueDictionary
@@ -26,6 +26,8 @@ Key = tuple[int, str]
 
 _TRY_AGAIN_S: Final = 0.2
 """After a transfer was cut without a byte while the peer is there."""
+
+_RESUMED_KEPT: Final = 32
 
 
 class Pulls:
@@ -58,6 +60,8 @@ class Pulls:
         self._slots: dict[int, asyncio.Semaphore] = {}
         self.moved_bytes: Counter[int] = Counter()
         """By peer; for metrics."""
+        self.resumed_at: deque[int] = deque(maxlen=_RESUMED_KEPT)
+        """At which byte the latest of those that were cut went on; for metrics and tests."""
         self.transfers = 0
         """That were begun; for metrics and tests."""
 
@@ -133,6 +137,7 @@ class Pulls:
                 except PeerLost as error:
                     if not transfer.was_cut(order.at):
                         raise TransferFailed(f"a datum does not come from invoker {ref.host}: {error}") from error
+                    self.resumed_at.append(order.at)
                     if order.at == before:
                         await asyncio.sleep(_TRY_AGAIN_S)
                 else:

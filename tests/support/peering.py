@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from action_runtime.wire.values import Head, Media
 from invoker_ext.door.credentials import Credentials
 from invoker_ext.peers.bounds import Bounds
@@ -21,6 +23,13 @@ MIB: Final = 1 << 20
 SECRET: Final = b"sixteen bytes or more"
 QUICK: Final = Bounds(lost_s=2.0, pulse_s=0.1, greeting_s=1.0, stall_s=0.5)
 """For tests in which something breaks."""
+SHORT: Final = Bounds(lost_s=0.5, pulse_s=0.1, greeting_s=0.5, stall_s=0.5)
+"""For tests in which a peer is to be lost."""
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    """Return the errors that were logged as fields."""
+    return "\n".join(str(vars(record).get("error", "")) for record in caplog.records)
 
 
 class Host:

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _TLS_BYTES: Final = 256 * 1024
 """Read at a time where the bytes must pass through this process."""
+_COPIED_BYTES: Final = 128 * 1024
+"""Up to here bytes go with the head of their frame in one write: cheaper than what surrounds a `sendfile`."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -179,11 +181,11 @@ class Sender(PeerConnection):
 
     async def _send_part(self, file: io.FileIO, at: int, count: int) -> None:
         self.send(encode_head(FrameKind.PART, {}, count))
-        self.flush()
         transport = self._transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the connection broke")
-        if not self._tls:
+        if not self._tls and count > _COPIED_BYTES:
+            self.flush()
             await self._loop.sendfile(transport, file, at, count, fallback=False)
             return
         end = at + count

@@ -38,8 +38,9 @@ class BulkThread:
         self._thread.join()
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Call a function there, soon. From any thread; nothing happens once the thread has ended."""
-        assert self._loop is not None
+        """Call a function there, soon. From any thread; nothing happens unless the thread runs."""
+        if self._loop is None:
+            return
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:  # its loop is closed

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.benchmarks.harness import Bench
 from tests.benchmarks.samples import Row
-from tests.benchmarks.scenarios import fans, handover, hop, invoke, many, pressure, server, throughput, wordcount
+from tests.benchmarks.scenarios import fans, handover, hop, invoke, many, peers, pressure, server, throughput, wordcount
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "start": server.start,
@@ -25,5 +25,6 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "throughput": throughput.sequences,
     "many": many.at_once,
     "wrk": many.wrk,
+    "peers": peers.pulls,
     "memory-busy": server.busy,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from invoker_ext.peers.errors import PeerGone, PeerUnknown
+from tests.support.peering import SHORT
 from tests.support.waiting import until
 
 
@@ -46,14 +47,14 @@ async def test_a_peer_that_was_never_seen_is_unknown(hosts):
 
 
 async def test_a_peer_that_cannot_be_reached_is_lost_at_the_bound_and_may_come_back(hosts, free_port):
-    one = await hosts(0)
+    one = await hosts(0, bounds=SHORT)
     one.peers.know(1, f"127.0.0.1:{free_port}")
     one.peers.send(1, "ping", {"n": 1})
 
     await until(lambda: one.lost == [1])
     with pytest.raises(PeerGone):
         one.peers.send(1, "ping", {"n": 2})
-    two = await hosts(1, listen=f"127.0.0.1:{free_port}")
+    two = await hosts(1, bounds=SHORT, listen=f"127.0.0.1:{free_port}")
     one.knows(two).peers.send(1, "ping", {"n": 3})
 
     await until(lambda: two.heard)

@@ -53,7 +53,7 @@ class _Triggers:
 
     def list(self, namespace: str) -> Response:
         own = own_namespace(namespace)
-        return listings.reply("triggers", lambda: self._store.list(triggers.TYPE, own), triggers.summary)
+        return listings.reply("triggers", lambda: self._store.list(triggers.TYPE, own), documents.listed)
 
     def read(self, namespace: str, name: str) -> Response:
         trigger = self._catalog.typed(str(own_name(namespace, name)), triggers.TYPE)

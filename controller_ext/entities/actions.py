@@ -18,15 +18,13 @@ _API_KEY: Final = "provide-api-key"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class ActionPut:
+class ActionPut(documents.Put):
     """What the body of a PUT says; None: nothing about it."""
 
     exec: dict[str, Any] | None
     parameters: Parameters | None
     annotations: Parameters | None
     limits: dict[str, int]
-    version: str | None
-    publish: bool | None
     dropped_annotations: tuple[str, ...]
 
 
@@ -94,12 +92,7 @@ def create(put: ActionPut, name: Name, now_ms: int, system: SystemLimits) -> dic
     if not parameters.has(annotations, _API_KEY):
         annotations = [*annotations, {"key": _API_KEY, "value": False}]
     return {
-        "namespace": name.path,
-        "name": name.name,
-        "entityType": TYPE,
-        "version": put.version or documents.FIRST_VERSION,
-        "publish": bool(put.publish),
-        "updated": now_ms,
+        **documents.new(TYPE, name, put, now_ms),
         "exec": put.exec,
         "parameters": _parameters(put, None),
         "limits": {**limits.usual(system), **put.limits},
@@ -115,10 +108,7 @@ def update(put: ActionPut, old: dict[str, Any], now_ms: int) -> dict[str, Any]:
     annotations = parameters.merge(annotations, put.annotations or [])
     exec_ = put.exec or old["exec"]
     return {
-        **old,
-        "version": put.version or documents.next_version(old["version"]),
-        "publish": old["publish"] if put.publish is None else put.publish,
-        "updated": now_ms,
+        **documents.renewed(old, put, now_ms),
         "exec": exec_,
         "parameters": _parameters(put, old),
         "limits": {**old["limits"], **put.limits},

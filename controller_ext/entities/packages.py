@@ -19,7 +19,7 @@ _RESERVED: Final = "default"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class PackagePut:
+class PackagePut(documents.Put):
     """What the body of a PUT says; None: nothing about it.
 
     Attributes:
@@ -29,8 +29,6 @@ class PackagePut:
     binding: str | None
     parameters: Parameters | None
     annotations: Parameters | None
-    version: str | None
-    publish: bool | None
 
 
 def parse(value: object, namespace: str, system: SystemLimits) -> PackagePut:
@@ -80,12 +78,7 @@ def create(put: PackagePut, name: Name, now_ms: int) -> dict[str, Any]:
         raise Rejected(f"Package name '{name.name}' is reserved.")
     bound = _binding_object(put.binding)
     return {
-        "namespace": name.namespace,
-        "name": name.name,
-        "entityType": TYPE,
-        "version": put.version or documents.FIRST_VERSION,
-        "publish": bool(put.publish),
-        "updated": now_ms,
+        **documents.new(TYPE, name, put, now_ms),
         _BINDING: bound,
         "parameters": put.parameters or [],
         "annotations": _annotations(put.annotations or [], bound),
@@ -102,10 +95,7 @@ def update(put: PackagePut, old: dict[str, Any], now_ms: int) -> dict[str, Any]:
         raise Conflict("Resource is a package and cannot be converted into a binding.")
     bound = old[_BINDING] if put.binding is None else _binding_object(put.binding)
     return {
-        **old,
-        "version": put.version or documents.next_version(old["version"]),
-        "publish": old["publish"] if put.publish is None else put.publish,
-        "updated": now_ms,
+        **documents.renewed(old, put, now_ms),
         _BINDING: bound,
         "parameters": old["parameters"] if put.parameters is None else put.parameters,
         "annotations": _annotations(old["annotations"] if put.annotations is None else put.annotations, bound),
@@ -148,5 +138,4 @@ def shown_with_contents(body: dict[str, Any], merged: Parameters, contents: Iter
 
 def summary(body: dict[str, Any]) -> dict[str, Any]:
     """Return the item of a list."""
-    names_ = ("namespace", "name", "version", "publish", "updated", "annotations")
-    return {**{name: body[name] for name in names_}, _BINDING: body[_BINDING] or False}
+    return {**documents.listed(body), _BINDING: body[_BINDING] or False}

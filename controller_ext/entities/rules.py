@@ -17,14 +17,12 @@ TYPE: Final = "rule"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class RulePut:
+class RulePut(documents.Put):
     """What the body of a PUT says; None: nothing about it."""
 
     trigger: Name | None
     action: Name | None
     annotations: Parameters | None
-    version: str | None
-    publish: bool | None
 
 
 def parse(value: object, namespace: str, system: SystemLimits) -> RulePut:
@@ -105,12 +103,7 @@ def create(put: RulePut, name: Name, now_ms: int) -> dict[str, Any]:
     if put.trigger is None or put.action is None:
         raise Rejected("rule requires a valid trigger and a valid action")
     return {
-        "namespace": name.namespace,
-        "name": name.name,
-        "entityType": TYPE,
-        "version": put.version or documents.FIRST_VERSION,
-        "publish": bool(put.publish),
-        "updated": now_ms,
+        **documents.new(TYPE, name, put, now_ms),
         "annotations": put.annotations or [],
         "trigger": names.reference(put.trigger),
         "action": names.reference(put.action),
@@ -120,10 +113,7 @@ def create(put: RulePut, name: Name, now_ms: int) -> dict[str, Any]:
 def update(put: RulePut, old: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """Return the document of a rule that replaces another."""
     return {
-        **old,
-        "version": put.version or documents.next_version(old["version"]),
-        "publish": old["publish"] if put.publish is None else put.publish,
-        "updated": now_ms,
+        **documents.renewed(old, put, now_ms),
         "annotations": old["annotations"] if put.annotations is None else put.annotations,
         "trigger": old["trigger"] if put.trigger is None else names.reference(put.trigger),
         "action": old["action"] if put.action is None else names.reference(put.action),

@@ -20,13 +20,11 @@ _RULES: Final = "rules"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class TriggerPut:
+class TriggerPut(documents.Put):
     """What the body of a PUT says; None: nothing about it."""
 
     parameters: Parameters | None
     annotations: Parameters | None
-    version: str | None
-    publish: bool | None
 
 
 def parse(value: object, system: SystemLimits) -> TriggerPut:
@@ -56,12 +54,7 @@ def create(put: TriggerPut, name: Name, now_ms: int) -> dict[str, Any]:
     if parameters.has(annotations, "feed") and not names.is_path(parameters.value_of(annotations, "feed")):
         raise Rejected("Feed name is not valid")
     return {
-        "namespace": name.namespace,
-        "name": name.name,
-        "entityType": TYPE,
-        "version": put.version or documents.FIRST_VERSION,
-        "publish": bool(put.publish),
-        "updated": now_ms,
+        **documents.new(TYPE, name, put, now_ms),
         "parameters": put.parameters or [],
         "limits": {},
         "annotations": annotations,
@@ -71,18 +64,10 @@ def create(put: TriggerPut, name: Name, now_ms: int) -> dict[str, Any]:
 def update(put: TriggerPut, old: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """Return the document of a trigger that replaces another; its rules stay."""
     return {
-        **old,
-        "version": put.version or documents.next_version(old["version"]),
-        "publish": old["publish"] if put.publish is None else put.publish,
-        "updated": now_ms,
+        **documents.renewed(old, put, now_ms),
         "parameters": old["parameters"] if put.parameters is None else put.parameters,
         "annotations": old["annotations"] if put.annotations is None else put.annotations,
     }
-
-
-def summary(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the item of a list."""
-    return {name: body[name] for name in ("namespace", "name", "version", "publish", "updated", "annotations")}
 
 
 @dataclass(slots=True, frozen=True)

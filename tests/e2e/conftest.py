@@ -11,7 +11,7 @@ from tests.conftest import needs
 from tests.support import npm_clients
 from tests.support.commands import Command, alone
 from tests.support.deploying import KEY
-from tests.support.server import Server
+from tests.support.server import Server, serving
 
 AUTH: Final = ":".join(KEY)
 
@@ -19,12 +19,8 @@ AUTH: Final = ":".join(KEY)
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server for all tests of a module; at the end it must stop as it should."""
-    one = Server()
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.remove()
+    with serving() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

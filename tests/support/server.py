@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -170,3 +172,15 @@ def _descriptors(pid: int) -> list[str]:
         except FileNotFoundError:  # closed since
             continue
     return [what for what in found if not what.removesuffix("-wal").removesuffix("-shm").endswith(".db")]
+
+
+@contextmanager
+def serving(*options: str, environ: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server that runs, and must stop without leaving anything; whatever happens, nothing of it stays."""
+    one = Server(*options, environ=environ)
+    try:
+        yield one.start()
+        one.stop()
+        assert one.left_over() == []
+    finally:
+        one.remove()

@@ -193,6 +193,7 @@ async def test_parts_of_a_stream_are_handed_over_as_the_container_takes_them(wor
         await heard.end()
     assert heard.report is not None, heard.lines
     assert json.loads(heard.report.body or b"") == {"text": "".join(f"{n:02} " for n in range(40))}
+    assert "taken" in heard.heard
 
 
 async def test_forty_jobs_of_four_actions_leave_nothing(world, no_leaks):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tests.support.api import Api, make_api
+from tests.support.api import Api, make_api, places
 
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "actions": {
@@ -87,13 +87,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     api.put("triggers/t", {})
     yield api
     api.close()
-
-
-def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield at
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from places(inner, (*at, key))
 
 
 def with_text(value: Any, at: tuple[Any, ...], text: str) -> bytes:

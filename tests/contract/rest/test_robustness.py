@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller_ext.runs.ports import Accepted
-from tests.support.api import Api, make_api
+from tests.support.api import Api, make_api, places
 from tests.support.swagger import apidoc, document, operation
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
@@ -83,13 +83,6 @@ SWAGGER: dict[str, Any] = document(
         }
     },
 )
-
-
-def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield at
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from places(inner, (*at, key))
 
 
 def replaced(value: Any, at: tuple[Any, ...], new: Any) -> Any:

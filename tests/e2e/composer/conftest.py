@@ -10,7 +10,7 @@ from tests.conftest import needs
 from tests.support import npm_clients
 from tests.support.composer.deploying import Composer, node_prefix, path_with
 from tests.support.deploying import Deployer
-from tests.support.server import Server
+from tests.support.server import Server, serving
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +18,8 @@ def server(tmp_path_factory) -> Iterator[Server]:
     """A server for all tests of a module; at the end it must stop as it should."""
     needs("Composer from npm", npm_clients.installed(npm_clients.COMPOSER), npm_clients.HOW)
     folder = node_prefix(tmp_path_factory.mktemp("node"))
-    one = Server(environ={"PATH": path_with(folder), "DATAFLOWER_INVOKER_INLINE_TIME_S": "0.5"})
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.remove()
+    with serving(environ={"PATH": path_with(folder), "DATAFLOWER_INVOKER_INLINE_TIME_S": "0.5"}) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

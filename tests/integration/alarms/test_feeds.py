@@ -12,7 +12,7 @@ from controller_ext.alarms.stored import all_alarms
 from invoker_ext.stores.sqlite import SqliteEntities
 from invoker_ext.stores.subjects import GUEST_KEY
 from tests.support.deploying import Deployer
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
 FEEDS = "/whisk.system/alarms"
@@ -21,10 +21,8 @@ EVERY_SECOND = "* * * * * *"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    server = Server("--workers", "2").start()
-    yield server
-    server.stop()
-    server.remove()
+    with serving("--workers", "2") as server:
+        yield server
 
 
 @pytest.fixture

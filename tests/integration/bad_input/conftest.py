@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final
 
 import pytest
 
 from tests.support.deploying import Deployer
 from tests.support.processes import child_running, children, command
-from tests.support.server import ROLES, Server
+from tests.support.server import ROLES, Server, serving
 from tests.support.waiting import wait_until
 
 HELLO: Final = "def main(args):\n    return {'hello': args.get('name', 'world')}\n"
@@ -18,17 +19,10 @@ HELLO: Final = "def main(args):\n    return {'hello': args.get('name', 'world')}
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A running server; a module says by `ENVIRON` what it sets. At the end it must stop and leave nothing."""
-    one = Server(environ=getattr(request.module, "ENVIRON", None))
-    try:
-        one.start()
-        client = one.client()
-        client.action("hello", HELLO)
-        client.close()
+    with serving(environ=getattr(request.module, "ENVIRON", None)) as one:
+        with closing(one.client()) as client:
+            client.action("hello", HELLO)
         yield one
-        one.stop()
-        assert one.left_over() == []
-    finally:
-        one.remove()
 
 
 @pytest.fixture

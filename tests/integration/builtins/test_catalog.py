@@ -9,16 +9,14 @@ import pytest
 
 from controller_ext.builtins.packages import SAMPLES, UTILS
 from tests.support.deploying import Deployer
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    server = Server("--workers", "1").start()
-    yield server
-    server.stop()
-    server.remove()
+    with serving("--workers", "1") as server:
+        yield server
 
 
 @pytest.fixture

@@ -302,29 +302,6 @@ async def test_large_code_travels_as_a_segment(tmp_path):
         assert (await run(fleet, code)).report.body == b'{"n": 1200000}'
 
 
-STREAM = """
-from action_runtime import open_input
-def main(args):
-    with open_input("part") as parts:
-        return {"text": b"".join(parts).decode()}
-"""
-
-
-async def test_parts_of_a_stream_are_handed_over_as_the_container_takes_them(tmp_path):
-    async with a_fleet(tmp_path) as (fleet, sink):
-        job, heard = a_job(STREAM, inputs=[Bound("part", Streamed())])
-        fleet.submit(job)
-        for n in range(40):
-            part = sink.put_bytes(Head(Media.BYTES, 3), b"%02d " % n)
-            fleet.feed(job, "part", part)
-            part.release()
-        fleet.feed_end(job, "part", None)
-        await heard.end()
-        assert heard.report is not None, heard.lines
-        assert heard.report.body == json.dumps({"text": "".join(f"{n:02} " for n in range(40))}).encode()
-        assert "taken" in heard.heard
-
-
 async def test_parts_that_nobody_takes_are_let_go_with_the_job(tmp_path):
     async with a_fleet(tmp_path) as (fleet, sink):
         job, heard = a_job("def main(args):\n    return {}\n", inputs=[Bound("part", Streamed())])

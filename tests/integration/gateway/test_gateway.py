@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.support.deploying import KEY, TIMEOUT_S, Deployer
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.swagger import apidoc
 
 ECHO = "def main(args):\n    return {'body': args}\n"
@@ -26,12 +26,8 @@ def main(args):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    one = Server("--workers", "2")
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.remove()
+    with serving("--workers", "2") as one:
+        yield one
 
 
 @pytest.fixture

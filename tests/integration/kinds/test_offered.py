@@ -2,13 +2,14 @@
 
 import json
 import sys
+from contextlib import closing
 
 import pytest
 import requests
 
 from tests.conftest import needs
 from tests.support.dialects import NODE
-from tests.support.server import Server
+from tests.support.server import Server, serving
 
 OWN = f"python:3.{sys.version_info.minor}"
 SPLIT = """
@@ -39,14 +40,8 @@ result: join
 @pytest.fixture(scope="module")
 def live():
     needs("node", NODE is not None, "install nodejs 18 or newer")
-    server = Server()
-    try:
-        client = server.start().client()
+    with serving() as server, closing(server.client()) as client:
         yield client
-        client.close()
-        server.stop()
-    finally:
-        server.remove()
 
 
 def offered(client):

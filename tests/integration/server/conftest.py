@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.server import Server, serving
 
 
 @pytest.fixture
@@ -27,10 +27,5 @@ def make_server() -> Iterator[Callable[..., Server]]:
 @pytest.fixture(scope="module")
 def shared_server() -> Iterator[Server]:
     """A server for all tests of a module, running; at the end it must stop without leaving anything."""
-    one = Server()
-    try:
-        yield one.start()
-        one.stop()
-        assert one.left_over() == []
-    finally:
-        one.remove()
+    with serving() as one:
+        yield one

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.support.processes import descendants
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
 WORKERS = 3
@@ -31,15 +31,9 @@ def main(args):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    one = Server("--workers", str(WORKERS))
-    try:
-        one.start()
+    with serving("--workers", str(WORKERS)) as one:
         one.client().action("mark", MARK)
         yield one
-        one.stop()
-        assert one.left_over() == []
-    finally:
-        one.remove()
 
 
 class Repeated:

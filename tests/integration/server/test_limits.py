@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
 CODE = "import time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    return {}\n"
@@ -21,12 +21,8 @@ ROOM_S = 20
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    one = Server("--workers", "3")
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.remove()
+    with serving("--workers", "3") as one:
+        yield one
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.deploying import KEY, TIMEOUT_S, Deployer
-from tests.support.server import Server
+from tests.support.server import serving
 
 AUTH = "Authorization: Basic " + base64.b64encode(":".join(KEY).encode()).decode()
 ECHO = "def main(args):\n    return args\n"
@@ -24,15 +24,9 @@ IDLE = 300
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Deployer]:
-    server = Server("--workers", "1")
-    try:
-        client = server.start().client()
+    with serving("--workers", "1") as server, closing(server.client()) as client:
         client.action("echo", ECHO)
         yield client
-        client.close()
-        server.stop()
-    finally:
-        server.remove()
 
 
 class Raw:

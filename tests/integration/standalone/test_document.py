@@ -15,7 +15,7 @@ from schemathesis.core.result import Ok
 from tests.support.api import GUEST
 from tests.support.conformance import Conformance
 from tests.support.deploying import Deployer
-from tests.support.server import ROLES, Server
+from tests.support.server import ROLES, Server, serving
 
 BUDGET_S: Final = 45.0
 """Of sending, all operations together; what is generated later is not sent."""
@@ -30,12 +30,8 @@ MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMod
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    one = Server()
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.remove()
+    with serving() as one:
+        yield one
 
 
 @pytest.fixture

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import requests
 
 from tests.support.deploying import TIMEOUT_S, Deployer
-from tests.support.server import Server
+from tests.support.server import serving
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Deployer]:
-    server = Server()
-    try:
-        client = server.start().client()
+    with serving() as server, closing(server.client()) as client:
         yield client
-        client.close()
-        server.stop()
-    finally:
-        server.remove()
 
 
 def ask(live: Deployer, path: str) -> requests.Response:

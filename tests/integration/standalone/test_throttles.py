@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.replaying import Answer, Session, load, read_lines
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.waiting import wait_until
 
 LIMITS: Final = {"INVOCATIONS_PER_MINUTE": "60", "CONCURRENT_INVOCATIONS": "30", "FIRES_PER_MINUTE": "60"}
@@ -23,12 +23,9 @@ Line = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    one = Server("--workers", "2", environ={f"DATAFLOWER_CONTROLLER_{name}": value for name, value in LIMITS.items()})
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.remove()
+    environ = {f"DATAFLOWER_CONTROLLER_{name}": value for name, value in LIMITS.items()}
+    with serving("--workers", "2", environ=environ) as one:
+        yield one
 
 
 def within_one_minute(seconds: int, act: Callable[[], list[str]]) -> list[str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.deploying import KEY, Deployer
-from tests.support.server import Server
+from tests.support.server import Server, serving
 
 WEB: Final = "/api/v1/web/guest/default"
 EXPORT: Final = [{"key": "web-export", "value": True}]
@@ -65,9 +65,7 @@ LIST: Final = "def main(args):\n    return {'html': ''.join(args['items'])}\n"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    one = Server()
-    try:
-        one.start()
+    with serving() as one:
         with closing(one.client()) as client:
             client.action("echo", ECHO, annotations=EXPORT)
             client.action("mirror", MIRROR, annotations=EXPORT)
@@ -76,10 +74,6 @@ def server() -> Iterator[Server]:
             client.action("login", LOGIN, annotations=EXPORT)
             client.action("preflight", PREFLIGHT, annotations=OWN_OPTIONS)
         yield one
-        one.stop()
-        assert one.left_over() == []
-    finally:
-        one.remove()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -164,6 +165,15 @@ def summary(body: dict[str, Any]) -> dict[str, Any]:
     """Return the item of a list."""
     names = ("namespace", "name", "version", "publish", "updated", "annotations", "limits")
     return {**{name: body[name] for name in names}, "exec": {"binary": body["exec"].get("binary", False)}}
+
+
+def by_control_flow(body: Mapping[str, Any]) -> bool:
+    """Return whether a sequence or composition is annotated to run as in stock: `dataflow: false`.
+
+    Composer's `deploy -a dataflow=false` writes a text.
+    """
+    asked = parameters.value_of(body["annotations"], "dataflow")
+    return asked is False or asked == "false"
 
 
 def is_conductor(body: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from controller_ext.entities import parameters
-from controller_ext.entities.actions import is_conductor
+from controller_ext.entities.actions import by_control_flow, is_conductor
 from controller_ext.entities.catalog import Catalog
 from controller_ext.entities.names import Name
 from controller_ext.runs.resolve import Reads, StoreResolver, composition_limits
@@ -45,7 +45,7 @@ def compose(catalog: Catalog, user: Identity, name: str, body: Mapping[str, Any]
         body: Its document.
         most: Actions it may run.
     """
-    if parameters.value_of(body["annotations"], "dataflow") is False:
+    if by_control_flow(body):
         return Composed(None, None, {})
     resolver = StoreResolver(catalog, inside=name, limit=most, composes=True, user=user)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from controller_ext import json_text
-from controller_ext.entities import actions, parameters
+from controller_ext.entities import actions
 from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
 from controller_ext.entities.limits import SystemLimits, violation
 from controller_ext.entities.names import Name
@@ -261,7 +261,7 @@ def _memory_mb(own_mb: int, graph: Graph | None, refusal: str | None) -> int:
 
 def runs_as_data_flow(located: Located) -> bool:
     """Return False for a sequence annotated `dataflow: false`: it runs by stock control flow."""
-    return parameters.value_of(located.action.body["annotations"], "dataflow") is not False
+    return not actions.by_control_flow(located.action.body)
 
 
 def longest_ms(graph: Graph) -> int:

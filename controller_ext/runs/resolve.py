@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller_ext import json_text
-from controller_ext.entities.actions import is_conductor
+from controller_ext.entities.actions import by_control_flow, is_conductor
 from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
 from controller_ext.entities.errors import Forbidden, NotFound, WrongCollection
 from controller_ext.entities.names import Name
-from controller_ext.entities.parameters import raw_members, value_of
+from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.runtimes import NATIVE, SEQUENCE
 from controller_ext.runs import conductor
 from controller_ext.runs.ports import Gap
@@ -53,7 +53,7 @@ def composition_limits(body: Mapping[str, Any], actions: int) -> OwnLimits:
 
 def lowered_program(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the program of a conductor that can run as data flow, as far as it alone tells; None: it is none."""
-    if value_of(body["annotations"], "dataflow") is False:
+    if by_control_flow(body):
         return None
     try:
         program = program_of(body)

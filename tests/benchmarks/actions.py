@@ -10,6 +10,8 @@ from typing import Final
 
 NOOP: Final = "def main(args):\n    return args\n"
 
+TEXT: Final = 'def main(args):\n    return {"text": "x" * args["bytes"]}\n'
+
 STAMP: Final = """\
 import time
 

@@ -103,6 +103,10 @@ class Bench:
         """Deploy a Python action."""
         self._client.put_action(name, {"exec": {"kind": PYTHON, "code": code}, "limits": {"memory": memory_mb}})
 
+    def put(self, name: str, document: Mapping[str, Any]) -> None:
+        """Deploy or change an action by a whole document."""
+        self._client.put_action(name, dict(document))
+
     def workflow(self, name: str, text: str) -> None:
         """Deploy a native workflow."""
         self._client.put_action(name, {"exec": {"kind": "dataflow:1", "code": text}})

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from controller_ext.workflow.composition.recovery import NotLowered
+from invoker_ext.contract.inline import host_name_in
 from invoker_ext.contract.regions import Helper, Region, RegionKind
 
 MAX_NODES: Final = 10_000
@@ -131,5 +132,8 @@ def _function(node: dict[str, Any], where: str) -> Region:
         raise NotLowered(f"the function root{where} has no code")
     if str(exec_.get("kind", "")).startswith("python"):
         raise NotLowered(f"the function root{where} is Python; inline functions are evaluated as JavaScript")
+    needed = host_name_in(code)
+    if needed is not None:
+        raise NotLowered(f"the function root{where} uses `{needed}`, which is there in containers of Node.js alone")
     helper = _HELPERS.get(hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest())
     return Region(kind=RegionKind.FUNCTION, code=code, helper=helper)

@@ -7,7 +7,19 @@ from typing import Final
 
 from tests.benchmarks.harness import Bench
 from tests.benchmarks.samples import Row
-from tests.benchmarks.scenarios import fans, handover, hop, invoke, many, peers, pressure, server, throughput, wordcount
+from tests.benchmarks.scenarios import (
+    composer,
+    fans,
+    handover,
+    hop,
+    invoke,
+    many,
+    peers,
+    pressure,
+    server,
+    throughput,
+    wordcount,
+)
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "start": server.start,
@@ -22,6 +34,7 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "fan-out": fans.fan_out,
     "pressure": pressure.on_and_off,
     "wordcount": wordcount.books,
+    "composer": composer.compositions,
     "throughput": throughput.sequences,
     "many": many.at_once,
     "wrk": many.wrk,

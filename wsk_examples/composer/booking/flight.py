@@ -1,0 +1,2 @@
+def main(args):
+    return {"seat": f"{args['to'].upper()}-12A"}

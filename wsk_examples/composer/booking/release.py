@@ -1,0 +1,2 @@
+def main(args):
+    return {"booked": False, "released": args["seat"], "reason": args["reason"]}

@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPOSE ?= docker compose
 STACK = cd compose && $(COMPOSE)
 
-.PHONY: demo test check bench clients services engine stack stack-down images stack-images
+.PHONY: demo test check bench bench-stack clients services engine stack stack-down images stack-images
 demo: .venv/.ready
 	$(BIN)/dataflower demo wordcount
 test: .venv/.ready-dev
@@ -15,6 +15,8 @@ check: .venv/.ready-dev
 	$(BIN)/poe lint && $(BIN)/poe types
 bench: .venv/.ready-dev
 	$(BIN)/poe bench
+bench-stack: .venv/.ready-dev
+	$(BIN)/python -m tests.benchmarks --stack --short
 clients:
 	$(PYTHON) -m tests.support.npm_clients
 services:

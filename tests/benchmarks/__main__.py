@@ -7,12 +7,15 @@ import json
 import signal
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
 
 from action_runtime.wire.errors import DataflowError
-from tests.benchmarks.harness import BenchmarkFailed, running
+from tests.benchmarks import deployment
+from tests.benchmarks.deployment import on_stack
+from tests.benchmarks.harness import Bench, BenchmarkFailed, running
 from tests.benchmarks.report import document, headlines, into, markdown, show
 from tests.benchmarks.samples import Row
 from tests.benchmarks.scenarios import SCENARIOS
@@ -23,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(SCENARIOS)}; default all")
     parser.add_argument("--short", action="store_true", help="fewer measurements: all in under three minutes")
+    parser.add_argument("--stack", action="store_true", help="measure the compose stack, in containers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     where = "write {} there as Markdown; in a file with markers of figures: between them"
     parser.add_argument("--markdown", type=Path, metavar="FILE", help=where.format("the table"))
@@ -36,8 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     failures: dict[str, str] = {}
     console = Console(stderr=True)
-    with console.status("starting a server …") as status, running(chosen.short) as bench:
-        for name in chosen.names or SCENARIOS:
+    with console.status("starting a server …") as status, _started(chosen) as bench:
+        if chosen.stack:
+            rows += deployment.start(bench)
+        for name in chosen.names or (deployment.SCENARIOS if chosen.stack else SCENARIOS):
             status.update(f"measuring {name} …")
             begin_s = time.monotonic()
             try:
@@ -48,12 +54,18 @@ def main(arguments: list[str] | None = None) -> int:
     show(rows, failures)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(document(rows, failures), indent=2) + "\n")
-    command = " ".join(["python -m tests.benchmarks", *(["--short"] if chosen.short else []), *chosen.names])
+    options = [f"--{option}" for option in ("stack", "short") if getattr(chosen, option)]
+    command = " ".join(["python -m tests.benchmarks", *options, *chosen.names])
+    marker = "figures of the stack" if chosen.stack else "figures"
     for file, shown in ((chosen.markdown, rows), (chosen.headlines, headlines(rows))):
         if file is not None:
             old = file.read_text() if file.exists() else ""
-            file.write_text(into(old, markdown(shown, command)))
+            file.write_text(into(old, markdown(shown, command), marker))
     return 1 if failures else 0
+
+
+def _started(chosen: argparse.Namespace) -> AbstractContextManager[Bench]:
+    return on_stack(chosen.short) if chosen.stack else running(chosen.short)
 
 
 if __name__ == "__main__":

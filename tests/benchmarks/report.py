@@ -89,10 +89,10 @@ def headlines(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if (row.scenario, row.case) in HEADLINES]
 
 
-def into(document: str, text: str) -> str:
-    """Return a document with what stands between the markers of figures replaced; one without markers, wholly."""
-    before, begin, rest = document.partition("<!-- figures -->\n")
-    _, end, after = rest.partition("<!-- end of figures -->")
+def into(document: str, text: str, name: str = "figures") -> str:
+    """Return a document with what stands between the markers of this name replaced; one without markers, wholly."""
+    before, begin, rest = document.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
     return f"{before}{begin}{text}{end}{after}" if begin and end else text
 
 

@@ -42,7 +42,7 @@ def fan_out(bench: Bench) -> list[Row]:
     bench.action("bench-count", COUNT)
     bench.workflow("bench-fan-out", FAN_OUT)
     with bench.caller() as caller, ThreadPoolExecutor(CALLERS) as pool:
-        callers = [Caller(bench.server.url) for _ in range(CALLERS)]
+        callers = [Caller(bench.url) for _ in range(CALLERS)]
         try:
             ours, baseline = in_turn(
                 bench.times(8, 3),

@@ -29,9 +29,9 @@ wrk.headers["Content-Type"] = "application/json"
 def at_once(bench: Bench) -> list[Row]:
     """200 callers of a warm no-op for a minute; anything but an answer or a throttle is a failure."""
     bench.action("bench-noop", NOOP, memory_mb=128)
-    crowd(bench.server.url, "bench-noop", CALLERS, 2.0)
+    crowd(bench.url, "bench-noop", CALLERS, 2.0)
     seconds = 5.0 if bench.short else 60.0
-    tally = crowd(bench.server.url, "bench-noop", CALLERS, seconds)
+    tally = crowd(bench.url, "bench-noop", CALLERS, seconds)
     if tally.failed:
         raise BenchmarkFailed(f"{len(tally.failed)} of {len(tally.times_ms)} calls failed: {tally.failed[0]}")
     case = f"blocking no-op, {CALLERS} at once"
@@ -69,7 +69,7 @@ def _measure(bench: Bench, script: Path, connections: int) -> tuple[float, float
     """Return calls a second, median and 99th percentile in milliseconds."""
     seconds = 3 if bench.short else 30
     key = base64.b64encode(GUEST_AUTH.encode()).decode()
-    url = f"{bench.server.url}/api/v1/namespaces/_/actions/bench-noop?blocking=true&result=true"
+    url = f"{bench.url}/api/v1/namespaces/_/actions/bench-noop?blocking=true&result=true"
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--latency"]
     command += ["--header", f"Authorization: Basic {key}", "--script", str(script), url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)

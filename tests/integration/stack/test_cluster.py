@@ -15,7 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from controller_ext.cli.client import Client
 from controller_ext.cli.examples import SCRIPT, folder, load, names
+from controller_ext.cli.options import Endpoint
+from tests.benchmarks.deployment import SCENARIOS as MEASURED, start
+from tests.benchmarks.harness import Bench, BenchmarkFailed
+from tests.benchmarks.scenarios import SCENARIOS
 from tests.conftest import needs
 from tests.e2e.clients.test_openwhisk_js import GROUPS, SCENARIO, ZIP
 from tests.support import npm_clients
@@ -131,3 +136,13 @@ def test_the_client_for_javascript_does_what_it_documents(cluster: Cluster, grou
         "ZIP_BASE64": base64.b64encode(ZIP).decode(),
     }
     assert Command(["node", SCENARIO], environ, tmp_path).text(group) == f"{group}: ok\n"
+
+
+def test_the_benchmarks_of_the_stack_run_on_it(cluster: Cluster):
+    with Client(Endpoint(cluster.url, ":".join(KEY))) as client:
+        bench = Bench(cluster.url, client, short=True, start_s=1.0)
+        rows = [*start(bench), *SCENARIOS[MEASURED[0]](bench)]
+        assert [row.scenario for row in rows] == ["start", "invoke"]
+        assert set(MEASURED) < SCENARIOS.keys()
+        with pytest.raises(BenchmarkFailed, match="embedded server"):
+            SCENARIOS["memory-idle"](bench)

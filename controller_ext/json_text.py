@@ -8,14 +8,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
+from controller_ext import json_errors
 from controller_ext.entities.errors import Malformed
+from controller_ext.json_errors import SHOWN_CHARS
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 _MOST_LEVELS: Final = 512
 """Of what is printed again: half of what Python's parser takes, so that it can be read again below any stack."""
-_SHOWN_CHARS: Final = 160
-"""Of a line around an error; a whole body may be one line."""
 _NUMBER_CHARS: Final = 100
 """As stock's parser."""
 _TOO_DEEP: Final = (
@@ -78,7 +78,7 @@ def parse(raw: bytes, *, goes_on: bool = False) -> Any:
     try:
         value = (_decoder if goes_on else _careful).decode(text)
     except json.JSONDecodeError as error:
-        raise Malformed(_sentence(text, error)) from error
+        raise Malformed(json_errors.sentence(raw) or _sentence(text, error)) from error
     except RecursionError as error:
         raise Malformed(_TOO_DEEP) from error
     except ValueError as error:
@@ -128,7 +128,7 @@ def split(raw: bytes) -> dict[str, bytes]:
             raise Malformed("JSON object expected")
         members = _members(text, at)
     except json.JSONDecodeError as error:
-        raise Malformed(_sentence(text, error)) from error
+        raise Malformed(json_errors.sentence(raw) or _sentence(text, error)) from error
     except RecursionError as error:
         raise Malformed(_TOO_DEEP) from error
     except ValueError as error:
@@ -221,7 +221,7 @@ def _check_surrogates(value: object) -> None:
 
 
 def _sentence(text: str, error: json.JSONDecodeError) -> str:
-    """Return the sentence of stock's parser, as recorded."""
+    """Return a sentence like those of `json_errors`, of a text that is too large for it."""
     at = min(error.pos, len(text))
     if error.msg.startswith("Unterminated string"):
         at = len(text)
@@ -230,8 +230,8 @@ def _sentence(text: str, error: json.JSONDecodeError) -> str:
     end = text.find("\n", begin)
     line = text[begin : end if end >= 0 else len(text)]
     column = at - begin
-    cut = max(0, column - _SHOWN_CHARS // 2) if len(line) > _SHOWN_CHARS else 0
-    shown = "".join("?" if ord(char) < 32 else char for char in line[cut : cut + _SHOWN_CHARS])
+    cut = max(0, column - SHOWN_CHARS // 2) if len(line) > SHOWN_CHARS else 0
+    shown = "".join("?" if ord(char) < 32 else char for char in line[cut : cut + SHOWN_CHARS])
     expected = _EXPECTED.get(error.msg, "'\"'")
     place = f"at input index {at} (line {text.count(chr(10), 0, at) + 1}, position {column + 1})"
     return f"Unexpected {found} {place}, expected {expected}:\n{shown}\n{' ' * (column - cut)}^\n"

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from controller_ext.api import bodies, listings, queries, replies
 from controller_ext.api.context import caller, entity_name, namespace_of, own_namespace
 from controller_ext.api.services import Services
-from controller_ext.entities import actions, packages, sequences
+from controller_ext.entities import actions, limited, packages, sequences
 from controller_ext.entities.catalog import DELETE, PUT, READ
 from controller_ext.entities.errors import Rejected
 from controller_ext.entities.names import Name
@@ -72,9 +72,10 @@ class _Actions:
         user = caller()
         self._catalog.authorize(user, PUT, full)
         system = self._settings.limits.of(user.limits)
-        overwrite = queries.flag("overwrite")
         body = bodies.read_json(system.exec_bytes + _BODY_SLACK_BYTES)
-        put = actions.parse(body, self._settings.manifest, user.namespace, system)
+        read = limited.read(body, self._settings.manifest, user.namespace, system)
+        overwrite = queries.flag("overwrite")
+        put = actions.parse(read, system)
         self._refuse_binding(full)
         self._check_workflow(put, full)
         old = self._catalog.to_replace(str(full), actions.TYPE, overwrite=overwrite)

@@ -13,11 +13,17 @@ from werkzeug.wrappers import Request
 from controller_ext import json_text
 from controller_ext.api.errors import Stalled, UnsupportedMedia
 from controller_ext.api.replies import JSON_TYPE
+from controller_ext.api.services import ApiSettings
+from controller_ext.entities import limited
 from controller_ext.entities.errors import Malformed, TooLarge
+from controller_ext.entities.limited import Limited
+from invoker_ext.contract.messages import Identity
 
 _DISCARDED_BYTES: Final = 16 << 20
 """Of a body that nobody wanted; a larger one costs its sender the connection."""
 _STRIDE_BYTES: Final = 64 << 10
+_ESCAPE_BYTES: Final = 6
+"""Of `\\u0041`."""
 
 
 def check_announced(allowed_bytes: int) -> None:
@@ -74,3 +80,17 @@ def check_object(raw: bytes) -> None:
 def read_json(allowed_bytes: int) -> Any:
     """Return the JSON value of a body that must be there; raises also Malformed."""
     return json_text.parse(read(allowed_bytes))
+
+
+def read_put(user: Identity, settings: ApiSettings) -> Limited:
+    """Return what stock reads first of a PUT of something without code: there, parameters are all that may be large.
+
+    Raises:
+        Malformed: It is no JSON object, or one of these members is none.
+        TooLarge: Parameters or annotations are above their bound, or the body is so large that they must be.
+    """
+    system = settings.limits.of(user.limits)
+    # Parameters and annotations of which every byte is written as an escape, with as much again around them.
+    allowed_bytes = 4 * _ESCAPE_BYTES * system.parameter_bytes
+    check_announced(allowed_bytes)
+    return limited.read(read_json(allowed_bytes), settings.manifest, user.namespace, system)

@@ -25,6 +25,7 @@ def make(services: Services) -> Blueprint:
     as_page = page.render(described)
 
     @blueprint.get("/api-docs")
+    @blueprint.get("/api-docs/")
     def _document() -> Response:
         return replies.json_bytes(as_json)
 

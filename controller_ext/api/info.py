@@ -11,7 +11,9 @@ from controller_ext.api.services import Services
 from controller_ext.entities import limits
 
 API: Final = "/api/v1"
-OPEN: Final = frozenset({API, f"{API}/", f"{API}/api-docs", f"{API}/docs", f"{API}/docs/index.html"})
+OPEN: Final = frozenset(
+    {API, f"{API}/", f"{API}/api-docs", f"{API}/api-docs/", f"{API}/docs", f"{API}/docs/index.html"}
+)
 """Paths of the API that need no key."""
 
 

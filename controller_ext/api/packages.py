@@ -63,9 +63,9 @@ class _Packages:
         full = Name(namespace_of(namespace), None, entity_name(name))
         user = caller()
         self._catalog.authorize_package(user, PUT, str(full))
-        system = self._settings.limits.of(user.limits)
-        put = packages.parse(bodies.read_json(system.exec_bytes), user.namespace, system)
+        read = bodies.read_put(user, self._settings)
         overwrite = queries.flag("overwrite")
+        put = packages.parse(read, user.namespace)
         if put.binding is not None and put.binding.partition("/")[0] != user.namespace:
             self._catalog.authorize_package(user, READ, put.binding)
         old = self._catalog.to_replace(str(full), packages.TYPE, overwrite=overwrite)

@@ -17,8 +17,9 @@ _FLAGS: Final = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
-_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
-_LONG: Final = re.compile(r"[-+]?[0-9]{1,40}")
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,40}")
+_INT_BITS: Final = 32
+_LONG_BITS: Final = 64
 
 
 def flag(name: str, *, default: bool = False) -> bool:
@@ -53,9 +54,16 @@ def _integer(name: str, default: int, collection: str) -> int:
     text = request.args.get(name)
     if text is None:
         return default
-    if not _INTEGER.fullmatch(text):
+    value = _number(text, _INT_BITS)
+    if value is None:
         raise MalformedQuery(name, f"The value '{text}' is not an integer for {collection}.")
-    return int(text)
+    return value
+
+
+def _number(text: str, bits: int) -> int | None:
+    """Return a whole number that stock can hold in so many bits; None: it is none."""
+    value = int(text) if _INTEGER.fullmatch(text) else None
+    return value if value is not None and -(1 << bits - 1) <= value < 1 << bits - 1 else None
 
 
 def instant_ms(name: str) -> int | None:
@@ -63,9 +71,10 @@ def instant_ms(name: str) -> int | None:
     text = request.args.get(name)
     if text is None:
         return None
-    if not _LONG.fullmatch(text) or not -(1 << 63) <= int(text) < 1 << 63:
+    value = _number(text, _LONG_BITS)
+    if value is None:
         raise MalformedQuery(name, f"Parameter is not a valid value for epoch seconds: {text}")
-    return int(text)
+    return value
 
 
 def wait_s() -> float:
@@ -73,9 +82,10 @@ def wait_s() -> float:
     text = request.args.get("timeout")
     if text is None:
         return MAX_WAIT_MS / 1000
-    if not _INTEGER.fullmatch(text) or not 0 < int(text) <= MAX_WAIT_MS:
+    value = _number(text, _LONG_BITS)
+    if value is None or not 0 < value <= MAX_WAIT_MS:
         raise MalformedQuery("timeout", f"Timeout must be number of milliseconds up to {MAX_WAIT_MS}.")
-    return int(text) / 1000
+    return value / 1000
 
 
 def activation_name() -> str | None:

@@ -47,7 +47,7 @@ class _Rules:
     def __init__(self, services: Services) -> None:
         self._catalog = services.catalog
         self._store = services.catalog.store
-        self._limits = services.settings.limits
+        self._settings = services.settings
         self._now_ms = services.now_ms
 
     def list(self, namespace: str) -> Response:
@@ -62,10 +62,9 @@ class _Rules:
     def write(self, namespace: str, name: str) -> Response:
         full = own_name(namespace, name)
         user = caller()
-        system = self._limits.of(user.limits)
-        body = bodies.read_json(system.exec_bytes)
-        put = rules.parse(body, user.namespace, system)
+        read = bodies.read_put(user, self._settings)
         overwrite = queries.flag("overwrite")
+        put = rules.parse(read, user.namespace)
         self._authorize(put)
         old = self._catalog.to_replace(str(full), rules.TYPE, overwrite=overwrite)
         if old is None:
@@ -99,7 +98,7 @@ class _Rules:
 
     def set_status(self, namespace: str, name: str) -> Response:
         full = own_name(namespace, name)
-        allowed = self._limits.request_bytes
+        allowed = self._settings.limits.request_bytes
         bodies.check_announced(allowed)
         status = rules.parse_status(bodies.read_json(allowed))
         rule = self._catalog.typed(str(full), rules.TYPE)

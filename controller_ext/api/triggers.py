@@ -39,7 +39,7 @@ class _Triggers:
     def __init__(self, services: Services) -> None:
         self._catalog = services.catalog
         self._store = services.catalog.store
-        self._limits = services.settings.limits
+        self._settings = services.settings
         self._balancer = services.balancer
         self._now_ms = services.now_ms
         self._firing = Firing(
@@ -61,9 +61,9 @@ class _Triggers:
 
     def write(self, namespace: str, name: str) -> Response:
         full = own_name(namespace, name)
-        system = self._limits.of(caller().limits)
-        put = triggers.parse(bodies.read_json(system.exec_bytes), system)
+        read = bodies.read_put(caller(), self._settings)
         overwrite = queries.flag("overwrite")
+        put = triggers.parse(read)
         old = self._catalog.to_replace(str(full), triggers.TYPE, overwrite=overwrite)
         if old is None:
             document = triggers.create(put, full, self._now_ms())
@@ -83,8 +83,9 @@ class _Triggers:
         # But for the names of its path stock looks at nothing before it throttles: what is refused counts, too.
         self._balancer.charge_fire(user)
         own_namespace(namespace, full.name)
-        bodies.check_announced(self._limits.request_bytes)
-        raw = bodies.read(self._limits.request_bytes)
+        allowed = self._settings.limits.request_bytes
+        bodies.check_announced(allowed)
+        raw = bodies.read(allowed)
         members = json_text.parse_object(raw, goes_on=True) if raw else {}
         trigger = self._catalog.typed(str(full), triggers.TYPE)
         key = headers.idempotency_key()

@@ -95,6 +95,7 @@ class _WebActions:
         wanted: Target | None = g.web
         if wanted is None:
             raise NoRoute
+        bodies.check_announced(self._most_bytes)
         owner = self._owner(wanted.name.namespace)
         located, terms = self._find(wanted.name)
         try:
@@ -139,7 +140,6 @@ class _WebActions:
     def _prepare(self, owner: Identity, wanted: Target, located: Located, terms: Terms) -> Prepared | None:
         """Check a request in the order of stock's `WebActions.scala`; None: OPTIONS, which is answered here."""
         self._services.catalog.authorize(owner, ACTIVATE, Name.split(located.action.id))
-        bodies.check_announced(self._most_bytes)
         body = bodies.read_any(self._most_bytes)
         g.cors = terms.cors(request.headers.get("Access-Control-Request-Headers"))
         if request.method == "OPTIONS" and not terms.own_options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller_ext.builtins.packages import KIND, NAMESPACE, BuiltinAction, BuiltinPackage
-from controller_ext.entities import actions, packages
+from controller_ext.entities import actions, limited, packages
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.runtimes import STOCK
@@ -27,11 +27,11 @@ def document(
     told = action or package
     put: dict[str, Any] = {"parameters": _pairs(told.defaults), "annotations": _pairs(told.about)}
     if action is None:
-        parsed = packages.parse({**put, "publish": True}, NAMESPACE, limits)
+        parsed = packages.parse(limited.read({**put, "publish": True}, STOCK, NAMESPACE, limits), NAMESPACE)
         made = packages.create(parsed, Name(NAMESPACE, None, package.name), now_ms)
         return made if old is None else packages.update(parsed, old, now_ms)
     put["exec"] = {"kind": KIND, "code": code}
-    wanted = actions.parse(put, STOCK, NAMESPACE, limits)
+    wanted = actions.parse(limited.read(put, STOCK, NAMESPACE, limits), limits)
     made = actions.create(wanted, Name(NAMESPACE, package.name, action.name), now_ms, limits)
     if old is None:
         return made

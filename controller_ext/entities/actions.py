@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from controller_ext.entities import code, documents, limits, parameters
-from controller_ext.entities.errors import KindForbidden, Malformed, Rejected, TooLarge
+from controller_ext.entities import documents, limits, parameters
+from controller_ext.entities.errors import KindForbidden, Malformed, Rejected
+from controller_ext.entities.limited import Limited
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import Parameters
@@ -29,31 +30,27 @@ class ActionPut(documents.Put):
     dropped_annotations: tuple[str, ...]
 
 
-def parse(value: object, manifest: Manifest, namespace: str, system: SystemLimits) -> ActionPut:
-    """Read the body of a PUT.
+def parse(read: Limited, system: SystemLimits) -> ActionPut:
+    """Read the rest of the body of a PUT.
 
     Args:
-        value: Any JSON value.
-        manifest: Which kinds there are.
-        namespace: The caller's.
+        read: What stock reads first.
         system: Limits of the caller's namespace.
 
     Raises:
         Malformed: It is no description of an action.
-        Rejected: A limit or kind is not allowed.
-        TooLarge: Code, parameters or annotations are above their bound.
+        Rejected: A limit is not allowed.
     """
-    body = documents.parse_object(value)
+    body = read.body
     put = ActionPut(
-        exec=None if body.get("exec") is None else code.parse(body["exec"], manifest, namespace),
-        parameters=parameters.parse_optional(body.get("parameters")),
-        annotations=parameters.parse_optional(body.get("annotations")),
+        exec=read.exec,
+        parameters=read.parameters,
+        annotations=read.annotations,
         limits={} if body.get("limits") is None else limits.parse(body["limits"]),
         version=documents.parse_version(body.get("version")),
         publish=documents.parse_flag(body.get("publish")),
         dropped_annotations=_keys(body.get("delAnnotations")),
     )
-    _check_sizes(put, system)
     limits.check(put.limits, system)
     return put
 
@@ -61,24 +58,12 @@ def parse(value: object, manifest: Manifest, namespace: str, system: SystemLimit
 def _keys(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise Malformed("Expected List as JsArray of strings in field 'delAnnotations'")
+    if not isinstance(value, list):
+        raise Malformed(f"Expected Array as JsArray, but got {documents.dumps(value)}")
+    for one in value:
+        if not isinstance(one, str):
+            raise Malformed(f"Expected String as JsString, but got {documents.dumps(one)}")
     return tuple(value)
-
-
-def _check_sizes(put: ActionPut, system: SystemLimits) -> None:
-    size = 0 if put.exec is None else code.size_bytes(put.exec)
-    if size > system.exec_bytes:
-        raise TooLarge("exec", size, system.exec_bytes)
-    check_parameter_sizes(put.parameters, put.annotations, system)
-
-
-def check_parameter_sizes(given: Parameters | None, annotations: Parameters | None, system: SystemLimits) -> None:
-    """Raise TooLarge if parameters or annotations are above their bound."""
-    for field, array in (("parameters", given), ("annotations", annotations)):
-        size = parameters.size_bytes(array or [])
-        if size > system.parameter_bytes:
-            raise TooLarge(field, size, system.parameter_bytes)
 
 
 def create(put: ActionPut, name: Name, now_ms: int, system: SystemLimits) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def parse(value: object, manifest: Manifest, namespace: str) -> dict[str, Any]:
         Rejected: Its kind is deprecated.
     """
     if not isinstance(value, dict):
-        raise Malformed("Object expected in field 'exec'")
+        raise Malformed("JSON object expected")
     kind = value.get("kind")
     if not isinstance(kind, str):
         raise Malformed("'kind' must be a string defined in 'exec'")
@@ -51,12 +51,12 @@ def parse(value: object, manifest: Manifest, namespace: str) -> dict[str, Any]:
 
 
 def _components(value: dict[str, Any], namespace: str) -> list[str]:
-    components = value.get("components")
-    if components is None:
+    if "components" not in value:
         raise Malformed("'components' must be defined for sequence kind")
-    if not isinstance(components, list) or not all(isinstance(one, str) for one in components):
+    components = value["components"]
+    if not isinstance(components, list):
         raise Malformed("'components' must be an array")
-    return [f"/{names.parse(one, namespace)}" for one in components]
+    return [f"/{names.parse_reference(one, namespace)}" for one in components]
 
 
 def _blackbox(value: dict[str, Any]) -> dict[str, Any]:
@@ -86,10 +86,14 @@ def _code(value: dict[str, Any], kind: str) -> str:
 
 
 def _main(value: dict[str, Any], kind: str, *, required: bool) -> str | None:
-    main = value.get("main")
-    if isinstance(main, str) or (main is None and not required):
-        return main
-    raise Malformed(f"'main' must be a string defined in 'exec' for '{kind}' actions")
+    if "main" not in value and not required:
+        return None
+    if "main" not in value:
+        raise Malformed(f"'main' must be a string defined in 'exec' for '{kind}' actions")
+    main = value["main"]
+    if not isinstance(main, str):
+        raise Malformed(f"if defined, 'main' be a string in 'exec' for '{kind}' actions")
+    return main
 
 
 def is_binary(code: str) -> bool:

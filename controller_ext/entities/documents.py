@@ -13,9 +13,8 @@ from controller_ext.entities.names import Name
 dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 """A JSON value as stock's sentences show it."""
 FIRST_VERSION: Final = "0.0.1"
-_VERSION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?", re.ASCII)
-
-
+_NUMBER: Final = re.compile(r"\+?\d{1,40}", re.ASCII)
+_LARGEST: Final = (1 << 31) - 1
 _LISTED: Final = ("namespace", "name", "version", "publish", "updated", "annotations")
 
 
@@ -54,23 +53,15 @@ def listed(body: dict[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in _LISTED}
 
 
-def parse_object(value: object) -> dict[str, Any]:
-    """Return the body of a PUT; raises Malformed if it is no object."""
-    if not isinstance(value, dict):
-        # Stock looks for code first, whatever the entity is.
-        raise Malformed("Object expected in field 'exec'")
-    return value
-
-
 def parse_version(value: object) -> str | None:
-    """Return a semantic version, None if there is none: as in stock, up to three numbers, not all of them zero."""
+    """Return a semantic version, None if there is none: as in stock, its first three numbers, not all of them zero."""
     if value is None:
         return None
-    match = _VERSION.fullmatch(value) if isinstance(value, str) else None
-    parts = [int(part or 0) for part in match.groups()] if match else []
-    if not any(parts):
+    texts = value.rstrip(".").split(".")[:3] if isinstance(value, str) else []
+    parts = [int(text) for text in texts if _NUMBER.fullmatch(text)]
+    if len(parts) < len(texts) or not any(parts) or max(parts) > _LARGEST:
         raise Malformed("semantic version malformed")
-    return ".".join(map(str, parts))
+    return ".".join(map(str, [*parts, 0, 0][:3]))
 
 
 def parse_flag(value: object) -> bool | None:

@@ -124,7 +124,7 @@ def parse(value: object) -> dict[str, int]:
         Malformed: It is no object, or a limit is no whole number.
     """
     if not isinstance(value, dict):
-        raise Malformed("no valid json object passed")
+        raise Malformed("Object expected in field 'timeout'")
     limits: dict[str, int] = {}
     for one in _FIELDS:
         if value.get(one.key) is not None:

@@ -83,20 +83,33 @@ def check_namespace(segment: str, own: str) -> str:
 
 
 def parse(text: str, own: str) -> Name:
-    """Read a full name in a body: leading slash optional, `_` for the caller's namespace.
+    """Read a full name in a body: slashes around and between the parts are let pass, `_` is the caller's namespace.
 
     Raises:
         Malformed: It is none.
     """
-    segments = text.removeprefix("/").split("/")
-    if segments == [""]:
+    segments = [one for one in text.split("/") if one]
+    if not segments:
         raise Malformed("requirement failed: path undefined")
+    if not all(is_segment(one) for one in segments):
+        raise Malformed(f"requirement failed: path contains invalid parts WrappedArray({', '.join(segments)})")
     if len(segments) < 2:
         raise Malformed(_TOO_SHORT)
     namespace, *package, name = segments
-    if len(package) > 1 or not all(is_segment(one) for one in segments):
-        raise Malformed(f"requirement failed: '{text}' contains illegal characters")
+    if len(package) > 1:
+        raise Malformed(f"requirement failed: '{text}' has more parts than a namespace, a package and a name")
     return Name(own if namespace == HERE else namespace, package[0] if package else None, name)
+
+
+def parse_reference(value: object, own: str) -> Name:
+    """Read what names an entity in a body: a full name, or an object of path and name; raises as `parse`."""
+    match value:
+        case str():
+            return parse(value, own)
+        case {"path": str(path), "name": str(name)} if is_path(path) and is_segment(name):
+            return parse(f"{path}/{name}", own)
+        case _:
+            raise Malformed("fully qualified name malformed")
 
 
 def is_path(value: object) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from controller_ext.entities import documents, names, parameters
-from controller_ext.entities.actions import check_parameter_sizes
 from controller_ext.entities.errors import Conflict, Malformed, Rejected
-from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.limited import Limited
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import Parameters
 
@@ -31,39 +30,38 @@ class PackagePut(documents.Put):
     annotations: Parameters | None
 
 
-def parse(value: object, namespace: str, system: SystemLimits) -> PackagePut:
-    """Read the body of a PUT.
+def parse(read: Limited, namespace: str) -> PackagePut:
+    """Read the rest of the body of a PUT.
+
+    Args:
+        read: What stock reads first.
+        namespace: The caller's, which `_` stands for.
 
     Raises:
         Malformed: It is no description of a package.
-        TooLarge: Parameters or annotations are above their bound.
     """
-    body = documents.parse_object(value)
-    given = parameters.parse_optional(body.get("parameters"))
-    annotations = parameters.parse_optional(body.get("annotations"))
-    put = PackagePut(
-        binding=_parse_binding(body.get(_BINDING), namespace),
-        parameters=given,
-        annotations=annotations,
-        version=documents.parse_version(body.get("version")),
-        publish=documents.parse_flag(body.get("publish")),
+    return PackagePut(
+        binding=_parse_binding(read.body[_BINDING], namespace) if _BINDING in read.body else None,
+        parameters=read.parameters,
+        annotations=read.annotations,
+        version=documents.parse_version(read.body.get("version")),
+        publish=documents.parse_flag(read.body.get("publish")),
     )
-    check_parameter_sizes(given, annotations, system)
-    return put
 
 
 def _parse_binding(value: object, namespace: str) -> str | None:
-    if value is None or value == {}:
+    if value == {}:
         return None
     if not isinstance(value, dict):
-        raise Malformed("Object expected in field 'binding'")
+        raise Malformed("Object expected in field 'namespace'")
+    bound = []
     for member in ("namespace", "name"):
-        if not isinstance(value.get(member), str):
+        if member not in value:
             raise Malformed(f"Object is missing required member '{member}'")
-    bound = names.parse(f"{value['namespace']}/{value['name']}", namespace)
-    if bound.package is not None:
-        raise Malformed("requirement failed: a binding names a namespace and a package")
-    return str(bound)
+        if not isinstance(value[member], str) or not names.is_segment(value[member]):
+            raise Malformed("entity name malformed")
+        bound.append(value[member])
+    return str(names.parse("/".join(bound), namespace))
 
 
 def binding(body: dict[str, Any]) -> str | None:

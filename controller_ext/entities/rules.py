@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from controller_ext.entities import documents, names, parameters
-from controller_ext.entities.actions import check_parameter_sizes
+from controller_ext.entities import documents, names
 from controller_ext.entities.errors import Malformed, Rejected
-from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.limited import Limited
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import Parameters
 from controller_ext.entities.triggers import ACTIVE, INACTIVE
@@ -25,41 +24,28 @@ class RulePut(documents.Put):
     annotations: Parameters | None
 
 
-def parse(value: object, namespace: str, system: SystemLimits) -> RulePut:
-    """Read the body of a PUT.
+def parse(read: Limited, namespace: str) -> RulePut:
+    """Read the rest of the body of a PUT.
 
     Args:
-        value: Any JSON value.
-        namespace: The caller's.
-        system: Limits of the caller's namespace.
+        read: What stock reads first.
+        namespace: The caller's, which `_` stands for.
 
     Raises:
         Malformed: It is no description of a rule.
-        TooLarge: The annotations are above their bound.
     """
-    body = documents.parse_object(value)
-    annotations = parameters.parse_optional(body.get("annotations"))
-    check_parameter_sizes(None, annotations, system)
+
+    def referred(member: str) -> Name | None:
+        value = read.body.get(member)
+        return None if value is None else names.parse_reference(value, namespace)
+
     return RulePut(
-        trigger=_parse_reference(body.get("trigger"), namespace),
-        action=_parse_reference(body.get("action"), namespace),
-        version=documents.parse_version(body.get("version")),
-        publish=documents.parse_flag(body.get("publish")),
-        annotations=annotations,
+        trigger=referred("trigger"),
+        action=referred("action"),
+        version=documents.parse_version(read.body.get("version")),
+        publish=documents.parse_flag(read.body.get("publish")),
+        annotations=read.annotations,
     )
-
-
-def _parse_reference(value: object, namespace: str) -> Name | None:
-    """Read a name: `/namespace/[package/]name`, or an object of path and name."""
-    match value:
-        case None:
-            return None
-        case str():
-            return names.parse(value, namespace)
-        case {"path": str(path), "name": str(name)} if names.is_path(path) and "/" not in name:
-            return names.parse(f"{path.strip('/')}/{name}", namespace)
-        case _:
-            raise Malformed("fully qualified name malformed")
 
 
 def parse_status(value: object) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from controller_ext.entities import documents, names, parameters
-from controller_ext.entities.actions import check_parameter_sizes
 from controller_ext.entities.errors import Malformed, Rejected
-from controller_ext.entities.limits import SystemLimits
+from controller_ext.entities.limited import Limited
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import Parameters
 
@@ -27,22 +26,21 @@ class TriggerPut(documents.Put):
     annotations: Parameters | None
 
 
-def parse(value: object, system: SystemLimits) -> TriggerPut:
-    """Read the body of a PUT.
+def parse(read: Limited) -> TriggerPut:
+    """Read the rest of the body of a PUT.
+
+    Args:
+        read: What stock reads first.
 
     Raises:
         Malformed: It is no description of a trigger.
-        TooLarge: Parameters or annotations are above their bound.
     """
-    body = documents.parse_object(value)
-    given = parameters.parse_optional(body.get("parameters"))
-    annotations = parameters.parse_optional(body.get("annotations"))
-    check_parameter_sizes(given, annotations, system)
+    body = read.body
     if not isinstance(body.get("limits"), dict | None):
         raise Malformed("Object expected")
     return TriggerPut(
-        parameters=given,
-        annotations=annotations,
+        parameters=read.parameters,
+        annotations=read.annotations,
         version=documents.parse_version(body.get("version")),
         publish=documents.parse_flag(body.get("publish")),
     )

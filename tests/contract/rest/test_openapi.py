@@ -26,6 +26,7 @@ STOCK_STATUSES = {
 @pytest.fixture
 def document(api: Api) -> dict[str, Any]:
     found: dict[str, Any] = api.call("GET", "/api/v1/api-docs", auth=None).get_json()
+    assert api.call("GET", "/api/v1/api-docs/", auth=None).get_json() == found
     return found
 
 

@@ -27,7 +27,7 @@ def refused(live: Deployer, text: str) -> str:
     ("text", "finding"),
     [
         ("dataflow: 1\nsteps: [a: {\n", "workflow (line 2): not valid YAML or JSON: did not find expected node"),
-        ("dataflow: 1\nsteps:\n\t- a", "workflow (line 3): not valid YAML or JSON at column 1: found character that "),
+        ("dataflow: 1\nsteps:\n\t- a", "workflow (line 3): the line is indented with a tab, which "),
         ("", "workflow: a workflow is a mapping with dataflow, steps, result, timeout_s, not null"),
         ("[1, 2]", "workflow (line 1): a workflow is a mapping with dataflow, steps, result, timeout_s, not a list"),
         ("a: &a [*a]", "workflow (line 1): alias *a names nothing that ends before it"),

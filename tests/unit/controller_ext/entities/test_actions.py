@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller_ext.entities import actions
+from controller_ext.entities import actions, limited
 from controller_ext.entities.errors import KindForbidden, Malformed, Rejected, TooLarge
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
@@ -28,7 +28,7 @@ NO_CODE = "'code' must be a string or attachment object defined in 'exec' for '{
 
 
 def put(body: Any) -> actions.ActionPut:
-    return actions.parse(body, MANIFEST, "guest", SYSTEM)
+    return actions.parse(limited.read(body, MANIFEST, "guest", SYSTEM), SYSTEM)
 
 
 def created(body: Any) -> dict[str, Any]:
@@ -44,12 +44,13 @@ def annotation(document: dict[str, Any], key: str) -> Any:
     [
         ([], "Object expected in field 'exec'"),
         ("x", "Object expected in field 'exec'"),
-        ({"exec": 5}, "Object expected in field 'exec'"),
+        ({"exec": 5}, "JSON object expected"),
         ({"exec": {"code": "x"}}, "'kind' must be a string defined in 'exec'"),
         ({"exec": {"kind": 5}}, "'kind' must be a string defined in 'exec'"),
         ({"exec": {"kind": "sequence"}}, "'components' must be defined for sequence kind"),
         ({"exec": {"kind": "sequence", "components": "x"}}, "'components' must be an array"),
-        ({"exec": {"kind": "sequence", "components": [1]}}, "'components' must be an array"),
+        ({"exec": {"kind": "sequence", "components": None}}, "'components' must be an array"),
+        ({"exec": {"kind": "sequence", "components": [1]}}, "fully qualified name malformed"),
         ({"exec": {"kind": "sequence", "components": ["a"]}}, LONGER),
         ({"exec": {"kind": "blackbox"}}, "'image' must be a string defined in 'exec' for 'blackbox' actions"),
         ({"exec": {"kind": "python:3"}}, NO_CODE.format("python:3")),
@@ -61,7 +62,8 @@ def annotation(document: dict[str, Any], key: str) -> Any:
             "'code' must be a string in 'exec' of 'python:3' actions; attachments are made by the server",
         ),
         ({"exec": {"kind": "java:8", "code": ""}}, "'main' must be a string defined in 'exec' for 'java:8' actions"),
-        ({"exec": {**EXEC, "main": 1}}, "'main' must be a string defined in 'exec' for 'python:3' actions"),
+        ({"exec": {**EXEC, "main": 1}}, "if defined, 'main' be a string in 'exec' for 'python:3' actions"),
+        ({"exec": {**EXEC, "main": None}}, "if defined, 'main' be a string in 'exec' for 'python:3' actions"),
         (
             {"exec": {"kind": "cobol:1", "code": "x"}},
             "The specified runtime 'cobol:1' is not supported by this platform. Valid values are: 'python:3.11', "
@@ -72,12 +74,13 @@ def annotation(document: dict[str, Any], key: str) -> Any:
         ({"exec": EXEC, "parameters": [{"key": "", "value": 1}]}, "parameters malformed!"),
         ({"exec": EXEC, "parameters": [{"key": "a", "value": 1, "init": "x"}]}, "parameters malformed!"),
         ({"exec": EXEC, "annotations": "x"}, "parameters malformed!"),
-        ({"exec": EXEC, "limits": []}, "no valid json object passed"),
+        ({"exec": EXEC, "limits": []}, "Object expected in field 'timeout'"),
         ({"exec": EXEC, "publish": "x"}, 'Expected JsBoolean, but got "x"'),
         ({"exec": EXEC, "version": "x"}, "semantic version malformed"),
         ({"exec": EXEC, "version": 1}, "semantic version malformed"),
         ({"exec": EXEC, "version": "0.0.0"}, "semantic version malformed"),
-        ({"exec": EXEC, "delAnnotations": "x"}, "Expected List as JsArray of strings in field 'delAnnotations'"),
+        ({"exec": EXEC, "delAnnotations": "x"}, 'Expected Array as JsArray, but got "x"'),
+        ({"exec": EXEC, "delAnnotations": ["x", 1]}, "Expected String as JsString, but got 1"),
     ],
 )  # fmt: skip
 def test_a_bad_body_is_malformed(body: Any, text: str):
@@ -107,7 +110,7 @@ def test_a_kind_that_the_namespace_may_not_use_is_forbidden():
 )
 def test_what_is_above_its_bound_is_too_large(body: Any, text: str):
     with pytest.raises(TooLarge) as caught:
-        actions.parse(body, MANIFEST, "guest", SystemLimits(exec_bytes=100, parameter_bytes=10))
+        limited.read(body, MANIFEST, "guest", SystemLimits(exec_bytes=100, parameter_bytes=10))
     assert str(caught.value) == text
 
 

@@ -21,7 +21,7 @@ def test_an_action_that_names_no_limits_has_the_usual_ones():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ([], "no valid json object passed"),
+        ([], "Object expected in field 'timeout'"),
         ({"timeout": "abc"}, "time limit malformed"),
         ({"memory": True}, "memory limit malformed"),
         ({"logs": []}, "log limit malformed"),

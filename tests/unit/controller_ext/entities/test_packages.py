@@ -4,27 +4,29 @@ from typing import Any
 
 import pytest
 
-from controller_ext.entities import packages
+from controller_ext.entities import limited, packages
 from controller_ext.entities.errors import Conflict, Malformed, Rejected
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
+from controller_ext.entities.runtimes import STOCK
 
 NAME = Name("guest", None, "p")
 BOUND = {"key": "binding", "value": {"namespace": "other", "name": "q"}}
 
 
 def put(body: Any) -> packages.PackagePut:
-    return packages.parse(body, "guest", SystemLimits())
+    return packages.parse(limited.read(body, STOCK, "guest", SystemLimits()), "guest")
 
 
 @pytest.mark.parametrize(
     ("body", "text"),
     [
         ([], "Object expected in field 'exec'"),
-        ({"binding": 5}, "Object expected in field 'binding'"),
+        ({"binding": 5}, "Object expected in field 'namespace'"),
+        ({"binding": None}, "Object expected in field 'namespace'"),
         ({"binding": {"name": "q"}}, "Object is missing required member 'namespace'"),
-        ({"binding": {"namespace": "n", "name": 1}}, "Object is missing required member 'name'"),
-        ({"binding": {"namespace": "n/m", "name": "q"}}, "a binding names a namespace and a package"),
+        ({"binding": {"namespace": "n", "name": 1}}, "entity name malformed"),
+        ({"binding": {"namespace": "n/m", "name": "q"}}, "entity name malformed"),
         ({"parameters": 1}, "parameters malformed!"),
         ({"annotations": [1]}, "parameters malformed!"),
         ({"publish": 1}, "Expected JsBoolean, but got 1"),

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from controller_ext.entities import triggers
+from controller_ext.entities import limited, triggers
 from controller_ext.entities.errors import Malformed, Rejected
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name, is_path, reference, referred
+from controller_ext.entities.runtimes import STOCK
 from controller_ext.entities.triggers import ACTIVE, INACTIVE, Link
 
 NAME = Name("guest", None, "t")
@@ -15,7 +16,7 @@ ACTION = Name("guest", "p", "a")
 
 
 def put(body: Any) -> triggers.TriggerPut:
-    return triggers.parse(body, SystemLimits())
+    return triggers.parse(limited.read(body, STOCK, "guest", SystemLimits()))
 
 
 def made(**body: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from controller_ext.settings import PREFIX, Settings
 from controller_ext.standalone.deathsig import DeathSignal
 from controller_ext.worker import LingeringWorker, SilentAccess
 from invoker_ext import logs
+from invoker_ext.buses.address import told_events
 from invoker_ext.contract.kinds import read as read_kinds
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.hello import NotAllowed, read_token
@@ -71,10 +72,14 @@ def application(settings: Settings, token: str) -> Flask:
         ),
         lookup=activations.get,
         fetch=activations.kept_result,
+        source=f"controller{settings.id}",
     )
     if settings.bus:
         entities.on_write(balancer.wrote)
-    control_flow = ControlFlow(balancer, acceptor.component, activations, threads=settings.control_flow_threads)
+    told = balancer.ended if told_events(settings.bus) else None
+    control_flow = ControlFlow(
+        balancer, acceptor.component, activations, threads=settings.control_flow_threads, told=told
+    )
     door = Doors(settings.invoker_door_sockets, token=token)
     keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)
     services = Services(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.bus import Bus, Message
-from invoker_ext.buses.address import kafka_address
+from invoker_ext.buses.address import kafka_address, told_events
 from invoker_ext.buses.local import LocalBus
 from invoker_ext.containers.drivers.choice import choose, stem_cells
 from invoker_ext.containers.fleet import Fleet
@@ -97,6 +97,7 @@ class InvokerApp:
             instance=self._id.to_json(),
             door=str(settings.door_socket),
             stock_acks=not isinstance(self._bus, LocalBus),
+            events=told_events(settings.bus),
         )
         self._functions = Functions(loop, settings.inline_bounds)
         actions = Actions(self._entities)
@@ -108,6 +109,7 @@ class InvokerApp:
             actions=actions,
             pull=self._pull_spool,
             functions=self._functions,
+            parameters=None if isinstance(self._bus, LocalBus) else settings.data_dir / "parameters",
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
         self._fleet = Fleet(

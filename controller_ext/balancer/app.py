@@ -13,12 +13,14 @@ from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
 from controller_ext.balancer.retention import Bounds, Retention
 from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, until_first
+from controller_ext.balancer.wire import Limits
 from controller_ext.balancer.workers import WorkerConnection
 from controller_ext.runs.spool import SpoolShelf
 from controller_ext.settings import Settings
 from invoker_ext.bus import Message
-from invoker_ext.buses.address import kafka_address
+from invoker_ext.buses.address import kafka_address, told_events
 from invoker_ext.buses.local_hub import HubEndpoint, LocalHub
+from invoker_ext.contract.events import TOPIC as EVENTS, metric_event
 from invoker_ext.door.body import Body, FileBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.framed import listen
@@ -51,6 +53,9 @@ class BalancerApp:
         self._loop = asyncio.get_running_loop()
         around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
         around.controller = settings.id
+        around.owners_say = self._hub is None
+        if told_events(settings.bus):
+            around.metric = self._measured
         if self._bus.max_message_bytes is not None:
             around.max_message_bytes = self._bus.max_message_bytes
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)
@@ -91,7 +96,7 @@ class BalancerApp:
         await self._door.start()
         self._workers_server = await listen(
             self._settings.balancer_socket,
-            lambda: WorkerConnection(self._dispatcher, self._workers, self._token, self._wrote),
+            lambda: WorkerConnection(self._dispatcher, self._workers, self._token, self),
         )
         self._ticker = asyncio.create_task(self._tick(), name="balancer-tick")
         self._sweeper = asyncio.create_task(self._retention.run(), name="balancer-retention")
@@ -141,9 +146,19 @@ class BalancerApp:
         except MalformedPing as error:
             logger.warning("malformed ping", extra={"error": str(error)})
 
-    def _wrote(self, doc_id: str) -> None:
+    def wrote(self, doc_id: str) -> None:
+        """See `workers.Hears`."""
         if self._siblings is not None:
             self._siblings.wrote(doc_id)
+
+    def event(self, payload: bytes) -> None:
+        """See `workers.Hears`."""
+        self._bus.publish(EVENTS, Message(payload))
+
+    def _measured(self, limits: Limits, name: str, value: int) -> None:
+        source = f"controller{self._settings.id}"
+        event = metric_event(name, value, (limits.subject, limits.name, limits.namespace), source, _epoch_ms())
+        self.event(event.encode())
 
     def _fleet_changed(self) -> None:
         self._fleet_moved.set()

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from controller_ext.runs.ports import (
     OnlyStock,
     Throttled,
 )
+from invoker_ext.contract.events import activation_event
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.door.blocking import ConnectionPool
@@ -76,6 +77,8 @@ class DefaultLimits:
             user.uuid,
             int(user.limits.get("invocationsPerMinute", self.per_minute)),
             int(user.limits.get("concurrentInvocations", self.concurrent)),
+            user.namespace,
+            user.subject,
         )
 
 
@@ -83,7 +86,14 @@ class BalancerClient:
     """Implements `ports.Balancer`. Thread-safe; make it after the fork."""
 
     def __init__(
-        self, path: Path, *, token: str, defaults: DefaultLimits, lookup: Lookup, fetch: Fetch = _nothing_kept
+        self,
+        path: Path,
+        *,
+        token: str,
+        defaults: DefaultLimits,
+        lookup: Lookup,
+        fetch: Fetch = _nothing_kept,
+        source: str = "controller0",
     ) -> None:
         """Connect nothing yet.
 
@@ -93,7 +103,9 @@ class BalancerClient:
             defaults: Limits of namespaces without their own.
             lookup: Asks the activation store; used only after a connection broke.
             fetch: Reads large results that the store has kept ahead of their records.
+            source: This controller, as stock's user events name it.
         """
+        self._source = source
         self._pool = ConnectionPool(path, role=Role.WORKER, token=token)
         self._calls = DoorClient(path, role=Role.WORKER, token=token)
         self._defaults = defaults
@@ -138,12 +150,12 @@ class BalancerClient:
     def charge(self, user: Identity) -> None:
         """See `ports.Balancer.charge`."""
         limits = self._defaults.of(user)
-        self._call("charge", limits=[limits.namespace, limits.per_minute, limits.concurrent])
+        self._call("charge", limits=astuple(limits))
 
     def charge_fire(self, user: Identity) -> None:
         """See `ports.Balancer.charge_fire`."""
         allowed = int(user.limits.get("firesPerMinute", self._defaults.fires_per_minute))
-        self._call("charge_fire", limits=[user.uuid, allowed])
+        self._call("charge_fire", limits=[user.uuid, allowed, user.namespace, user.subject])
 
     def invokers(self) -> Mapping[str, str]:
         """See `ports.Balancer.invokers`."""
@@ -161,6 +173,16 @@ class BalancerClient:
             self._call("wrote", id=doc_id)
         except DataflowError as error:
             logger.warning("others are not told of a write", extra={"id": doc_id, "error": str(error)})
+
+    def ended(self, activation: Activation, user: Identity) -> None:
+        """Have stock's user events tell of an activation that this worker ran by control flow; raises nothing."""
+        event = activation_event(activation, user, self._source, time.time_ns() // 1_000_000)
+        if event is None:
+            return
+        try:
+            self._call("event", event=event.encode().decode())
+        except DataflowError as error:
+            logger.warning("event is not told", extra={"id": activation.activation_id, "error": str(error)})
 
     def close(self) -> None:
         """Disconnect; idempotent. Who waits to send again gives up."""

@@ -1,8 +1,8 @@
 """Follows every run from INVOKE to ENDED. Knows no sockets: waiters, bus and timers are passed in.
 
-A run is HELD while no invoker can take it, SENT once it is on the bus, KEPT once its invoker has committed it. From
-KEPT on it will end, whatever dies. What ends without an entry here (the balancer was restarted) stays for a while, for
-the worker that will ask again.
+A run is HELD while no invoker can take it, SENT once it is on the bus, KEPT once its invoker has committed it, or says
+so where the bus keeps messages by itself. From KEPT on it will end, whatever dies. What ends without an entry here (the
+balancer was restarted) stays for a while, for the worker that will ask again.
 """
 
 from __future__ import annotations
@@ -67,14 +67,20 @@ class Dispatcher:
     def charge(self, limits: Limits) -> None:
         """Count an invocation that goes no further; raises Throttled."""
         refusal = self._throttles.check(limits.namespace, limits.per_minute, limits.concurrent, self._around.wall_ms())
+        self._measured(limits)
         if refusal is not None:
             raise Throttled(refusal)
 
-    def charge_fire(self, namespace: str, per_minute: int) -> None:
+    def charge_fire(self, limits: Limits) -> None:
         """Count a fire of a trigger; raises Throttled."""
-        refusal = self._throttles.check_fire(namespace, per_minute, self._around.wall_ms())
+        refusal = self._throttles.check_fire(limits.namespace, limits.per_minute, self._around.wall_ms())
+        self._measured(limits)
         if refusal is not None:
             raise Throttled(refusal)
+
+    def _measured(self, limits: Limits) -> None:
+        if self._around.metric is not None and self._throttles.metric is not None:
+            self._around.metric(limits, *self._throttles.metric)
 
     def invoke(self, waiter: Waiter, invoke: Invoke) -> None:
         """Start a run, or join the wait for it; the waiter hears exactly one answer unless it is detached."""
@@ -117,23 +123,32 @@ class Dispatcher:
         except ValueError as error:
             logger.warning("completion dropped", extra={"error": str(error)})
             return
-        message = said.message
         run = self._runs.get(said.run)
-        if run is None:
-            if said.whole:
-                self._unclaimed.keep(said.run, message, self._around.monotonic())
-            if said.over:
-                self._around.unspool(said.run)  # the run's spool, if there is one, has its name
-                if said.transid == self._test:
-                    self._judge(said.instance, said)
-            return
+        if said.kept:
+            if run is not None and run.state is State.SENT:
+                self._keep(run)
+        elif run is None:
+            self._told_of_another(said)
+        else:
+            self._told(run, said)
+
+    def _told_of_another(self, said: Told) -> None:
+        """Hear of a run that an earlier balancer sent, or of a test."""
+        if said.whole:
+            self._unclaimed.keep(said.run, said.message, self._around.monotonic())
+        if said.over:
+            self._around.unspool(said.run)  # the run's spool, if there is one, has its name
+            if said.transid == self._test:
+                self._judge(said.instance, said)
+
+    def _told(self, run: Followed, said: Told) -> None:
         if said.over:
             self._forget(run)
             self._unspool(run.invoke)
         # What is not whole names the activation only: who waits reads the store.
         waits, run.waits = run.waits, []
         for waiter, _ in waits:
-            waiter.ended(message.headers, message.payload)
+            waiter.ended(said.message.headers, said.message.payload)
         if said.over:
             self._judge(run.invoker if run.invoker >= 0 else None, said)
 
@@ -202,11 +217,17 @@ class Dispatcher:
         """Hear from the bus; a run that ended before its commit came is not there any more."""
         if self._runs.get(run.invoke.activation_id) is not run:
             return
-        if error is not None:
+        if error is not None and run.state is State.SENT:
             self._reject(run, NoInvoker.code, str(error))
             return
-        run.move(State.KEPT)
         run.entry = None
+        if self._around.owners_say and "run" in run.invoke.headers:
+            run.stored = True
+        elif run.state is State.SENT:
+            self._keep(run)
+
+    def _keep(self, run: Followed) -> None:
+        run.move(State.KEPT)
         self._accept_waited(run)
 
     def _accept_waited(self, run: Followed) -> None:
@@ -243,6 +264,8 @@ class Dispatcher:
             self._accept_waited(run)
         elif now < run.began + self._accept_wait_s:
             self._arm(run)
+        elif run.stored and run.invoke.spool is None:
+            self._keep(run)  # its owner may be away: it will find the run on the bus
         elif run.state is State.HELD or self._withdrawn(run):
             self._reject(run, NoInvoker.code, f"no invoker took the run within {self._accept_wait_s:g} s")
         elif now < run.began + UNANSWERED_S:

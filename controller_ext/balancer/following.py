@@ -10,7 +10,7 @@ from enum import Enum
 from math import inf
 from typing import Any, Final, Protocol
 
-from controller_ext.balancer.wire import Invoke
+from controller_ext.balancer.wire import Invoke, Limits
 from invoker_ext.bus import Message
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 4 // 3 + 256 * 1024
@@ -75,6 +75,8 @@ class Followed:
     over_at: float = inf
     """When its end is not awaited any more; before it is sent: never."""
     entry: Any = None
+    stored: bool = False
+    """The bus keeps it; whether its owner does is not known yet."""
     timer: Timer | None = None
 
     def move(self, state: State) -> None:
@@ -95,7 +97,9 @@ class Surroundings:
         wall_ms: Epoch milliseconds.
         max_message_bytes: What the bus takes.
         controller: Our id.
+        owners_say: The bus keeps messages that no invoker has seen: the owner of a run says that it is kept.
         random_below: Returns a number below the one given.
+        metric: Told of each decision about a limit: whose, stock's name of it, and its value; None: nobody is.
     """
 
     bus: Publisher
@@ -105,4 +109,6 @@ class Surroundings:
     wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     max_message_bytes: int = MAX_MESSAGE_BYTES
     controller: str = "0"
+    owners_say: bool = False
     random_below: Callable[[int], int] = random.randrange
+    metric: Callable[[Limits, str, int], None] | None = None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from invoker_ext.contract.events import CONCURRENT_INVOCATIONS, CONCURRENT_LIMIT, TIMED_LIMIT
+
 _MINUTE_MS: Final = 60_000
 _OVERCOMMIT: Final = (6, 5)
 """What several controllers allow in all, of a limit: clients do not spread their requests evenly; stock's 1.2."""
@@ -42,9 +44,14 @@ class _Minute:
 
 
 class Throttles:
-    """Counts and decides. Invocations and fires are counted apart."""
+    """Counts and decides. Invocations and fires are counted apart.
+
+    Attributes:
+        metric: What stock's user events tell of the last decision, and its value; None: nothing.
+    """
 
     def __init__(self) -> None:
+        self.metric: tuple[str, int] | None = None
         self._controllers = 1
         self._invocations = _Minute()
         self._fires = _Minute()
@@ -65,16 +72,21 @@ class Throttles:
         """
         refusal = self._invocations.check(namespace, share(per_minute, self._controllers), now_ms)
         if refusal is not None:
+            self.metric = (TIMED_LIMIT, 1)
             return refusal
         concurrent = share(concurrent, self._controllers)
         flying = self._in_flight[namespace]
         if flying >= concurrent:
+            self.metric = (CONCURRENT_LIMIT, 1)
             return f"Too many concurrent requests in flight (count: {flying}, allowed: {concurrent})."
+        self.metric = (CONCURRENT_INVOCATIONS, flying + 1)
         return None
 
     def check_fire(self, namespace: str, per_minute: int, now_ms: int) -> str | None:
         """Count one fire of a trigger; return why it is refused, None if it is not."""
-        return self._fires.check(namespace, share(per_minute, self._controllers), now_ms)
+        refusal = self._fires.check(namespace, share(per_minute, self._controllers), now_ms)
+        self.metric = None if refusal is None else (TIMED_LIMIT, 1)
+        return refusal
 
     def began(self, namespace: str) -> None:
         """Count an activation that is in flight from now on."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from invoker_ext.bus import Message
-from invoker_ext.contract.acks import OVER, RESULT, Ack
+from invoker_ext.contract.acks import KEPT, OVER, RESULT, Ack
 
 _SYSTEM_ERROR: Final = 3
 
@@ -21,6 +21,7 @@ class Told:
         whole: The record is in `message`, and its headers say where the result stands.
         system_error: It failed through no fault of the action.
         message: For whoever waits.
+        kept: It says no more than that the owner of the run has it.
         instance: Index of the invoker, where a message of stock says it.
         transid: Of a message without our headers.
     """
@@ -30,6 +31,7 @@ class Told:
     whole: bool
     system_error: bool
     message: Message
+    kept: bool = False
     instance: int | None = None
     transid: Any = None
 
@@ -40,8 +42,14 @@ def told(message: Message) -> Told:
     run = headers.get("id")
     if isinstance(run, str):
         what = headers.get("ack")
-        system_error = headers.get("status") == _SYSTEM_ERROR
-        return Told(run=run, over=what != RESULT, whole="at" in headers, system_error=system_error, message=message)
+        return Told(
+            run=run,
+            over=what not in (RESULT, KEPT),
+            whole="at" in headers,
+            system_error=headers.get("status") == _SYSTEM_ERROR,
+            message=message,
+            kept=what == KEPT,
+        )
     ack = Ack.decode(message.payload)
     over = ack.instance is not None
     completion = ack.completion()

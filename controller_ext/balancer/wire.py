@@ -37,6 +37,10 @@ class Limits:
     """Its uuid."""
     per_minute: int
     concurrent: int
+    name: str = ""
+    """Of the namespace."""
+    subject: str = ""
+    """Who invokes."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class Invoke:
         meta = {
             "i": self.activation_id,
             "h": self.headers,
-            "l": [limits.namespace, limits.per_minute, limits.concurrent, self.counted],
+            "l": [limits.namespace, limits.per_minute, limits.concurrent, limits.name, limits.subject, self.counted],
             "m": [charge.memory_mb, charge.home, charge.action, charge.concurrency, charge.pulled],
             "e": self.ends_s,
             "w": self.wait_s,
@@ -87,13 +91,13 @@ class Invoke:
         """Read the frame; raises ProtocolViolation."""
         meta = frame.meta
         try:
-            namespace, per_minute, concurrent, counted = meta["l"]
+            *limits, counted = meta["l"]
             memory_mb, home, action, concurrency, pulled = meta["m"]
             return Invoke(
                 activation_id=meta["i"],
                 headers=meta["h"],
                 payload=frame.payload,
-                limits=Limits(namespace, per_minute, concurrent),
+                limits=Limits(*limits),
                 counted=counted,
                 charge=Charge(memory_mb=memory_mb, home=home, action=action, concurrency=concurrency, pulled=pulled),
                 ends_s=meta["e"],

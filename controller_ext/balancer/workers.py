@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from action_runtime.wire.codec import encode
 from action_runtime.wire.errors import DataflowError, ProtocolViolation
@@ -14,6 +13,16 @@ from invoker_ext.door.errors import UnknownCall
 from invoker_ext.door.framed import AdmittedProtocol
 
 
+class Hears(Protocol):
+    """Who passes on what workers have to tell."""
+
+    def wrote(self, doc_id: str) -> None:
+        """An entity was written."""
+
+    def event(self, payload: bytes) -> None:
+        """One of stock's user events."""
+
+
 class WorkerConnection(AdmittedProtocol):
     """One connection of a worker; a `dispatcher.Waiter`."""
 
@@ -22,7 +31,7 @@ class WorkerConnection(AdmittedProtocol):
         dispatcher: Dispatcher,
         connections: set[WorkerConnection],
         token: str,
-        wrote: Callable[[str], None] = lambda doc_id: None,
+        hears: Hears,
     ) -> None:
         """Serve a connection.
 
@@ -30,11 +39,11 @@ class WorkerConnection(AdmittedProtocol):
             dispatcher: Takes invocations.
             connections: All there are; this one is added.
             token: The installation's secret.
-            wrote: Told of the id of each entity that a worker wrote.
+            hears: Told of what is for others than invokers.
         """
         super().__init__(token)
         self._dispatcher = dispatcher
-        self._wrote = wrote
+        self._hears = hears
         self._connections = connections
         connections.add(self)
 
@@ -78,14 +87,17 @@ class WorkerConnection(AdmittedProtocol):
                 self._dispatcher.charge(_limits(call.get("limits")))
                 return {}
             case "charge_fire":
-                self._dispatcher.charge_fire(*_fires(call.get("limits")))
+                self._dispatcher.charge_fire(_fires(call.get("limits")))
                 return {}
             case "invokers":
                 return {"invokers": self._dispatcher.fleet.states()}
             case "in_flight":
                 return {"count": self._dispatcher.in_flight()}
             case "wrote":
-                self._wrote(str(call.get("id")))
+                self._hears.wrote(str(call.get("id")))
+                return {}
+            case "event":
+                self._hears.event(str(call.get("event")).encode())
                 return {}
             case op:
                 raise UnknownCall(op)
@@ -93,15 +105,15 @@ class WorkerConnection(AdmittedProtocol):
 
 def _limits(values: object) -> Limits:
     match values:
-        case [str(namespace), int(per_minute), int(concurrent)]:
-            return Limits(namespace, per_minute, concurrent)
+        case [str(namespace), int(per_minute), int(concurrent), str(name), str(subject)]:
+            return Limits(namespace, per_minute, concurrent, name, subject)
         case _:
             raise ProtocolViolation("the limits of a charge are malformed")
 
 
-def _fires(values: object) -> tuple[str, int]:
+def _fires(values: object) -> Limits:
     match values:
-        case [str(namespace), int(per_minute)]:
-            return namespace, per_minute
+        case [str(namespace), int(per_minute), str(name), str(subject)]:
+            return Limits(namespace, per_minute, 0, name, subject)
         case _:
             raise ProtocolViolation("the limits of a fire are malformed")

@@ -45,7 +45,7 @@ from controller_ext.runs.ports import (
 )
 from controller_ext.workflow.errors import DefinitionError
 from controller_ext.workflow.sequence import MAX_ACTIONS, MISSING, TOO_MANY
-from invoker_ext.contract.messages import ActivationMessage
+from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.store import ActivationStore
 
@@ -112,6 +112,7 @@ class ControlFlow:
         records: ActivationStore,
         *,
         threads: int = 64,
+        told: Callable[[Activation, Identity], None] | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """Start no thread yet.
@@ -121,8 +122,10 @@ class ControlFlow:
             prepare: Makes their messages.
             records: Gets the records of sequences and compositions.
             threads: Calls at a time; what nests in a call runs in its thread.
+            told: Told of each sequence and composition that ended; None: nobody is.
             now_ms: Epoch milliseconds.
         """
+        self._told = told
         self._balancer = balancer
         self._prepare = prepare
         self._records = records
@@ -166,6 +169,8 @@ class ControlFlow:
         activation = record(composed, outcome, tally, start_ms, self._now_ms())
         if composed.message.user.stores_activations:
             self._records.put_many([activation])
+        if self._told is not None:
+            self._told(activation, composed.message.user)
         return activation
 
     # -- sequences ---------------------------------------------------------------------------------

@@ -130,6 +130,12 @@ def kafka_address(bus: str) -> KafkaAddress | None:
     )
 
 
+def told_events(bus: str) -> bool:
+    """Return whether user events are written to the bus that a setting names."""
+    address = kafka_address(bus)
+    return address is not None and address.events
+
+
 def problem_of_bus(bus: str) -> str | None:
     """Return what is wrong with a setting that names a bus; None: nothing."""
     try:

@@ -22,6 +22,8 @@ RESULT: Final = "result"
 """Header `ack` of a message that frees no slot."""
 OVER: Final = "over"
 """Header `ack` of a message without a result: it came before, or the store has it."""
+KEPT: Final = "kept"
+"""Header `ack` of a message that only says that the owner of a run has it in its journal, with its parameters."""
 
 Published = tuple[dict[str, Any], bytes]
 """Headers and payload of a message."""

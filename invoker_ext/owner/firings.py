@@ -65,7 +65,7 @@ class Firings:
         now, judgement = run.host.clock.now(), error_of(text, Outcome.APPLICATION_ERROR)
         record = refused_firing(run.spec, run.graph, command, judgement, run.host.clock.epoch_ms(now))
         run.own_tally.ids.append(record.activation_id)
-        run.host.keep([record])
+        run.host.keep([record], run.spec.user)
         error = run.put_json(judgement.error or b"null")
         ear.post(Returned(command.firing, command.attempt, judgement.outcome, {}, error, now))
         ear.post(Drained(command.firing, command.attempt, now))

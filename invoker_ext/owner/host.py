@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from action_runtime.wire.values import Head
 from invoker_ext.containers.job import Containers
+from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Event
 from invoker_ext.inline.call import Call, Evaluated
@@ -98,7 +99,7 @@ class Host(Protocol):
     def let_go(self) -> Callable[[Stored], None]:
         """Drops a run's reference to a datum that nobody in it reads any more, on all hosts."""
 
-    def keep(self, records: Sequence[Activation]) -> None:
+    def keep(self, records: Sequence[Activation], user: Identity) -> None:
         """Journal records and write them to the store, behind the response."""
 
     def place(self, datum: Stored) -> str | None:

@@ -14,6 +14,7 @@ class Identification:
         topic: Where its messages come from.
         instance: Stock InvokerInstanceId.
         door: Address of its peer door.
+        events: Stock's user events are told.
         stock_acks: Plain actions are acknowledged as a stock controller expects it; else in one message of our own.
     """
 
@@ -21,3 +22,4 @@ class Identification:
     instance: dict[str, Any]
     door: str
     stock_acks: bool = False
+    events: bool = False

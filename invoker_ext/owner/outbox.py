@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from invoker_ext.bus import Bus, Message
-from invoker_ext.contract.acks import Published, acknowledgements, healthy
-from invoker_ext.contract.messages import ActivationMessage, Completion
+from invoker_ext.contract.acks import KEPT, Published, acknowledgements, healthy
+from invoker_ext.contract.events import TOPIC as EVENTS, activation_event
+from invoker_ext.contract.messages import ActivationMessage, Completion, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
@@ -85,13 +87,27 @@ class Outbox:
         """No completion waits to be published."""
         return not self._ended
 
-    def keep(self, records: Sequence[Activation]) -> None:
-        """Journal records now, write them to the store behind the response; large results go to the store at once."""
+    def keep(self, records: Sequence[Activation], user: Identity | None = None) -> None:
+        """Journal records now, write them to the store behind the response; large results go to the store at once.
+
+        Args:
+            records: Of activations that ended.
+            user: Whose they are; None: they ended in an earlier process, which has told of them.
+        """
+        if self._who.events and user is not None:
+            self._tell(records, user)
         for record in map(self._placed, records):
             self._journal.record(record)
             # What the store has kept is let go at once: the next result then lies where this one lay, in the cache.
             self._fresh.append(record if record.place is None else replace(record, result=None))
         self._flush_soon()
+
+    def _tell(self, records: Sequence[Activation], user: Identity) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        for record in records:
+            event = activation_event(record, user, self._who.topic, now_ms)
+            if event is not None:
+                self._bus.publish(EVENTS, Message(event.encode()))
 
     def place(self, datum: Stored) -> str | None:
         """Have the store keep a large JSON datum; None: it must be read. Copies it once, inside the system."""
@@ -208,6 +224,13 @@ class Outbox:
         for completion in ended:
             self._publish(completion)
         self._on_flushed()
+
+    def kept(self, message: ActivationMessage) -> None:
+        """Tell a controller, which may be on another host, that a run and its parameters are in our journal."""
+        if self._who.stock_acks:
+            self._bus.publish(
+                f"completed{message.controller}", Message(b"{}", {"id": message.activation_id, "ack": KEPT})
+            )
 
     def healthy(self, message: ActivationMessage) -> None:
         """Answer a controller that asks whether we work: not while records cannot be kept."""

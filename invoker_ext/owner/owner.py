@@ -32,6 +32,7 @@ from invoker_ext.owner.parameters import Parameters, parameters_of_spool
 from invoker_ext.owner.parts import Parts
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
+from invoker_ext.owner.spooled import Spooled
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Owner:
         self.functions = parts.functions
         self.containers: Containers
         self._journal = parts.journal
-        self._pull = parts.pull
+        self._spooled = Spooled(parts.parameters, parts.pull)
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(who, parts.bus, parts.journal, parts.records, pending_bytes, self._maybe_idle)
         self._runs: dict[str, Run] = {}
@@ -98,6 +99,7 @@ class Owner:
             _log.exception("journal cannot be written; the earlier one is kept")
         else:
             self._journal.settle()
+        self._spooled.sweep(self._messages)
         _log.info("journal recovered", extra={"runs": len(found.runs), "records": len(found.records)})
 
     def end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
@@ -156,6 +158,8 @@ class Owner:
             status = Outcome.APPLICATION_ERROR
             self._refuse(message, error_of(message.refusal, status).result, status)
             return
+        if message.graph is not None and message.spool is None and not message.blocking:
+            self._outbox.kept(message)
         program = self.actions.cached_program(message.graph, message.action, message.revision)
         if program is not None and message.spool is None:
             self._start(message, program)
@@ -180,7 +184,8 @@ class Owner:
         program = await asyncio.to_thread(fetch, message.graph, message.action, message.revision)
         if message.spool is None:
             return program, None
-        raw = await self._pull(message.spool)
+        raw = await self._spooled.fetch(message.activation_id, message.spool)
+        self._outbox.kept(message)
         wanted = run_members(program.graph)
         return program, await asyncio.to_thread(parameters_of_spool, raw, message.spool.members, wanted)
 
@@ -224,16 +229,16 @@ class Owner:
         if self.halted or message.activation_id not in self._messages:
             return  # cancelled while it was prepared
         record = refusal_record(message, result, status, round(self.clock.epoch_ms(self.clock.now())))
-        self._outbox.keep([record])
+        self._outbox.keep([record], message.user)
         self._messages.pop(message.activation_id, None)
-        self._outbox.finish(message, record)
+        self._finish(message, record)
 
     # -- Host --------------------------------------------------------------------------------------
 
-    def keep(self, records: Sequence[Activation]) -> None:
+    def keep(self, records: Sequence[Activation], user: Identity) -> None:
         """See Host."""
         if not self.halted:
-            self._outbox.keep(records)
+            self._outbox.keep(records, user)
 
     def place(self, datum: Stored) -> str | None:
         """See Host."""
@@ -254,7 +259,12 @@ class Owner:
             return
         message = self._messages.pop(run.activation_id, None)
         if message is not None:
-            self._outbox.finish(message, record)
+            self._finish(message, record)
+
+    def _finish(self, message: ActivationMessage, record: Activation) -> None:
+        self._outbox.finish(message, record)
+        if message.spool is not None:
+            self._spooled.forget(message.activation_id)
 
     def adopt(self, run: Run) -> None:
         """See Host."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from invoker_ext.bus import Bus
@@ -22,7 +23,11 @@ class PullParameters(Protocol):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Parts:
-    """Everything an owner is given; all of it outlives the owner."""
+    """Everything an owner is given; all of it outlives the owner.
+
+    Attributes:
+        parameters: Folder for parameters that came by a spool; None: they stay with their controller until the end.
+    """
 
     bus: Bus
     journal: Journal
@@ -31,3 +36,4 @@ class Parts:
     actions: Actions
     pull: PullParameters
     functions: Functions
+    parameters: Path | None = None

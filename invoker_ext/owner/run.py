@@ -302,7 +302,7 @@ class Run:
         epoch_ms = self.host.clock.epoch_ms
         ended_ms = epoch_ms(self.host.clock.now())
         self._record = run_record(self.spec, self.graph, judgement, self.tally, epoch_ms(self.accepted), ended_ms)
-        self.host.keep([self._record])
+        self.host.keep([self._record], self.spec.user)
         if self._on_end is not None:
             self._on_end(self, end.outcome)
         else:
@@ -332,7 +332,7 @@ class Run:
 
     def firing_recorded(self, record: Activation) -> None:
         """Take the record of an attempt; of a plain action it is the run's."""
-        self.host.keep([record])
+        self.host.keep([record], self.spec.user)
         if self.graph.kind is GraphKind.ACTION and self._record is None:
             self._record = record
             self.host.ended(self, record)

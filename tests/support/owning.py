@@ -25,7 +25,7 @@ from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal, Recovered
 from invoker_ext.owner.owner import Owner
-from invoker_ext.owner.parts import Parts
+from invoker_ext.owner.parts import Parts, PullParameters
 from invoker_ext.relay.results import split_json
 from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.reserve import SinkSettings
@@ -269,8 +269,23 @@ async def _no_spool(spool: Spool) -> bytes:
     raise AssertionError(spool)
 
 
-def an_owner(folder: Path, *, records: FakeRecords | None = None, pending_bytes: int = 1 << 20) -> Owning:
-    """Return an owner on a folder, which may be that of an earlier one; action `guest/act` is in its store."""
+def an_owner(
+    folder: Path,
+    *,
+    records: FakeRecords | None = None,
+    pending_bytes: int = 1 << 20,
+    far: bool = False,
+    pull: PullParameters = _no_spool,
+) -> Owning:
+    """Return an owner; action `guest/act` is in its store.
+
+    Args:
+        folder: May be that of an earlier one.
+        records: Its store of records.
+        pending_bytes: Bound of records that wait for it.
+        far: Controllers may be on other hosts, as on Kafka.
+        pull: Gets spooled parameters.
+    """
     entities = SqliteEntities(folder / "entities.db")
     if entities.get("guest/act") is None:
         body = {
@@ -291,15 +306,16 @@ def an_owner(folder: Path, *, records: FakeRecords | None = None, pending_bytes:
     sink = Sink(
         SinkSettings(limits=Limits(budget_bytes=1 << 24, segments=100), spare_bytes=0), asyncio.get_running_loop()
     )
-    who = Identification(topic=TOPIC, instance={"instance": 0}, door="/door")
+    who = Identification(topic=TOPIC, instance={"instance": 0}, door="/door", stock_acks=far)
     parts = Parts(
         bus=bus,
         journal=journal,
         records=records,
         sink=sink,
         actions=Actions(entities),
-        pull=_no_spool,
+        pull=pull,
         functions=Functions(asyncio.get_running_loop()),
+        parameters=folder / "parameters" if far else None,
     )
     owner = Owner(who, parts, pending_bytes=pending_bytes)
     pool = FakePool()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from tests.support.deploying import Deployer
 from tests.support.kafka import Kafka
@@ -23,7 +25,7 @@ def serving() -> Iterator[Callable[[Kafka], Server]]:
     servers: list[Server] = []
 
     def start(broker: Kafka) -> Server:
-        servers.append(Server("--bus", f"{broker.url}?prefix={uuid.uuid4().hex}-"))
+        servers.append(Server("--bus", f"{broker.url}?prefix={uuid.uuid4().hex}-&events=on"))
         return servers[-1].start()
 
     yield start
@@ -57,6 +59,20 @@ STEPS = {
 }
 
 
+def events(broker: Kafka) -> list[dict[str, Any]]:
+    """Return all user events of this Kafka: their topic is everybody's."""
+    consumer = KafkaConsumer(bootstrap_servers=[broker.server], enable_auto_commit=False)
+    partition = TopicPartition("events", 0)
+    consumer.assign([partition])
+    consumer.seek_to_beginning(partition)
+    end = consumer.end_offsets([partition])[partition]
+    said: list[dict[str, Any]] = []
+    while consumer.position(partition) < end:
+        said += [json.loads(one.value) for records in consumer.poll(1000).values() for one in records]
+    consumer.close()
+    return said
+
+
 def a_chain(api: Deployer) -> None:
     """Deploy `add`, a sequence of it, and a workflow."""
     api.action("add", ADD)
@@ -84,6 +100,11 @@ def test_actions_sequences_and_workflows_run_over_kafka(kafka_broker: Kafka, ser
     large = {"texts": ["word " * 200_000] * 3}
     assert api.run("words", **large) == {"words": 600_000}
     assert api.fail("add", n="x")
+    told = {one["body"].get("activationId"): one["body"] for one in events(kafka_broker)}
+    assert told[answer["activationId"]].items() >= {"name": "guest/add", "statusCode": 0, "memory": 256}.items()
+    assert {"guest/chain", "guest/words", "guest/count"} <= {one.get("name") for one in told.values()}
+    metrics = [one["body"] for one in events(kafka_broker) if one["eventType"] == "Metric"]
+    assert {"metricName": "ConcurrentInvocations", "metricValue": 1} in metrics
     api.close()
     server.stop()
     assert server.left_over() == []

@@ -401,3 +401,64 @@ def test_a_sequence_waits_while_no_invoker_is_healthy(waiter: FakeWaiter):
     world.dispatcher.pinged(STOCK)
     world.dispatcher.invoke(waiter, a_sequence())
     assert waiter.heard == []
+
+
+@pytest.fixture
+def on_kafka(world: World) -> World:
+    """A bus that keeps messages before anybody has seen them."""
+    world.around.owners_say = True
+    world.delivered = True
+    return world
+
+
+def a_run(spool: str | None = None, wait_s: float | None = None) -> Invoke:
+    return an_invoke(headers={"id": "a", "run": True}, wait_s=wait_s, spool=spool)
+
+
+def its_owner_has_it() -> Message:
+    return Message(b"{}", {"id": "a", "ack": "kept"})
+
+
+@pytest.mark.parametrize("spool", [None, "s"])
+def test_a_run_is_accepted_when_its_owner_has_it(on_kafka: World, waiter: FakeWaiter, spool: str | None):
+    on_kafka.dispatcher.invoke(waiter, a_run(spool))
+    on_kafka.keep()
+    assert waiter.heard == []
+    on_kafka.dispatcher.completed(its_owner_has_it())
+    assert waiter.heard == [("accepted", "a")]
+    on_kafka.dispatcher.completed(its_owner_has_it())
+    assert (on_kafka.dispatcher.in_flight(), on_kafka.unspooled) == (1, [])
+    on_kafka.dispatcher.completed(a_completion())
+    assert (waiter.heard, on_kafka.dispatcher.in_flight()) == ([("accepted", "a")], 0)
+
+
+def test_the_owner_may_be_faster_than_the_bus(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.dispatcher.invoke(waiter, a_run())
+    on_kafka.dispatcher.completed(its_owner_has_it())
+    on_kafka.keep()
+    assert waiter.heard == [("accepted", "a")]
+
+
+def test_a_plain_action_is_accepted_when_the_bus_has_it(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.dispatcher.invoke(waiter, an_invoke(wait_s=None))
+    on_kafka.keep()
+    assert waiter.heard == [("accepted", "a")]
+
+
+def test_a_run_whose_owner_is_away_waits_on_the_bus_but_not_without_its_parameters(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.dispatcher.invoke(waiter, a_run())
+    on_kafka.keep()
+    on_kafka.pass_time(ACCEPT_S)
+    assert waiter.heard == [("accepted", "a")]
+    large = FakeWaiter()
+    on_kafka.dispatcher.invoke(large, an_invoke("b", headers={"id": "b", "run": True}, wait_s=None, spool="s"))
+    on_kafka.keep()
+    on_kafka.pass_time(UNANSWERED_S - 1)
+    assert large.heard == []
+    on_kafka.pass_time(1)
+    assert large.heard == [("rejected", "b", "balancer-unavailable")]
+
+
+def test_what_nobody_knows_of_is_nothing(on_kafka: World):
+    on_kafka.dispatcher.completed(its_owner_has_it())
+    assert on_kafka.unspooled == []

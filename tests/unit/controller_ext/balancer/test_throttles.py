@@ -85,3 +85,22 @@ def test_a_controller_that_comes_or_goes_changes_what_is_allowed():
         throttles.began("ns")
     throttles.divide(2)
     assert str(throttles.check("ns", 100, 3, 0)).endswith("in flight (count: 2, allowed: 2).")
+
+
+def test_what_stocks_events_tell_of_a_decision_is_noted():
+    throttles = Throttles()
+    throttles.check("ns", 3, 2, 0)
+    assert throttles.metric == ("ConcurrentInvocations", 1)
+    throttles.began("ns")
+    throttles.check("ns", 3, 2, 0)
+    assert throttles.metric == ("ConcurrentInvocations", 2)
+    throttles.began("ns")
+    throttles.check("ns", 3, 2, 0)
+    assert throttles.metric == ("ConcurrentRateLimit", 1)
+    throttles.check("ns", 3, 2, 0)
+    assert throttles.metric == ("TimedRateLimit", 1)
+    fires = []
+    for _ in range(2):
+        throttles.check_fire("ns", 1, 0)
+        fires.append(throttles.metric)
+    assert fires == [None, ("TimedRateLimit", 1)]

@@ -9,7 +9,7 @@ import pytest
 
 from controller_ext.balancer.told import told
 from invoker_ext.bus import Message
-from invoker_ext.contract.acks import OVER, RESULT, acknowledgements
+from invoker_ext.contract.acks import KEPT, OVER, RESULT, acknowledgements
 from invoker_ext.contract.messages import Completion
 from tests.support.fake_invoker import a_record
 from tests.support.messages import a_message
@@ -56,3 +56,8 @@ def test_of_stock_it_is_known_who_says_so_and_in_which_transaction():
 def test_anything_else_is_refused(payload: bytes):
     with pytest.raises(ValueError, match=r".*"):
         told(Message(payload))
+
+
+def test_an_owner_that_has_a_run_says_no_more():
+    known = told(Message(b"{}", {"id": "a", "ack": KEPT}))
+    assert (known.run, known.kept, known.over, known.whole) == ("a", True, False, False)

@@ -83,6 +83,29 @@ class Cache:
             self._bytes -= _code_size(self._values.popitem(last=False)[1])
 
 
+class Known:
+    """The latest so many texts that were added. Thread-safe.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int = _CACHED) -> None:
+        self._most = most
+        self._texts: dict[str, None] = {}
+        self._guard = threading.Lock()  # guards _texts
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._texts
+
+    def add(self, text: str) -> None:
+        """Add one; the oldest beyond the bound is forgotten."""
+        with self._guard:
+            self._texts[text] = None
+            if len(self._texts) > self._most:
+                del self._texts[next(iter(self._texts))]
+
+
 def _code_size(value: object) -> int:
     exec_ = value.body.get("exec") if isinstance(value, Document) else None
     return len(exec_.get("code") or "") if isinstance(exec_, dict) else 0

@@ -99,15 +99,19 @@ class Publisher:
 
     def _run(self) -> None:
         producer: Any = None
+        reached = True
         while (posted := self._next()) is not None:
             try:
                 if producer is None:
                     producer = self._connect()
                 self._maker.ensure([posted.topic])
                 self._send(producer, posted)
+                reached = True
             except KafkaError as error:
                 # Nothing of it is at the producer: it is the first to go when Kafka is there.
-                logger.warning("kafka cannot be reached", extra={"error": str(error)})
+                if reached:
+                    logger.warning("kafka cannot be reached: messages wait", extra={"error": str(error)})
+                reached = False
                 if self._closing.wait(RETRY_S):
                     break
                 with self._changed:

@@ -60,6 +60,8 @@ class Reader:
         self._positions: deque[tuple[int, TopicPartition, int]] = deque()
         """Number, partition and offset of messages that were handed over and are not committed."""
         self._number = 0
+        self._reads = True
+        """The topic could be read when that was last tried: an outage is told once."""
         self._thread = threading.Thread(target=self._run, name=f"kafka-{topic.name}", daemon=True)
 
     def start(self) -> None:
@@ -87,7 +89,9 @@ class Reader:
                 consumer = self._connect()
                 self._read(consumer)
             except KafkaError as error:
-                logger.warning("topic cannot be read", extra={"topic": self._topic.name, "error": repr(error)})
+                if self._reads:
+                    logger.warning("topic cannot be read", extra={"topic": self._topic.name, "error": repr(error)})
+                self._reads = False
                 # Numbers go on, so that a commit of what was handed over before commits nothing of what comes now.
                 self._positions.clear()
                 self._closing.wait(RETRY_S)
@@ -119,6 +123,7 @@ class Reader:
         partitions = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or {0})]
         consumer.assign(partitions)
         ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+        self._reads = True
         if self._topic.newest:
             consumer.seek_to_end(*partitions)
         while not self._closing.is_set():

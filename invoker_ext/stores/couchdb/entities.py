@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from invoker_ext.store import Document, EntityStore, RevisionConflict, StoreUnavailable
-from invoker_ext.stores.cache import Cache
+from invoker_ext.stores.cache import Cache, Known
 from invoker_ext.stores.couchdb import designs, documents
 from invoker_ext.stores.couchdb.client import Server
 from invoker_ext.stores.couchdb.setup import SUBJECTS, WHISKS
@@ -40,7 +40,7 @@ class CouchEntities(EntityStore):
         self._feed = feed
         self._cache = Cache(self._look, lasting=True)
         self._invalidated = 0
-        self._graphs_known: set[str] = set()
+        self._graphs_known = Known()
         self._told: Callable[[str], None] | None = None
 
     def version(self) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from invoker_ext.store import Document, EntityStore, RevisionConflict
-from invoker_ext.stores.cache import Cache
+from invoker_ext.stores.cache import Cache, Known
 from invoker_ext.stores.sqlite import subjects
 from invoker_ext.stores.sqlite.connections import Connections
 
@@ -41,7 +41,7 @@ class SqliteEntities(EntityStore):
         self._connections = Connections(path, _SCHEMA + subjects.SCHEMA)
         self._watch = self._connections.another()
         self._cache = Cache(self._look)
-        self._graphs_known: set[str] = set()
+        self._graphs_known = Known()
 
     def version(self) -> object:
         """Return the file's data version; drops the cache if it is new."""

@@ -3,7 +3,7 @@
 import pytest
 
 from invoker_ext.store import StoreUnavailable
-from invoker_ext.stores.cache import Cache
+from invoker_ext.stores.cache import Cache, Known
 
 KEY = ("entity", "guest/a")
 
@@ -38,3 +38,11 @@ def test_what_is_known_to_be_gone_does_not_come_back_in_an_outage():
 
     with pytest.raises(StoreUnavailable):
         cache.get(KEY, away)
+
+
+def test_of_what_is_known_only_the_latest_is_kept():
+    known = Known(most=2)
+    for text in ("a", "b", "a", "c"):
+        known.add(text)
+
+    assert [text in known for text in ("a", "b", "c")] == [False, True, True]

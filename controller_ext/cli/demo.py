@@ -106,9 +106,10 @@ def next_steps(example: Example) -> str:
         "\nGo on by hand, on a server that stays:\n"
         f"  address  {DEFAULT_APIHOST}\n"
         f"  key      {GUEST_AUTH}   (the stock guest key)\n\n"
-        f"  {program} standalone\n"
+        f"  {program} standalone     # until Ctrl-C; the rest in a second terminal\n"
         f"  KEEP=1 APIHOST={DEFAULT_APIHOST} {script}\n"
-        f"  {last}"
+        f"  {last}\n\n"
+        f"Your own begins as a copy of {script.parent}/; the README says what there is to write."
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from controller_ext.workflow.errors import Path
-from controller_ext.workflow.reading import Reading, Use, kind_of, meant
+from controller_ext.workflow.reading import Reading, Use, kind_of, meant, there_are
 from invoker_ext.contract import expressions
 from invoker_ext.contract.graph import ERROR, RUN, WHOLE, Edge, EdgeKind, Source
 
@@ -101,7 +101,7 @@ def _unknown(reading: Reading, slot: Slot, step: str) -> str | None:
     if step == RUN:
         return None
     if step not in reading.steps:
-        return f"there is no step `{step}`{meant(step, reading.steps)}"
+        return f"there is no step `{step}`{meant(step, reading.steps) or there_are(reading.steps)}"
     if step == slot.reader:
         return f"step `{step}` cannot read its own output"
     return None

@@ -31,7 +31,13 @@ _ACTION: Final = re.compile(r"/?[\w](?:[\w@ .&-]*[\w@.&-])?(?:/[\w](?:[\w@ .&-]*
 """One to three segments of an entity's name, as stock's `EntityName` allows them."""
 _MAX_ACTION_CHARS: Final = 800
 _KEYS: Final = ("dataflow", "steps", "result", "timeout_s")
+_MUST: Final = {
+    "dataflow": "begin with `dataflow: 1`, the version of the format",
+    "steps": "it maps the name of each step to what the step does",
+    "result": "it names the step whose result is the run's, or maps names to outputs",
+}
 _STEP_KEYS: Final = ("action", "inputs", "retry", "timeout_s", "at_most_once")
+_STEP_MUST: Final = {"action": "it names the action that the step runs"}
 
 
 def parse(text: str) -> Definition:
@@ -54,7 +60,7 @@ def parse(text: str) -> Definition:
 
 
 def _workflow(reading: Reading, top: dict[str, Any]) -> Definition | None:
-    reading.keys((), top, _KEYS, ("dataflow", "steps", "result"))
+    reading.keys((), top, _KEYS, _MUST)
     if "dataflow" in top and (type(top["dataflow"]) is not int or top["dataflow"] != 1):
         reading.note(("dataflow",), f"is the version of the format, 1, not {shown(top['dataflow'])}")
     written = reading.mapping(("steps",), top["steps"], "`steps`") if "steps" in top else {}
@@ -81,7 +87,7 @@ def _step(reading: Reading, name: str, value: object) -> StepDefinition:
         reading.note(path, f"a step's name is a letter or _, then letters, digits, _ and -; at most {MAX_NAME_CHARS}")
     step = reading.mapping(path, value, "a step")
     if isinstance(value, dict):
-        reading.keys(path, step, _STEP_KEYS, ("action",))
+        reading.keys(path, step, _STEP_KEYS, _STEP_MUST)
     attempts, backoff_s = _retry(reading, (*path, "retry"), step.get("retry", {}))
     once = step.get("at_most_once", False)
     if not isinstance(once, bool):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from invoker_ext.contract.graph import EdgeKind, Source
 MAX_FINDINGS: Final = 100
 _MAX_COMPARED: Final = 200
 """Names that `meant` compares with: enough for people, bounded for machines."""
+_MAX_NAMED: Final = 8
+"""Names that a sentence lists."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,15 +65,24 @@ class Reading:
             self.findings.append(Finding((), f"stopped after {MAX_FINDINGS} findings; there may be more"))
             raise WorkflowInvalid(self.findings)
 
-    def keys(self, path: Path, value: dict[str, Any], known: Iterable[str], required: Iterable[str] = ()) -> None:
-        """Note unknown keys, with the known one that was probably meant, and missing ones."""
+    def keys(
+        self, path: Path, value: dict[str, Any], known: Iterable[str], required: Mapping[str, str] | None = None
+    ) -> None:
+        """Note unknown keys, with the known one that was probably meant, and missing ones.
+
+        Args:
+            path: Of the mapping.
+            value: The mapping.
+            known: All keys that it may have.
+            required: Those that it must have, and what each says.
+        """
         known = tuple(known)
         for key in value:
             if key not in known:
                 self.note((*path, key), f"unknown key `{key}`{meant(key, known)}; known are {', '.join(known)}")
-        for key in required:
+        for key, says in (required or {}).items():
             if key not in value:
-                self.note(path, f"`{key}` is missing")
+                self.note(path, f"`{key}` is missing: {says}")
 
     def mapping(self, path: Path, value: object, what: str) -> dict[str, Any]:
         """Return the value if it is a mapping, else note it and return an empty one."""
@@ -99,6 +110,12 @@ def meant(word: str, known: Iterable[str]) -> str:
     """Return `: did you mean …?` if a known word is near, else nothing."""
     near = difflib.get_close_matches(word[:128], list(known)[:_MAX_COMPARED], 1)
     return f": did you mean `{near[0]}`?" if near else ""
+
+
+def there_are(names: Iterable[str]) -> str:
+    """Return `; there are …` if the names are few enough to be read."""
+    found = list(names)
+    return f"; there are {', '.join(found)}" if 0 < len(found) <= _MAX_NAMED else ""
 
 
 def kind_of(value: object) -> str:

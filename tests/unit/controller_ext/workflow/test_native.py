@@ -96,7 +96,7 @@ def test_each_form_of_an_edge_is_read(written, read):
 @pytest.mark.parametrize(
     ("written", "finding"),
     [
-        ("nope.out", "there is no step `nope`"),
+        ("nope.out", "there is no step `nope`; there are "),
         ("its.x", "there is no step `its`: did you mean `it`?"),
         ("it.out", "cannot read its own output"),
         ("s.", "names no output"),
@@ -166,7 +166,8 @@ def test_all_findings_are_reported_together_in_the_order_of_the_text():
         ("{dataflow: true, steps: {a: {action: a}}, result: a}", "is the version of the format, 1, not true"),
         ("{dataflow: 1, steps: {}, result: {}}", "at least one step"),
         ("{dataflow: 1, steps: [], result: {}}", "`steps` must be a mapping, not a list"),
-        ("{dataflow: 1, steps: {a: {action: a}}}", "`result` is missing"),
+        ("{dataflow: 1, steps: {a: {action: a}}}", "`result` is missing: it names the step whose result is the run's"),
+        ("{steps: {a: {action: a}}, result: a}", "`dataflow` is missing: begin with `dataflow: 1`"),
         ("{dataflow: 1, step: {a: {action: a}}, result: a}", "unknown key `step`: did you mean `steps`?"),
         ("{dataflow: 1, steps: {a: b}, result: a}", "steps.a (line 1): a step must be a mapping, not a string"),
         ("{dataflow: 1, steps: {a: {actoin: a}}, result: a}", "did you mean `action`?"),

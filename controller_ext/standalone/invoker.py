@@ -20,6 +20,7 @@ from controller_ext import launch
 from controller_ext.settings import default_data_dir
 from controller_ext.standalone.datadir import CannotStart, DirectoryInUse, DirectoryLock, folders
 from controller_ext.standalone.heap import HEAP
+from controller_ext.standalone.neighbours import complete, keep_secret
 from controller_ext.standalone.numbers import claim
 from controller_ext.standalone.processes import linux_only
 from controller_ext.standalone.services import check_bus, check_store, missing_settings
@@ -28,6 +29,7 @@ from invoker_ext.door.client import DoorClient
 from invoker_ext.door.errors import CallFailed, PeerUnreachable
 from invoker_ext.door.hello import NotAllowed, Role, read_token
 from invoker_ext.settings import PREFIX, Settings
+from invoker_ext.store import EntityStore
 from invoker_ext.stores.opening import open_entities
 
 AUTO: Final = "auto"
@@ -49,7 +51,7 @@ def run(data_dir: Path | None, given: Mapping[str, str]) -> int:
         CannotStart: Directory, settings or platform do not allow it, or Kafka or CouchDB are not there.
     """
     linux_only()
-    environ = {**given, PREFIX + "DATA_DIR": str(home(data_dir, given))}
+    environ = complete({**given, PREFIX + "DATA_DIR": str(home(data_dir, given))}, PREFIX)
     chosen = environ.pop(PREFIX + "ID", AUTO) or AUTO
     settings = _settings(environ if chosen == AUTO else {**environ, PREFIX + "ID": chosen})
     check_bus(settings.bus, PREFIX + "BUS")
@@ -57,10 +59,16 @@ def run(data_dir: Path | None, given: Mapping[str, str]) -> int:
     directory = settings.data_dir
     if chosen == AUTO:
         directory, lock = _free_slot(directory)
-        chosen = str(_number(settings, directory))
     else:
         lock = DirectoryLock(directory)
     folders(directory)
+    store, now_ms = open_entities(settings, directory, follow=False), int(time.time() * 1000)
+    try:
+        if chosen == AUTO:
+            chosen = str(_number(store, directory, now_ms))
+        keep_secret(environ, PREFIX, directory, store, now_ms)
+    finally:
+        store.close()
     (directory / _HOST).write_text(socket.gethostname())
     lock.keep()
     launch.lift_open_files()
@@ -118,24 +126,23 @@ def _free_slot(directory: Path) -> tuple[Path, DirectoryLock]:
     raise CannotStart(f"{_SLOTS} invokers run on {directory}; choose another directory with --data-dir")
 
 
-def _number(settings: Settings, slot: Path) -> int:
+def _number(store: EntityStore, slot: Path, now_ms: int) -> int:
     """Return the number of a slot; it keeps the one it has."""
     owner, number = slot / "owner", slot / "number"
     if not owner.exists():
-        draft = owner.with_suffix(".new")
-        draft.write_text(secrets.token_hex(16))
-        draft.replace(owner)
+        _write(owner, secrets.token_hex(16))
     before = int(number.read_text()) if number.exists() else None
-    store = open_entities(settings, slot, follow=False)
-    try:
-        claimed = claim(store, owner.read_text(), before, int(time.time() * 1000))
-    finally:
-        store.close()
+    claimed = claim(store, owner.read_text(), before, now_ms)
     if claimed != before:
-        draft = number.with_suffix(".new")
-        draft.write_text(str(claimed))
-        draft.replace(number)
+        _write(number, str(claimed))
     return claimed
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that is whole or not there."""
+    draft = file.with_suffix(".new")
+    draft.write_text(text)
+    draft.replace(file)
 
 
 def _of_this_host(directory: Path) -> Iterator[Path]:

@@ -77,7 +77,7 @@ class Cluster:
         """Return the invokers that get work."""
         try:
             states: dict[str, str] = requests.get(f"{self.url}/invokers", timeout=5).json()
-        except (requests.ConnectionError, requests.JSONDecodeError):  # it is starting
+        except requests.RequestException:  # it is starting
             return set()
         return {name.partition("/")[0] for name, state in states.items() if state == "up"}
 

@@ -77,6 +77,12 @@ steps:
       spare: {from: mark.value, optional: true}
 result: look
 """
+NAPS = """
+dataflow: 1
+steps:
+  nap: {action: nap, inputs: {n: {each: $run.items}}}
+result: {all: {gather: nap.n}}
+"""
 JOIN = "def main(args):\n    one, two = args['texts']\n    return {'text': one if one == two else ''}\n"
 
 
@@ -113,6 +119,24 @@ def test_no_value_between_steps_is_in_kafka_or_couchdb(cluster: Cluster):
     # What was looked through is what there was.
     assert cluster.in_kafka(seed.encode())
     assert cluster.in_couchdb(run["activationId"].encode())
+
+
+def test_invokers_lend_each_other_containers(cluster: Cluster):
+    api = cluster.client()
+    text = (
+        "dataflow: 1\nsteps:\n  nap: {action: nap, inputs: {n: {each: $run.items}}}\nresult: {all: {gather: nap.n}}\n"
+    )
+    api.workflow(text, "naps", nap="import time\ndef main(args):\n    time.sleep(1)\n    return args\n")
+    hosts: set[str] = set()
+    for _ in range(3):  # the first time a host knows nothing of the other's room
+        reply = api.call("POST", "actions/naps?blocking=true", json={"items": list(range(12))})
+        run = api.finished(reply.json()["activationId"])
+        assert run["response"]["result"] == {"all": list(range(12))}
+        for one in map(api.finished, run["logs"]):
+            (line,) = (note["value"] for note in one["annotations"] if note["key"] == "dataflow")
+            hosts.add(line.get("host", "its owner"))
+    api.close()
+    assert len(hosts) == 2
 
 
 @pytest.mark.parametrize("name", names())

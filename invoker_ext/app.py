@@ -230,6 +230,8 @@ class InvokerApp:
             self._doubts = 0
             self._fleet.sink_blocked(())
             return
+        if self._desk is not None and self._owner.squeeze():
+            return
         progress = self._fleet.progress()
         self._doubts = self._doubts + 1 if progress is Progress.DOUBTFUL else 0
         if progress is Progress.NONE or self._doubts * STUCK_S >= DOUBT_S:

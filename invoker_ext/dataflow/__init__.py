@@ -52,4 +52,6 @@ Decisions that DESIGN leaves open, each held by a test:
 8. `each` of a returned field that is no list fails the run.
 9. A step that lost outputs after its function returned is executed again and must yield as many; if it fails then, so
    does the run, handled or not: others have gone on from its success.
+10. What was lost with a host is made again when a firing that needs it would be executed, no sooner: a reader that runs
+   has it. Its producer counts as one that lost outputs (9); one that must not begin twice fails the run.
 """

@@ -183,7 +183,16 @@ class Attempts:
         return entry
 
     def fire(self, entry: Entry, cause: str) -> None:
-        """Dispatch an attempt of a matched firing."""
+        """Dispatch an attempt of a matched firing, once all that it reads is there.
+
+        Raises:
+            RunFails: Something of it is lost for good.
+        """
+        lineage = self._memory.lineage
+        if lineage is not None:
+            if lineage.holds_up(entry, cause):
+                return
+            entry.bound = lineage.latest(entry.bound)
         self.move(entry, State.RUNNING, cause)
         entry.attempt += 1
         entry.undrained |= 1 << entry.attempt
@@ -244,12 +253,12 @@ class Attempts:
 
     def drop(self, entry: Entry) -> None:
         """Move a firing that will not be executed any more, as the run has ended."""
-        if entry.settled:
+        if entry.undrained:
+            after = State.DRAINING
+        elif entry.settled:
             after = State.DONE
-        elif entry.state is State.WAITING:
-            after = State.DROPPED
         else:
-            after = State.DRAINING if entry.undrained else State.FAILED
+            after = State.DROPPED if entry.state is State.WAITING else State.FAILED
         self.move(entry, after, "the run has ended")
 
     def move(self, entry: Entry, after: State, cause: str) -> None:

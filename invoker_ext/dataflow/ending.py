@@ -20,7 +20,9 @@ Ending = tuple[Outcome, tuple[Bound, ...], Datum | str | None, Firing | None]
 def unfired(memory: Memory) -> list[Entry]:
     """Return the firings that will not be executed any more."""
     memory.ready.clear()
-    return [entry for entry in memory.entries.values() if entry.state in (State.WAITING, State.BACKOFF)]
+    return [
+        entry for entry in memory.entries.values() if entry.state in (State.WAITING, State.BACKOFF, State.RECOVERING)
+    ]
 
 
 def broken_streams(memory: Memory) -> Iterator[FeedEnd]:

@@ -116,6 +116,7 @@ class Entry:
         claims: Data it reads, kept until it is terminal.
         bound: Its inputs, once matched.
         outputs: By name; only those that somebody reads.
+        again: It was over, and is executed again for what was lost.
         attempt: Number of the last dispatch.
         errors: Attempts that ended in an application error.
         losses: Attempts that were lost after their function began.
@@ -128,7 +129,7 @@ class Entry:
     """
 
     __slots__ = (
-        "attempt", "began", "bound", "chosen", "claims", "dead", "errors", "firing", "gathers", "group",
+        "again", "attempt", "began", "bound", "chosen", "claims", "dead", "errors", "firing", "gathers", "group",
         "leaves", "losses", "misses", "missing", "outcome", "outputs", "plan", "settled", "state", "story", "takes",
         "undrained",
     )  # fmt: skip
@@ -147,6 +148,7 @@ class Entry:
         self.claims: list[Held] = []
         self.bound: tuple[Bound, ...] = ()
         self.outputs: dict[str, Output] = {}
+        self.again = False
         self.attempt = 0
         self.errors = 0
         self.losses = 0

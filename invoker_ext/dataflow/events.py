@@ -43,11 +43,13 @@ class Started:
 
     `parameters` holds WHOLE and one datum a member that an edge names (members the run does not have are missing). A
     list member that an `each`, `gather` or `stream` edge reads is in `items`, and need not be in `parameters` then.
+    `spans`: it may reach over several hosts, so that what was made may be lost and must be made again.
     """
 
     parameters: Mapping[str, Datum]
     items: Mapping[str, tuple[Datum, ...]]
     at: float
+    spans: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -121,6 +123,21 @@ class Lost:
 
 
 @dataclass(slots=True, frozen=True)
+class DataLost:
+    """Data that other hosts held are gone. Tell it before the loss of the attempts that ran there."""
+
+    keys: tuple[DataKey, ...]
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
+class Squeezed:
+    """There is no room for data that are kept only in case of a loss."""
+
+    at: float
+
+
+@dataclass(slots=True, frozen=True)
 class Evaluated:
     """Answer to an Evaluate command. `error` text if the condition could not be evaluated, which fails the run."""
 
@@ -163,6 +180,6 @@ class PlatformFailed:
 
 
 Event = (
-    Started | Began | Committed | Returned | Drained | Lost | Evaluated | RetryDue | Cancelled | DeadlineReached
-    | PlatformFailed
+    Started | Began | Committed | Returned | Drained | Lost | DataLost | Squeezed | Evaluated | RetryDue | Cancelled
+    | DeadlineReached | PlatformFailed
 )  # fmt: skip

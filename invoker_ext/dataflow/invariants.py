@@ -48,7 +48,7 @@ def _check_groups(memory: Memory, *, ended: bool) -> None:
     for group in memory.groups.values():
         name = f"{group.plan.name}{list(group.prefix)}"
         if len(group.prefix) == group.plan.depth - 1:
-            finished = sum(entry.state in TERMINAL for entry in group.below)
+            finished = sum(entry.state in TERMINAL or entry.again for entry in group.below)
             _must(finished == group.finished or ended, f"{name}: counts its terminal firings")
             _must(
                 group.expected is None or group.expected == len(group.below) or ended,
@@ -63,6 +63,9 @@ def _check_claims(memory: Memory, ledger: Ledger, *, ended: bool) -> None:
     holders += memory.questions.values()
     for holder in holders:
         claims.update(holder.claims)
+    kept = list(memory.lineage.claims) if memory.lineage is not None else []
+    for one in kept:
+        claims.update(one)
     for held in ledger.live:
         _must(held.claims == claims[held] + held.fresh, f"{held.key}: its claims are the lists it is in")
         _must(held.claims > 0, f"{held.key}: what nobody claims is released")

@@ -11,6 +11,7 @@ from invoker_ext.dataflow.commands import Bound, Command
 from invoker_ext.dataflow.entries import Entry
 from invoker_ext.dataflow.events import Cancelled, Committed, DeadlineReached, Evaluated, Event, Outcome, Started
 from invoker_ext.dataflow.keys import DataKey, Firing
+from invoker_ext.dataflow.lineage import Lineage
 from invoker_ext.dataflow.matching import Memory
 from invoker_ext.dataflow.outputs import Outputs
 from invoker_ext.dataflow.plan import DEAD, Plan
@@ -42,6 +43,11 @@ class RunMachine:
         return self._ended
 
     @property
+    def keeps(self) -> bool:
+        """Data are kept that nobody reads unless there is a loss."""
+        return self._memory.lineage is not None and self._memory.lineage.keeps
+
+    @property
     def idle(self) -> bool:
         """The run has ended, nothing of it runs, and all its data are released: the machine can be dropped."""
         return self._ended and self._attempts.active == 0 and not self._ledger.live
@@ -60,6 +66,8 @@ class RunMachine:
                 self._go_on()
         except RunFails as failure:
             self._end(failure.outcome, (), failure.error, failure.firing)
+        if self._ledger.consumed and self._memory.lineage is not None:
+            self._memory.lineage.consumed()
         release = self._ledger.flush()
         if release is not None:
             self._commands.append(release)
@@ -98,8 +106,8 @@ class RunMachine:
                 self._on_evaluated(event)
             case events.RetryDue():
                 self._attempts.retry_due(event)
-            case events.Lost():
-                self._attempts.lost(event)
+            case events.Lost() | events.DataLost() | events.Squeezed():
+                self._on_lost(event)
             case Cancelled() | DeadlineReached() | events.PlatformFailed():
                 self._on_stopped(event)
             case _:  # pragma: no cover
@@ -122,6 +130,9 @@ class RunMachine:
             return
         self._started = True
         memory, plan = self._memory, self._plan
+        if event.spans:
+            lineage = memory.lineage = Lineage(memory, self._ledger, self._commands)
+            lineage.move, lineage.fire = self._attempts.move, self._attempts.fire
         # The result first: with it the run can not be over before everything else is there.
         memory.entry(plan.result, ())
         for step in plan.steps.values():
@@ -145,7 +156,18 @@ class RunMachine:
         if entry is None or entry.attempt != event.attempt or self._ended or entry.state in TERMINAL:
             self._ledger.refuse(key, event.datum)
             return
-        self._outputs.commit(entry, event)
+        lineage = self._memory.lineage
+        if lineage is None or not lineage.takes(entry, event):
+            self._outputs.commit(entry, event)
+
+    def _on_lost(self, event: events.Lost | events.DataLost | events.Squeezed) -> None:
+        lineage = self._memory.lineage
+        if isinstance(event, events.Lost):
+            self._attempts.lost(event)
+        elif lineage is not None and isinstance(event, events.DataLost):
+            lineage.lose(event.keys)
+        elif lineage is not None:
+            lineage.squeeze()
 
     def _on_evaluated(self, event: Evaluated) -> None:
         if not self._ended:
@@ -174,6 +196,10 @@ class RunMachine:
                 self._attempts.fire(entry, "matched")
         if self._started and memory.unsettled == 0 and not memory.questions:
             result = memory.entry(self._plan.result, ())
+            if memory.lineage is not None:
+                if memory.lineage.holds_up_result(result):
+                    return
+                result.bound = memory.lineage.latest(result.bound)
             self._end(Outcome.SUCCESS, result.bound, None, None)
 
     def _skip(self, entry: Entry) -> None:
@@ -202,6 +228,9 @@ class RunMachine:
         self, outcome: Outcome, result: tuple[Bound, ...], error: events.Datum | str | None, failed: Firing | None
     ) -> None:
         self._ended = self._attempts.ended = True
+        if self._memory.lineage is not None:
+            self._memory.lineage.end()
+            self._memory.lineage = None
         for entry in ending.unfired(self._memory):
             self._attempts.drop(entry)
         self._commands.extend(ending.broken_streams(self._memory))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from invoker_ext.contract.graph import EdgeKind
 from invoker_ext.dataflow import sentences
@@ -18,6 +18,9 @@ from invoker_ext.dataflow.keys import Firing, Tag
 from invoker_ext.dataflow.plan import DEAD, PENDING, LeafPlan, SlotPlan, StepPlan
 from invoker_ext.dataflow.release import Held, Ledger
 from invoker_ext.dataflow.states import TERMINAL, State
+
+if TYPE_CHECKING:
+    from invoker_ext.dataflow.lineage import Lineage
 
 _ASKED: Final = object()
 """The condition of this alternative is being evaluated."""
@@ -40,6 +43,8 @@ class Memory:
         self.ready: deque[Entry] = deque()
         self.questions: dict[int, Question] = {}
         self.unsettled = 0
+        self.lineage: Lineage | None = None
+        """Only in a run that may reach over several hosts."""
         self._ledger = ledger
         self._commands = commands
         self._tickets = 0
@@ -161,6 +166,10 @@ class Memory:
         self._tickets += 1
         question = self.questions[self._tickets] = Question(holder, leaf, value)
         self._ledger.claim(question.claims, data)
+        if self.lineage is not None:
+            if self.lineage.holds_up_question(self._tickets, question):
+                return
+            value = self.lineage.current(value)
         self._commands.append(Evaluate(self._tickets, leaf.when or "", value))
 
     def answer(self, event: Evaluated) -> None:
@@ -265,17 +274,26 @@ class Memory:
             self._group_finished(group)
 
     def finish(self, entry: Entry) -> None:
-        """Let go of what a terminal firing read and made."""
+        """Let go of what a terminal firing read and made.
+
+        Raises:
+            RunFails: Of what it made something is lost that somebody waits for, and it cannot be made again.
+        """
+        if self.lineage is not None:
+            self.lineage.remember(entry)
+        again, entry.again = entry.again, False
         self._ledger.unclaim(entry.claims)
         entry.claims.clear()
         entry.leaves.clear()
         entry.outputs.clear()
         entry.bound = ()
         group = entry.group
-        if group is not None:
+        if group is not None and not again:
             group.finished += 1
             if group.finished == group.expected:
                 self._group_finished(group)
+        if self.lineage is not None:
+            self.lineage.reconsider(entry)
 
     def _group_finished(self, group: Group) -> None:
         while True:

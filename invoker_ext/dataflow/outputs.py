@@ -57,7 +57,7 @@ class Outputs:
             self._check(entry, output, event)
             return
         output.how = event.how
-        held = output.items[key.index] = self._ledger.admit(key, event.datum)
+        held = output.items[key.index] = self._ledger.admit(key, event.datum, elsewhere=event.elsewhere)
         if entry.outcome is Outcome.SUCCESS:
             self._hand_out(entry, output, ((key.index, held),))
             if len(output.items) == output.count:
@@ -260,6 +260,8 @@ class Outputs:
             held = self._ledger.admit(key, datum)
             output = entry.outputs[name] = Output(plan)
             if spread:
+                if self._memory.lineage is not None:
+                    self._memory.lineage.hold((held,))
                 self._value(entry, plan, datum, (held,))
                 self._ledger.let_go(held)
                 output.served = True
@@ -268,6 +270,8 @@ class Outputs:
                 counts[name] = (How.WHOLE if name == WHOLE else How.FIELD, 1)
         for name, data in event.items.items():
             self._start_items(entry, name, data, counts)
+        if self._memory.lineage is not None:
+            self._memory.lineage.hold([held for output in entry.outputs.values() for held in output.items.values()])
         self.succeed(entry, counts)
         if self.incomplete(entry):
             raise sentences.RunFails(Outcome.PLATFORM_ERROR, sentences.UNDELIVERED)

@@ -109,6 +109,12 @@ def undelivered(firing: Firing, refusal: str | None) -> RunFails:
     return RunFails(Outcome.PLATFORM_ERROR, text, firing)
 
 
+def lost(firing: Firing, output: str) -> RunFails:
+    """An output is gone with its host and cannot be made again."""
+    text = f"{_output(firing, output)} was lost with the host that held it, and the step cannot be executed again"
+    return RunFails(Outcome.PLATFORM_ERROR, text, firing)
+
+
 def deadline(timeout_s: float | None) -> str:
     """The run's own time is over."""
     bound = "" if timeout_s is None else f" of {round(timeout_s * 1000)} milliseconds"

@@ -21,6 +21,8 @@ class State(Enum):
     """An attempt has been dispatched and its function has not returned."""
     BACKOFF = "backoff"
     """An attempt failed, the next one waits for its time."""
+    RECOVERING = "recovering"
+    """What it reads was lost with a host and is made again; it is executed (again) when all of it is there."""
     DRAINING = "draining"
     """The function has returned for good; outputs may still leave, inputs may still be mapped."""
     DONE = "done"
@@ -33,20 +35,24 @@ class State(Enum):
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     # DONE at once: the result of the run. FAILED at once: a step that cannot run.
-    State.WAITING: frozenset({State.RUNNING, State.DONE, State.FAILED, State.SKIPPED, State.DROPPED}),
+    State.WAITING: frozenset({State.RUNNING, State.RECOVERING, State.DONE, State.FAILED, State.SKIPPED, State.DROPPED}),
     # RUNNING again: the attempt was lost and the firing has been dispatched anew.
-    State.RUNNING: frozenset({State.RUNNING, State.BACKOFF, State.DRAINING, State.FAILED}),
+    State.RUNNING: frozenset({State.RUNNING, State.RECOVERING, State.BACKOFF, State.DRAINING, State.FAILED}),
     # DRAINING: the run ended while outputs of the failed attempt were still leaving.
-    State.BACKOFF: frozenset({State.RUNNING, State.DRAINING, State.FAILED}),
+    State.BACKOFF: frozenset({State.RUNNING, State.RECOVERING, State.DRAINING, State.FAILED}),
     # RUNNING: the container died with outputs that are needed.
-    State.DRAINING: frozenset({State.DONE, State.FAILED, State.RUNNING}),
-    State.DONE: frozenset(),
+    State.DRAINING: frozenset({State.DONE, State.FAILED, State.RUNNING, State.RECOVERING}),
+    # DRAINING, DONE, FAILED, DROPPED: the run ended meanwhile.
+    State.RECOVERING: frozenset({State.RUNNING, State.DRAINING, State.DONE, State.FAILED, State.DROPPED}),
+    # RUNNING: what it made was lost with a host.
+    State.DONE: frozenset({State.RUNNING, State.RECOVERING}),
     State.FAILED: frozenset(),
     State.SKIPPED: frozenset(),
     State.DROPPED: frozenset(),
 }
 
-TERMINAL: Final = frozenset(state for state, after in TRANSITIONS.items() if not after)
+TERMINAL: Final = frozenset({State.DONE, State.FAILED, State.SKIPPED, State.DROPPED})
+"""Where a firing stays, unless what it made is lost."""
 
 
 class Transition(NamedTuple):

@@ -66,7 +66,7 @@ class Borrower:
             sink: Ours.
             policy: Places jobs.
         """
-        self.data_lost: Callable[[Collection[Remote]], None] = lambda data: None
+        self.data_lost: Callable[[Collection[Stored]], None] = lambda data: None
         self._hosts = hosts
         self._me = hosts.me
         self._losses: dict[int, int] = {}

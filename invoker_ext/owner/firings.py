@@ -34,6 +34,13 @@ class Firings:
         """Attempts that will say more."""
         return self._live.values()
 
+    def time_lines(self) -> list[dict[str, object]]:
+        """Return what is at work now: its activation id and name, and its time line so far."""
+        return [
+            {"activationId": attempt.activation_id, "name": attempt.call.name, **attempt.time_line()}
+            for attempt in self._live.values()
+        ]
+
     def attempt(self, firing: Firing) -> Attempt | None:
         """Return the present attempt of a firing."""
         return self._live.get(firing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from action_runtime.wire.values import Head
@@ -23,7 +23,13 @@ Copy = Callable[[Stored], Awaitable[Stored]]
 
 
 class Lending(Containers, Protocol):
-    """A pool that reaches over several hosts (`lending.borrower`)."""
+    """A pool that reaches over several hosts (`lending.borrower`).
+
+    Attributes:
+        data_lost: To be called with data whose host is gone.
+    """
+
+    data_lost: Callable[[Collection[Stored]], None]
 
     async def copy(self, stored: Stored) -> Stored:
         """See Copy."""
@@ -86,6 +92,10 @@ class Host(Protocol):
     @property
     def functions(self) -> Functions:
         """What evaluates inline functions of compositions."""
+
+    @property
+    def spans(self) -> bool:
+        """Firings may be executed on other hosts."""
 
     @property
     def halted(self) -> bool:

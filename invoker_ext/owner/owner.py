@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
@@ -33,6 +33,7 @@ from invoker_ext.owner.parts import Parts
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
 from invoker_ext.owner.spooled import Spooled
+from invoker_ext.owner.traces import trace_of
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Owner:
         self.let_go: Callable[[Stored], None] = alone.let_go
         self.copy: Copy = alone.copy
         self._released: Callable[[str], None] = alone.release
+        self.spans = False
         self.halted = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -78,6 +80,16 @@ class Owner:
         """Have firings executed on other hosts, too."""
         self.containers, self.copy = lending, lending.copy
         self.let_go, self._released = lending.let_go, lending.release
+        lending.data_lost = self._data_lost
+        self.spans = True
+
+    def _data_lost(self, data: Collection[Stored]) -> None:
+        for run in [*self._runs.values(), *self._family.values()]:
+            run.data_lost(data)
+
+    def squeeze(self) -> bool:
+        """Let go of all that is kept only in case a host is lost; return whether there was any."""
+        return any([run.squeeze() for run in [*self._runs.values(), *self._family.values()]])
 
     # -- intake ------------------------------------------------------------------------------------
 
@@ -321,25 +333,9 @@ class Owner:
         return "unknown"
 
     def trace(self, activation_id: str, namespace: str) -> dict[str, Any] | None:
-        """Return what a run of this namespace that is here has come to: its firings, and what is at work of them.
-
-        Returns:
-            `{"name", "kind", "accepted", "now", "ended", "ids", "live"}`: `ids` are those of all firings so far, `live`
-            has the time line of each that is at work, instants are epoch milliseconds.
-        """
+        """Return what a run of this namespace that is here has come to; see `traces.trace_of`."""
         run = self._find(activation_id)
-        if run is None or run.spec.user.namespace != namespace:
-            return None
-        epoch_ms = self.clock.epoch_ms
-        return {
-            "name": run.spec.path.rpartition("/")[2],
-            "kind": run.graph.kind.value,
-            "accepted": epoch_ms(run.accepted),
-            "now": epoch_ms(self.clock.now()),
-            "ended": run.over,
-            "ids": list(run.firing_ids),
-            "live": run.live(),
-        }
+        return None if run is None or run.spec.user.namespace != namespace else trace_of(run)
 
     def fail_youngest(self, owners: Sequence[str], sentence: str) -> str | None:
         """Fail the youngest of the runs (`namespace/run`) that wait for room in the sink for good; return its id."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, assert_never, cast
@@ -20,12 +20,14 @@ from invoker_ext.contract.regions import Region
 from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release, Retry
 from invoker_ext.dataflow.events import (
     Cancelled,
+    DataLost,
     Datum,
     DeadlineReached,
     Event,
     Outcome,
     PlatformFailed,
     RetryDue,
+    Squeezed,
     Started,
 )
 from invoker_ext.dataflow.keys import Firing
@@ -111,13 +113,6 @@ class Run:
         """Activation ids of its firings so far, in order of dispatch."""
         return self.own_tally.ids
 
-    def live(self) -> list[dict[str, object]]:
-        """Return what is at work now: its activation id and name, and its time line so far."""
-        return [
-            {"activationId": attempt.activation_id, "name": attempt.call.name, **attempt.time_line()}
-            for attempt in self.firings.live
-        ]
-
     def wants(self, step: str) -> Mapping[str, str]:
         """Outputs of a step that somebody reads; of plain actions and sequences always the whole."""
         wanted = self._wants.get(step, {})
@@ -159,7 +154,8 @@ class Run:
             self._deadline = self.host.later(
                 self.graph.timeout_s, lambda: self.post(DeadlineReached(self.host.clock.now()))
             )
-        self.post(Started(values, items, self.host.clock.now()))
+        spans = self.host.spans and self.graph.kind is GraphKind.DATAFLOW
+        self.post(Started(values, items, self.host.clock.now(), spans))
 
     def cancel(self, reason: str) -> None:
         """End the run and its containers."""
@@ -170,6 +166,19 @@ class Run:
         """End the run because the platform cannot go on with it."""
         self.post(PlatformFailed(reason, self.host.clock.now()))
         self._kill_all()
+
+    def data_lost(self, data: Collection[Stored]) -> None:
+        """Hear of data that are gone with their hosts; those of other runs are passed over."""
+        keys = self.elsewhere.lost(data)
+        if keys:
+            self.post(DataLost(keys, self.host.clock.now()))
+
+    def squeeze(self) -> bool:
+        """Let go of what is kept only in case of a loss; return whether there was any."""
+        keeps = self._machine.keeps
+        if keeps:
+            self.post(Squeezed(self.host.clock.now()))
+        return keeps
 
     def post(self, event: Event) -> None:
         """Tell the machine and carry out what it wants."""
@@ -210,7 +219,8 @@ class Run:
             case Evaluate():
                 self._evaluate(command)
             case Retry():
-                self._retry(command)
+                due = RetryDue(command.firing, command.attempt, 0.0)
+                self.host.later(command.delay_s, partial(self.post, due))
             case Release():
                 self.let_go(command.data)
             case End():
@@ -263,10 +273,6 @@ class Run:
             _log.warning("value of a condition cannot be had", extra={"run": self.activation_id, "error": str(error)})
         else:
             self.post(event)
-
-    def _retry(self, command: Retry) -> None:
-        event = RetryDue(command.firing, command.attempt, 0.0)
-        self.host.later(command.delay_s, lambda: self.post(event))
 
     # -- end ---------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed
 from invoker_ext.dataflow.events import (
     Began,
     Committed,
+    DataLost,
     Drained,
     Evaluated,
     Event,
@@ -42,7 +43,8 @@ class Play:
         questions: Evaluate commands that are not answered, in order.
     """
 
-    def __init__(self, graph: Graph, start: bool = True, **parameters: Any) -> None:
+    def __init__(self, graph: Graph, start: bool = True, spans: bool = False, **parameters: Any) -> None:
+        self.spans = spans
         self.machine = RunMachine(graph)
         self.graph = graph
         self.commands: list[Command] = []
@@ -65,7 +67,7 @@ class Play:
         values = (members.values | members.items) - lists | (members.values & lists)
         single = {name: self.thing(parameters[name]) for name in values if name in parameters}
         items = {name: tuple(self.thing(one) for one in parameters[name]) for name in lists}
-        self.give(Started(whole | single, items, 0.0))
+        self.give(Started(whole | single, items, 0.0, self.spans))
 
     def commits(self, name: str, output: str, *values: Any, how: How = How.EMIT, start: int = 0) -> None:
         """Report data of the present attempt, indexed from `start`."""
@@ -73,7 +75,8 @@ class Play:
         counts = self._counts.setdefault((name, attempt), {})
         for index, one in enumerate(values, start):
             counts[output] = (how, max(counts.get(output, (how, 0))[1], index + 1))
-            self.give(Committed(DataKey(firing.step, firing.tag, output, index), attempt, how, self.thing(one), 1.0))
+            key = DataKey(firing.step, firing.tag, output, index)
+            self.give(Committed(key, attempt, how, self.thing(one), 1.0, self.spans))
 
     def returns(self, name: str, whole: object = None, drain: bool = True, **fields: Any) -> None:
         """Report success with these fields; what was committed before is counted as it was."""
@@ -107,6 +110,16 @@ class Play:
 
     def loses(self, name: str, began: bool = True, **more: Any) -> None:
         self.give(Lost(named(name), self.attempt(name), began, 3.0, **more))
+
+    def loses_data(self, *outputs: str) -> None:
+        """Report that outputs, `step.name` or `step.name/3`, are gone with their host."""
+        keys = []
+        for text in outputs:
+            name, _, index = text.partition("/")
+            step, _, output = name.rpartition(".")
+            firing = named(step)
+            keys.append(DataKey(firing.step, firing.tag, output, int(index or 0)))
+        self.give(DataLost(tuple(keys), 3.0))
 
     def begins(self, name: str) -> None:
         self.give(Began(named(name), self.attempt(name), 1.0))

@@ -26,6 +26,7 @@ from invoker_ext.dataflow.commands import (
 from invoker_ext.dataflow.events import (
     Began,
     Committed,
+    DataLost,
     Drained,
     Evaluated,
     Event,
@@ -48,6 +49,9 @@ class Thing:
 
     value: Any
     gone: bool = False
+    key: DataKey | None = None
+    """Of one that another host holds."""
+    lost: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -77,6 +81,10 @@ class Execution:
         return found
 
 
+MOST_LOST = 3
+"""Hosts that are lost within one run."""
+
+
 class RunShell:
     """Runs a workload to its end, one random event at a time.
 
@@ -85,7 +93,9 @@ class RunShell:
         made: Every datum handed to the machine.
     """
 
-    def __init__(self, work: Workload, seed: int, *, losses: bool = True) -> None:
+    def __init__(self, work: Workload, seed: int, *, losses: bool = True, spans: bool = False) -> None:
+        self.spans = spans
+        self.hosts_lost = 0
         self.work = work
         self.random = random.Random(seed)
         self.machine = RunMachine(work.graph)
@@ -128,7 +138,7 @@ class RunShell:
             for name in members.items
             if isinstance(given.get(name), list)
         }
-        return Started(parameters, items, 0.0)
+        return Started(parameters, items, 0.0, self.spans)
 
     def give(self, event: Event) -> None:
         ended = self.machine.ended
@@ -177,7 +187,7 @@ class RunShell:
     def release(self, datum: Any) -> None:
         assert not datum.gone, "released twice"
         for execution in self.executions:
-            assert datum not in execution.reads(), f"released under {execution.dispatch.firing}"
+            assert datum.lost or datum not in execution.reads(), f"released under {execution.dispatch.firing}"
         datum.gone = True
 
     @staticmethod
@@ -191,6 +201,9 @@ class RunShell:
         self.at += 1.0
         able = [one for one in self.executions if one.script or (one.script is None and not one.open_streams)]
         choices = len(able) + len(self.answers)
+        if self.spans and choices and self.hosts_lost < MOST_LOST and self.random.random() < 0.1 and self.elsewhere():
+            self.hosts_lost += 1
+            return self.lose([one for one in self.elsewhere() if self.random.random() < 0.7])
         if not choices:
             return None
         chosen = self.random.randrange(choices)
@@ -268,7 +281,24 @@ class RunShell:
     def commit(self, execution: Execution, name: str, index: int, how: How, what: object) -> Callable[[], Event]:
         firing, attempt = execution.dispatch.firing, execution.dispatch.attempt
         key = DataKey(firing.step, firing.tag, name, index)
+        if self.spans and self.random.random() < 0.6:
+            return lambda: Committed(key, attempt, how, self.thing_elsewhere(what, key), self.at, True)
         return lambda: Committed(key, attempt, how, self.thing(what), self.at)
+
+    def thing_elsewhere(self, what: object, key: DataKey) -> Thing:
+        made = self.thing(what)
+        made.key = key
+        return made
+
+    def elsewhere(self) -> list[Thing]:
+        """Return what the machine holds of other hosts."""
+        return [one for one in self.made if one.key is not None and not one.gone and not one.lost]
+
+    def lose(self, lost: list[Thing]) -> DataLost:
+        """Return the news that data are gone."""
+        for one in lost:
+            one.lost = True
+        return DataLost(tuple(one.key for one in lost if one.key is not None), self.at)
 
     def returned(self, execution: Execution, act: Act) -> Returned:
         counts = {name: (How.EMIT, len(items)) for name, items in act.emitted.items()}

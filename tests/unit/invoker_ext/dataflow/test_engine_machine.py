@@ -21,6 +21,7 @@ from invoker_ext.dataflow.events import (
     Outcome,
     PlatformFailed,
     RetryDue,
+    Squeezed,
 )
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.states import TERMINAL
@@ -61,8 +62,8 @@ class Live:
 class Shell(RunShell):
     """Leaves it to others what happens next."""
 
-    def __init__(self, work: Workload, seed: int) -> None:
-        super().__init__(work, seed, losses=False)
+    def __init__(self, work: Workload, seed: int, *, spans: bool = False) -> None:
+        super().__init__(work, seed, losses=False, spans=spans)
         self.live: list[Live] = []
 
     def carry_out(self, command: Command) -> None:
@@ -102,12 +103,13 @@ class Shell(RunShell):
 
 class Runs(RuleBasedStateMachine):
     shell: Shell
+    spans = False
 
     @initialize(
         work=workloads(max_steps=5), seed=st.integers(0, 2**16), stops=st.sampled_from([False, False, False, True])
     )
     def accept(self, work: Workload, seed: int, stops: bool) -> None:
-        self.shell = Shell(work, seed)
+        self.shell = Shell(work, seed, spans=self.spans)
         self.stops = stops
         self.started = False
         self.astray = False
@@ -256,16 +258,42 @@ class Runs(RuleBasedStateMachine):
             expected = evaluate(self.shell.work)
         except RunFailed:
             expected = None
+        if isinstance(end.error, str) and "was lost with the host" in end.error:
+            return  # what made it must not be executed again
         result = None
         if end.outcome is Outcome.SUCCESS:
             result = {bound.name: plain(bound.value) for bound in end.result}
         assert result == expected, end.error
 
 
-TestRuns = Runs.TestCase
-TestRuns.settings = settings(
+class SpreadRuns(Runs):
+    """The same over several hosts, of which some are lost with what they hold."""
+
+    spans = True
+    hosts_lost = 0
+
+    @precondition(lambda self: self.hosts_lost < LOST_HOSTS and self.shell.elsewhere())
+    @rule(data=st.data())
+    def lose_data(self, data: st.DataObject) -> None:
+        self.hosts_lost += 1
+        there = self.shell.elsewhere()
+        chosen = data.draw(st.lists(st.integers(0, len(there) - 1), min_size=1, max_size=len(there), unique=True))
+        self.shell.tell(self.shell.lose([there[index] for index in chosen]))
+
+    @rule()
+    def squeeze(self) -> None:
+        """What is kept in case of a loss may go at any time."""
+        self.shell.tell(Squeezed(0.0))
+
+
+LOST_HOSTS = 3
+SETTINGS = settings(
     max_examples=60,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+TestRuns = Runs.TestCase
+TestRuns.settings = SETTINGS
+TestSpreadRuns = SpreadRuns.TestCase
+TestSpreadRuns.settings = SETTINGS

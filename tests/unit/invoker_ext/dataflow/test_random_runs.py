@@ -38,6 +38,22 @@ def test_a_run_has_the_result_of_the_reference_whatever_the_order_of_events(work
     assert result == expected(work), shell.end.error
 
 
+@settings(RUNS, max_examples=80)
+@given(workloads(), st.integers(0, 2**32))
+def test_a_run_over_several_hosts_has_it_too_whatever_is_lost_with_them(work, seed):
+    shell = RunShell(work, seed, spans=True)
+
+    shell.run()
+
+    assert shell.end is not None
+    if isinstance(shell.end.error, str) and "was lost with the host" in shell.end.error:
+        return  # what made it must not be executed again
+    result = None
+    if shell.end.outcome is Outcome.SUCCESS:
+        result = {bound.name: plain(bound.value) for bound in shell.end.result}
+    assert result == expected(work), shell.end.error
+
+
 @RUNS
 @given(workloads(), st.integers(0, 2**32), st.integers(0, 40))
 def test_a_run_that_is_cancelled_at_any_moment_ends_with_nothing_left(work, seed, moment):

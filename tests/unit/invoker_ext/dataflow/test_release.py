@@ -215,9 +215,10 @@ def test_a_run_whose_parameters_are_withheld_fails_instead_of_waiting():
 
 def test_a_ledger_releases_once_however_often_claims_are_dropped():
     ledger = Ledger()
-    held = ledger.admit(DataKey("a", (), "x"), Thing(1))
+    thing = Thing(1)
+    held = ledger.admit(DataKey("a", (), "x"), thing)
     ledger.let_go(held)
     ledger.let_go(held)
-    assert ledger.flush() == Release((held.key,), (held.datum,))
+    assert ledger.flush() == Release((held.key,), (thing,))
 
     assert ledger.flush() is None

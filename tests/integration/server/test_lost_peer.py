@@ -1,0 +1,97 @@
+"""An invoker is killed while others own runs whose firings and data it has: nothing is lost, nothing answered twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tests.integration.server.test_two_invokers import SMALL, acquainted, empty
+from tests.support.load import Load, check
+from tests.support.waiting import wait_until
+
+RUNS, CALLERS = 200, 40
+STATED = {
+    "The action did not produce a valid response and exited unexpectedly.",
+    "The invoker was restarted after this activation had begun; it was not started a second time. "
+    "Invoke it again if that is safe.",
+}
+"""What those end with that must not begin twice."""
+
+
+SPLIT = """
+from action_runtime import emit
+def main(args):
+    for number in range(args["items"]):
+        emit("text", f"{args['tag']} {number} " * 10_000)
+    return {}
+"""
+PASS = """
+import os, time
+def main(args):
+    with open(args["file"], "a") as marks:
+        marks.write(args["text"][:20] + "\\n")
+    time.sleep(0.25)
+    return {"text": args["text"]}
+"""
+JOIN = """
+def main(args):
+    return {"heads": [text.split()[:2] for text in args["texts"]], "bytes": sum(map(len, args["texts"]))}
+"""
+FLOW = """
+dataflow: 1
+steps:
+  split: {action: split, inputs: {tag: $run.tag, items: $run.items}}
+  pass: {action: pass, inputs: {text: {each: split.text}, file: $run.file}}
+  join: {action: join, inputs: {texts: {gather: pass.text}}}
+result: join
+"""
+ITEMS, FLOWS = 8, 6
+
+
+def test_what_a_killed_invoker_held_is_made_again_and_every_result_is_exact(make_server, tmp_path: Path):
+    server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "2"}).start()
+    acquainted(server)
+    server.client().workflow(FLOW, "flow", split=SPLIT, join=JOIN, **{"pass": PASS})
+    marks = tmp_path / "marks"
+
+    def ask(number: int) -> object:
+        return server.client().run("flow", tag=f"t{number}", items=ITEMS, file=str(marks))
+
+    with ThreadPoolExecutor(FLOWS) as pool:
+        answers = [pool.submit(ask, number) for number in range(FLOWS)]
+        wait_until(lambda: marks.exists() and len(marks.read_text().splitlines()) > 2 * ITEMS, 30.0, "executions")
+        os.kill(server.invoker(1), signal.SIGKILL)
+        for number, answer in enumerate(answers):
+            size = sum(len(f"t{number} {item} ") * 10_000 for item in range(ITEMS))
+            heads = [[f"t{number}", str(item)] for item in range(ITEMS)]
+            assert answer.result(60.0) == {"heads": heads, "bytes": size}
+
+    assert "peer lost" in (server.data / "log" / "invoker.log").read_text()
+    for number in (0, 1):
+        wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
+
+
+def test_every_accepted_run_ends_once_through_the_death_of_one_of_two_invokers(make_server, tmp_path: Path):
+    server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "2"}).start()
+    acquainted(server)
+    load = Load(server, tmp_path / "marks", pause_s=0.05)
+    load.deploy()
+    running = threading.Thread(target=load.run, args=(RUNS, CALLERS), name="load")
+    running.start()
+    wait_until(lambda: sum(load.executions().values()) > RUNS // 2, 30.0, "executions on both")
+
+    os.kill(server.invoker(1), signal.SIGKILL)
+    running.join(90.0)
+    assert not running.is_alive()
+
+    outcomes = check(load, load.records(60.0), losses=2)
+    assert set(outcomes) <= {"success", *STATED}, outcomes
+    assert outcomes["success"] > RUNS // 2
+    assert not [one for one in load.refused if "503" not in one], load.refused
+    for number in (0, 1):
+        wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
+    server.stop()

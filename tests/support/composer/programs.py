@@ -67,6 +67,7 @@ FUNCTIONS: Final = (
     "() => x",
     "() => { x = 'before'; throw x }",
     "() => { y = undefined }",
+    "p => { x = [x, p.n]; p.n = x.length }",
 )
 """Of the variables `x` and `y`, which may or may not be in view."""
 NAMES: Final = (*ACTIONS, "nosuch", "two words", "bad#name", "pack/age")
@@ -86,14 +87,30 @@ _COUNTER: Final = "() => k-- > 0"
 """The test of a loop that ends: nothing else writes `k`."""
 
 
-def asts(*, leaves: int = 8, asynchronous: bool = False) -> st.SearchStrategy[Tree]:
+_TOUCHING: Final = ("() => { x = [x, 'more'] }", "p => ({p, x})", "() => x", "() => { x = 0; throw x }")
+
+
+def _masked(frames: list[bool], parts: list[Tree]) -> Tree:
+    """Return parts inside variables (true) and masks, the outermost first."""
+    tree = seq(*parts)
+    for number, variable in enumerate(reversed(frames)):
+        tree = let({"x": number}, tree, function("p => ({p, x})")) if variable else node("mask", tree)
+    return tree
+
+
+def asts(*, leaves: int = 8, asynchronous: bool = False, dynamic: bool = True) -> st.SearchStrategy[Tree]:
     """Return programs of about so many leaves, that end.
 
     Args:
         leaves: At most about so many actions and functions; loops run them up to three times each.
         asynchronous: With `async` in them: what such a branch does is in nobody's result.
+        dynamic: With `dynamic` in them.
     """
-    return st.recursive(_LEAVES, lambda inner: _around(inner, asynchronous=asynchronous), max_leaves=leaves)
+    return st.recursive(
+        _LEAVES | _DYNAMIC if dynamic else _LEAVES,
+        lambda inner: _around(inner, asynchronous=asynchronous),
+        max_leaves=leaves,
+    )
 
 
 _LEAVES: Final = st.one_of(
@@ -104,10 +121,9 @@ _LEAVES: Final = st.one_of(
     st.sampled_from(VALUES).map(lambda value: node("literal", value=value)),
     st.sampled_from(VALUES).map(lambda value: node("value", value=value)),
     st.just(node("empty")),
-    st.just(node("dynamic")),
-    st.sampled_from(NAMES).map(
-        lambda name: seq(function(f"p => ({{type: 'action', name: '{name}', params: p}})"), node("dynamic"))
-    ),
+)
+_DYNAMIC: Final = st.just(node("dynamic")) | st.sampled_from(NAMES).map(
+    lambda name: seq(function(f"p => ({{type: 'action', name: '{name}', params: p}})"), node("dynamic"))
 )
 
 
@@ -118,6 +134,8 @@ def _around(inner: st.SearchStrategy[Tree], *, asynchronous: bool) -> st.SearchS
     if asynchronous:
         kinds.append("async")
     counts = st.integers(-1, 3)
+
+    touching = st.lists(inner | st.sampled_from(_TOUCHING).map(function), min_size=1, max_size=3)
 
     def loop(kind: str, count: int, body: Tree, within: list[Tree]) -> Tree:
         test = function(_COUNTER)
@@ -143,4 +161,7 @@ def _around(inner: st.SearchStrategy[Tree], *, asynchronous: bool) -> st.SearchS
             lambda names, value, parts: let(dict.fromkeys(names, value), *parts),
             st.sets(st.sampled_from("xy"), min_size=1).map(sorted), st.sampled_from((0, None, [1], {"n": 1})), some,
         ),
+        st.builds(lambda parts: let({"x": 1, "y": [2]}, *parts, function("p => ({p, x, y})")), touching),
+        st.builds(lambda parts: let({"x": 1}, node("par", *parts), function("p => ({p, x})")), touching),
+        st.builds(_masked, st.lists(st.booleans(), min_size=2, max_size=6), touching),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
 from controller_ext.balancer.retention import Bounds, Retention
 from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, until_first
+from controller_ext.balancer.upkeep import keep_up
 from controller_ext.balancer.wire import Limits
 from controller_ext.balancer.workers import WorkerConnection
 from controller_ext.runs.spool import SpoolShelf
@@ -98,10 +99,9 @@ class BalancerApp:
             self._settings.balancer_socket,
             lambda: WorkerConnection(self._dispatcher, self._workers, self._token, self),
         )
-        self._ticker = asyncio.create_task(self._tick(), name="balancer-tick")
-        self._sweeper = asyncio.create_task(self._retention.run(), name="balancer-retention")
-        self._alarms = asyncio.create_task(self._keep_alarms(), name="balancer-alarms")
-        self._alarms.add_done_callback(_say_why)
+        self._ticker = keep_up("balancer-tick", self._tick)
+        self._sweeper = keep_up("balancer-retention", self._retention.run)
+        self._alarms = keep_up("balancer-alarms", self._keep_alarms)
 
     async def close(self) -> None:
         """Stop serving: workers first, so that nothing new comes; the bus last. Idempotent."""
@@ -178,7 +178,10 @@ class BalancerApp:
         while not self._dispatcher.fleet.usable():
             await self._fleet_moved.wait()
         if self._siblings is None:
-            await (await self._keeper(self._started_ms)).run()
+            try:
+                await (await self._keeper(self._started_ms)).run()
+            finally:
+                self._started_ms = _epoch_ms()  # the next keeper makes nothing up: this one may have fired it
             return
         while True:
             await self._siblings.leading(True)
@@ -217,12 +220,6 @@ def _alarm_keeper(settings: Settings, started_ms: int) -> AlarmKeeper:
     return AlarmKeeper(
         lambda: open_entities(settings, settings.data_dir), TriggerApi(settings.api_host), started_ms, _epoch_ms
     )
-
-
-def _say_why(task: asyncio.Task[None]) -> None:
-    """Log what a task that should run for good ended with."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("task of the balancer ended by a bug", extra={"task": task.get_name()}, exc_info=error)
 
 
 def _epoch_ms() -> int:

@@ -27,6 +27,8 @@ from invoker_ext.contract.regions import Region, RegionKind
 
 _KEPT: Final = 2048
 """Plans; the whole cache is dropped when it is full, for a plan costs little to make again."""
+KEPT_BYTES: Final = 64 << 20
+"""Of their parameters: one action may have megabytes of them."""
 
 _Key = tuple[str, Name, bool, SystemLimits]
 """Of a plan: the user's namespace, the action, whether stepwise, and the limits that hold for the user."""
@@ -90,7 +92,8 @@ class Planner:
         self._manifest = manifest
         self._limits = limits
         self._plans: dict[_Key, tuple[object, Plan]] = {}
-        self._guard = threading.Lock()  # guards _plans
+        self._plans_bytes = 0
+        self._guard = threading.Lock()  # guards _plans and _plans_bytes
 
     def plan(self, user: Identity, name: Name, *, stepwise: bool = False) -> Plan:
         """Return how to invoke an action.
@@ -125,10 +128,15 @@ class Planner:
         return plan
 
     def _keep(self, key: _Key, version: object, plan: Plan) -> None:
+        size_bytes = _size_bytes(plan)
         with self._guard:
-            if len(self._plans) >= _KEPT and key not in self._plans:
+            old = self._plans.pop(key, None)
+            self._plans_bytes -= 0 if old is None else _size_bytes(old[1])
+            if len(self._plans) >= _KEPT or self._plans_bytes + size_bytes > KEPT_BYTES:
                 self._plans.clear()
+                self._plans_bytes = 0
             self._plans[key] = (version, plan)
+            self._plans_bytes += size_bytes
 
     def _unchanged(self, reads: Reads) -> bool:
         for doc_id, revision in reads.items():
@@ -214,6 +222,11 @@ class Planner:
         graph = within(composed.graph, allowed)
         self._catalog.store.put_graph(graph.digest, graph.to_json())
         return graph
+
+
+def _size_bytes(plan: Plan) -> int:
+    """Return what the parameters of a plan take, which are there twice."""
+    return 2 * len(plan.joined)
 
 
 def compile_entity(located: Located, resolver: StoreResolver, most: int) -> Graph:

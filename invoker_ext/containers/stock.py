@@ -41,6 +41,8 @@ _SENTINELS_S: Final = 2.0
 _SILENT_S: Final = 0.05
 """The same for an image whose runtime ended no log before: what the engine has on its way comes within this."""
 _SENTINELS: Final = 2
+THREAD_BYTES: Final = 256 << 10
+"""Of a reply; below, reading it takes less than a thread's turn."""
 _EXITED: Final = 400
 """What a runtime answers whose function ended its process. Source: ActionLoop's proxy."""
 
@@ -187,10 +189,24 @@ class StockContainer(Container):
         return self._exchange
 
     def _finish(self, assignment: Assignment, status: int, reply: bytes) -> None:
-        """Turn a reply into what a container with a DLU would have sent."""
+        """Read a reply: a large one in a thread, as all other runs of this host would wait for it."""
         wants = assignment.job.wants
-        failed = Split("exited" if status == _EXITED else "invalid")
-        split = split_json(reply, wants) if status == _OK else failed
+        if status != _OK:
+            self._end_run(assignment, reply, Split("exited" if status == _EXITED else "invalid"))
+        elif len(reply) < THREAD_BYTES:
+            self._end_run(assignment, reply, split_json(reply, wants))
+        else:
+            reading = self._loop.run_in_executor(None, split_json, reply, wants)
+            reading.add_done_callback(partial(self._was_read, assignment, reply))
+
+    def _was_read(self, assignment: Assignment, reply: bytes, reading: asyncio.Future[Split]) -> None:
+        """Go on with a reply, unless its function was given up meanwhile."""
+        if assignment.ticket in self._requests and not reading.cancelled():
+            self._end_run(assignment, reply, reading.result())
+
+    def _end_run(self, assignment: Assignment, reply: bytes, split: Split) -> None:
+        """Turn a result into what a container with a DLU would have sent."""
+        wants = assignment.job.wants
         account = self._visits[assignment.ticket][1]
         clashes: tuple[str, ...] = ()
         try:

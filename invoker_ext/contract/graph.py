@@ -202,6 +202,10 @@ class Graph:
             object.__setattr__(self, "_digest", hashlib.sha256(text.encode()).hexdigest())
         return self._digest
 
+    def size_bytes(self) -> int:
+        """Return about how much memory it takes: what its actions have of parameters is all that can be large."""
+        return sum(_size_bytes(call) for call in self.calls())
+
     def to_json(self) -> dict[str, Any]:
         """Return the stored form; `from_json` is its inverse."""
         document: dict[str, Any] = {
@@ -253,6 +257,19 @@ class Graph:
             timeout_s=document["timeout_s"],
             limits=OwnLimits(*document.get("limits", ())),
         )
+
+
+_CALL_BYTES: Final = 2048
+
+
+def _size_bytes(call: ActionCall | WorkflowCall | Fault) -> int:
+    match call:
+        case ActionCall(parameters=parameters):
+            return _CALL_BYTES + len(parameters)
+        case WorkflowCall(graph=graph):
+            return _CALL_BYTES + graph.size_bytes()
+        case Fault():
+            return _CALL_BYTES
 
 
 def whole_of(step: str) -> Input:

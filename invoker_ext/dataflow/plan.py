@@ -23,6 +23,8 @@ DEAD: Final = object()
 VALUE: Final = "value"
 ITEMS: Final = "items"
 _KEPT_PLANS: Final = 1024
+KEPT_BYTES: Final = 64 << 20
+"""Of the graphs that they are made from."""
 
 
 @dataclass(slots=True, eq=False)
@@ -168,16 +170,21 @@ class Plan:
             ValueError: The graph is not one that a front end may make: an unknown source, a source that comes later,
                 an edge that leaves a level without `gather`, or a form that the rules of workflows exclude.
         """
-        plan = _plans.get(graph.digest)
-        if plan is None:
-            plan = _Compiler(graph).compile()
-            if len(_plans) >= _KEPT_PLANS:
-                del _plans[next(iter(_plans))]
-            _plans[graph.digest] = plan
+        known = _plans.get(graph.digest)
+        if known is not None:
+            return known[0]
+        plan, size_bytes = _Compiler(graph).compile(), graph.size_bytes()
+        while _plans and (len(_plans) >= _KEPT_PLANS or _kept_bytes() + size_bytes > KEPT_BYTES):
+            del _plans[next(iter(_plans))]
+        _plans[graph.digest] = plan, size_bytes
         return plan
 
 
-_plans: Final[dict[str, Plan]] = {}
+def _kept_bytes() -> int:
+    return sum(size_bytes for _, size_bytes in _plans.values())
+
+
+_plans: Final[dict[str, tuple[Plan, int]]] = {}
 # A cache of immutable values by content: sharing it between machines shares no state.
 
 

@@ -97,6 +97,7 @@ class Actions:
         self._docs: OrderedDict[tuple[str, str | None], ActionDoc] = OrderedDict()
         self._graphs: OrderedDict[str, Graph] = OrderedDict()
         self._bytes = 0
+        self._graph_bytes = 0
 
     def cached(self, name: str, revision: str | None) -> ActionDoc | None:
         """Return an action if it is here; a revision of None is never here."""
@@ -178,8 +179,9 @@ class Actions:
                 raise GraphGone(digest)
             graph = Graph.from_json(document)
             self._graphs[digest] = graph
-            while len(self._graphs) > _GRAPHS:
-                self._graphs.popitem(last=False)
+            self._graph_bytes += graph.size_bytes()
+            while len(self._graphs) > _GRAPHS or (self._graph_bytes > GRAPH_BYTES and len(self._graphs) > 1):
+                self._graph_bytes -= self._graphs.popitem(last=False)[1].size_bytes()
         return graph
 
     def _keep(self, key: tuple[str, str | None], doc: ActionDoc) -> None:
@@ -192,6 +194,8 @@ class Actions:
 
 
 _GRAPHS: Final = 4096
+GRAPH_BYTES: Final = 64 * 1024 * 1024
+"""Bound of the graphs kept: their actions' parameters are in them."""
 
 
 def _alone(doc: ActionDoc) -> Program:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,6 +16,7 @@ from invoker_ext.containers import stock
 from invoker_ext.containers.driver import Driver, Exit, Handle, UnknownKind
 from invoker_ext.containers.job import Failure
 from invoker_ext.dataflow.commands import Bound, Constant, Streamed
+from invoker_ext.relay.results import split_json
 from tests.support.containers import a_call, a_fleet, a_job
 
 SERVER = """
@@ -211,3 +213,21 @@ async def test_a_stock_runtime_that_refuses_dies_or_hangs_fails_the_job(tmp_path
     assert (refused.failure, refused.detail) == (Failure.INIT_FAILED, "no such code")
     assert (died.failure, died.began_before) == (Failure.RUN_DIED, True)
     assert hung.failure is Failure.RUN_TIMED_OUT
+
+
+async def test_a_large_reply_is_read_in_a_thread_while_others_go_on(tmp_path, monkeypatch):
+    readers = []
+
+    def reading(text, wants):
+        readers.append(threading.current_thread())
+        return split_json(text, wants)
+
+    monkeypatch.setattr(stock, "split_json", reading)
+    arguments = json.dumps({"words": ["x" * stock.THREAD_BYTES, "y"]})
+    async with stock_fleet(tmp_path) as (fleet, _):
+        large = await run(fleet, "echo", arguments=arguments, wants={"words": "items"})
+        small = await run(fleet, "echo", arguments='{"words": []}', wants={"words": "items"})
+
+    assert [len(text) for _, _, _, text in large.outputs] == [stock.THREAD_BYTES + 2, 3]
+    assert small.report.status == "ok"
+    assert [one is threading.main_thread() for one in readers] == [False, True]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from invoker_ext.contract.graph import Edge, EdgeKind, Graph, Source
 from invoker_ext.dataflow import plan as plans
 from invoker_ext.dataflow.plan import Plan
-from tests.support.graphs import constant, each, first_of, gather, graph, step, stream, value
+from tests.support.graphs import CALL, constant, each, first_of, gather, graph, step, stream, value
 
 
 def test_equal_graphs_share_one_plan():
@@ -25,6 +27,20 @@ def test_the_oldest_plan_goes_when_there_are_too_many(monkeypatch):
     Plan.of(graph(step("b"), result=value("b")))
 
     assert Plan.of(graph(step("a"), result=value("a"))) is not first
+
+
+def test_the_oldest_plans_go_when_their_parameters_are_too_many(monkeypatch):
+    monkeypatch.setattr(plans, "KEPT_BYTES", 10_000)
+    monkeypatch.setattr(plans, "_plans", {})
+
+    def made(name: str) -> Plan:
+        call = replace(CALL, parameters=f'{{"x":"{"x" * 6_000}"}}')
+        return Plan.of(graph(step(name, call=call), result=value(name)))
+
+    first, second = made("a"), made("b")
+
+    assert made("b") is second
+    assert made("a") is not first
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final
 
+from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Head
 from invoker_ext.containers.assignment import Assignment, StreamEnd
 from invoker_ext.containers.local.items import Refused
@@ -66,7 +67,7 @@ class Account:
         Raises:
             Refused: There never will be, or the function has returned.
         """
-        self._check()
+        self.check()
         found: asyncio.Future[Segment] = asyncio.get_running_loop().create_future()
         ticket = self.sink.reserve(
             size_bytes, self._owner, partial(self._grant, found), partial(self._refuse, found, name)
@@ -80,22 +81,27 @@ class Account:
             raise
 
     def put(self, name: str, head: Head, data: bytes) -> None:
-        """Hand over an item that is here."""
-        self._check()
-        self._hand_over(name, self.sink.put_bytes(head, data, self._owner))
+        """Hand over an item that is here; raises Refused as `room`."""
+        self.check()
+        self._hand_over(name, partial(self.sink.put_bytes, head, data, self._owner))
 
     def commit(self, name: str, segment: Segment, head: Head) -> None:
         """Hand over an item that was written to a segment.
 
         Raises:
-            Refused: The function has returned; the segment was given back.
+            Refused: As `room`; the segment was given back.
         """
         if self._over:
             self.sink.give_back(segment)
-        self._check()
-        self._hand_over(name, self.sink.commit(segment, head))
+        self.check()
+        self._hand_over(name, partial(self.sink.commit, segment, head))
 
-    def _hand_over(self, name: str, stored: Stored) -> None:
+    def _hand_over(self, name: str, store: Callable[[], Stored]) -> None:
+        try:
+            stored = store()
+        except DataflowError as error:
+            self._lose(name, str(error))
+            raise Refused(507, str(error)) from error
         index = self.counts.get(name, 0)
         self.counts[name] = index + 1
         if self._kept is not None:
@@ -103,7 +109,8 @@ class Account:
             self._kept.setdefault(name, []).append(stored)
         self._job.listener.emitted(name, index, "emit", stored)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise Refused if the function has returned."""
         if self._over:
             raise Refused(409, _OVER)
 
@@ -116,10 +123,13 @@ class Account:
 
     def _refuse(self, found: asyncio.Future[Segment], name: str, reason: str) -> None:
         self._waiting.pop(found, None)
-        self.refusal = reason
-        self.counts[name] = self.counts.get(name, 0) + 1
+        self._lose(name, reason)
         if not found.done():
             found.set_exception(Refused(507, reason))
+
+    def _lose(self, name: str, reason: str) -> None:
+        self.refusal = reason
+        self.counts[name] = self.counts.get(name, 0) + 1
 
     def _withdraw(self, found: asyncio.Future[Segment]) -> None:
         ticket = self._waiting.pop(found, None)
@@ -132,7 +142,7 @@ class Account:
 
     def input(self, name: str) -> Value:
         """Return what is bound to a parameter; raises Refused if nothing is."""
-        self._check()
+        self.check()
         names = [bound.name for bound in self._job.inputs if bound.name != WHOLE]
         for bound in self._job.inputs:
             if bound.name == name and name in names:
@@ -169,13 +179,13 @@ class Account:
             self._job.listener.taken(name, 1)
 
     async def _come(self, queue: deque[Stored | StreamEnd], at: int) -> None:
-        self._check()
+        self.check()
         self._hungry += 1
         try:
             while len(queue) <= at:
                 self._fed.clear()
                 await self._fed.wait()
-                self._check()
+                self.check()
         finally:
             self._hungry -= 1
 

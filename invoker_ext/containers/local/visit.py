@@ -101,7 +101,7 @@ class Visit:
             if told is not None and int(told) >= KNEE_BYTES:
                 await self._write(account, name, media, int(told), self._body())
             else:
-                data = await self._short_body()
+                data = await self._short_body(account)
                 if len(data) >= KNEE_BYTES:
                     await self._write(account, name, media, len(data), _alone(data))
                 else:
@@ -119,6 +119,7 @@ class Visit:
             try:
                 at = 0
                 async for part in parts:
+                    account.check()  # else a body that trickles in would keep its room as long as it likes
                     at = _write_all(writing, part, at)
                 other = await _checked(writing, size_bytes) if media is Media.JSON else None
             finally:
@@ -132,9 +133,10 @@ class Visit:
             account.sink.give_back(segment)
             account.put(name, *other)
 
-    async def _short_body(self) -> bytes:
+    async def _short_body(self, account: Account) -> bytes:
         data = bytearray()
         async for part in self._body():
+            account.check()
             data += part
             if len(data) > UNTOLD_BYTES:
                 raise Refused(411, f"a body of more than {UNTOLD_BYTES} bytes needs a Content-Length")

@@ -11,6 +11,7 @@ from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Failure
 from invoker_ext.containers.local.visit import UNTOLD_BYTES
 from invoker_ext.dataflow.commands import Bound, Constant, Streamed
+from invoker_ext.sink.errors import SinkFull
 from tests.conftest import needs
 from tests.support.containers import MIB, a_call, a_fleet, a_job
 from tests.support.dialects import NODE
@@ -231,6 +232,39 @@ async def test_after_the_return_nothing_is_taken(tmp_path, no_leaks):
         second = await run(fleet, code, wants={"o": "items"}, arguments='{"again": true}')
     assert (first.outputs, second.outputs) == ([], [])
     assert json.loads(second.report.body) == {"late": 404}
+
+
+async def test_a_body_that_goes_on_after_the_return_gives_its_room_back(tmp_path, no_leaks):
+    code = """
+    let more;
+    async function main({again}) {
+      if (again) { more.enqueue(Buffer.alloc(1)); return {}; }
+      const headers = {'Content-Type': BYTES, 'Content-Length': 1 << 20};
+      const target = new URL(`${url()}/outputs/o`);
+      const request = require('http').request(target, {method: 'POST', headers});
+      request.on('error', () => {});
+      more = {enqueue: (part) => request.write(part)};
+      request.write(Buffer.alloc(1000));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return {};
+    }"""
+    async with open_fleet(tmp_path) as (fleet, sink):
+        first = await run(fleet, code, wants={"o": "items"})
+        assert sink.usage.segments == 1
+        await run(fleet, code, wants={"o": "items"}, arguments='{"again": true}')
+        await until(lambda: sink.usage.segments == 0)
+    assert first.outputs == []
+
+
+async def test_an_item_that_the_system_has_no_memory_for_is_missed_in_the_end(tmp_path, monkeypatch):
+    def full(*_):
+        raise SinkFull("no descriptors left")
+
+    async with open_fleet(tmp_path) as (fleet, sink):
+        monkeypatch.setattr(sink, "put_bytes", full)
+        heard = await run(fleet, "async function main() { return {answer: await emit('o', 1)}; }", wants={"o": "items"})
+    assert json.loads(heard.report.body)["answer"][0] == 507
+    assert heard.report.counts["o"] == ("emit", 1)
 
 
 async def test_an_item_waits_for_room_in_the_sink(tmp_path, no_leaks):

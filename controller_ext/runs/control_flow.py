@@ -47,7 +47,7 @@ from controller_ext.workflow.errors import DefinitionError
 from controller_ext.workflow.sequence import MAX_ACTIONS, MISSING, TOO_MANY
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
-from invoker_ext.store import ActivationStore
+from invoker_ext.store import ActivationStore, StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -168,10 +168,20 @@ class ControlFlow:
             outcome = self._composition(composed, tally, scope)
         activation = record(composed, outcome, tally, start_ms, self._now_ms())
         if composed.message.user.stores_activations:
-            self._records.put_many([activation])
+            self._keep(activation)
         if self._told is not None:
             self._told(activation, composed.message.user)
         return activation
+
+    def _keep(self, activation: Activation) -> None:
+        try:
+            self._records.put_many([activation])
+        except (StoreUnavailable, StoreRefused) as error:
+            # What it did is done: who waits gets its result, as the components' records wait for the store elsewhere.
+            logger.error(  # noqa: TRY400 (expected, so without its trace)
+                "sequence or composition has no record",
+                extra={"activation_id": activation.activation_id, "reason": str(error)},
+            )
 
     # -- sequences ---------------------------------------------------------------------------------
 

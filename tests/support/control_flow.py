@@ -20,6 +20,7 @@ from controller_ext.runs.ports import (
 )
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
+from invoker_ext.store import StoreUnavailable
 from tests.support.fake_invoker import a_record
 from tests.support.messages import a_message
 
@@ -57,12 +58,15 @@ class ScriptedBalancer:
 
 
 class Records:
-    """Keeps what is written."""
+    """Keeps what is written, while it is not away."""
 
     def __init__(self) -> None:
         self.written: list[Activation] = []
+        self.away = False
 
     def put_many(self, records: Sequence[Activation]) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
         self.written += records
 
 

@@ -104,6 +104,14 @@ def test_any_other_failure_is_a_platform_error(bench: Bench):
     assert (record.status, record.result) == (3, b'{"error":"Sequence failed."}')
 
 
+def test_an_outage_of_the_store_costs_records_and_no_results(bench: Bench, caplog: pytest.LogCaptureFixture):
+    bench.records.away = True
+    bench.sequences["guest/inner"] = ("guest/a",)
+    record = bench.run("guest/inner", "guest/b")
+    assert (record.status, record.result) == (0, b'{"n":1}')
+    assert [one.message for one in caplog.records] == ["sequence or composition has no record"] * 2
+
+
 def test_nested_sequences_share_one_budget_of_actions(bench: Bench):
     bench.sequences["guest/fifty"] = ("guest/a",) * MAX_ACTIONS
     outer = bench.run("guest/a", "guest/fifty", "guest/a")

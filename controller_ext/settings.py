@@ -10,9 +10,10 @@ from typing import Final
 
 from invoker_ext.buses.address import problem_of_bus
 from invoker_ext.contract.kinds import problem as problem_of_kinds
-from invoker_ext.contract.settings import LEVEL, above, at_least, read_settings, setting
+from invoker_ext.contract.settings import LEVEL, SettingsError, above, at_least, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
-from invoker_ext.stores.settings import StoreSettings
+from invoker_ext.door.places import far
+from invoker_ext.door.settings import PeerSettings
 
 PREFIX: Final = "DATAFLOWER_CONTROLLER_"
 
@@ -24,7 +25,7 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(StoreSettings):
+class Settings(PeerSettings):
     """Each field is the variable `DATAFLOWER_CONTROLLER_<FIELD>`."""
 
     data_dir: Path = setting("Directory of all state; absolute, must exist, closed to others.", check=room_for_sockets)
@@ -107,6 +108,11 @@ class Settings(StoreSettings):
         return self.run_dir / "controller.sock"
 
     @property
+    def door_name(self) -> str:
+        """How invokers reach that door."""
+        return far(self.peer_address) if self.peer_listen else str(self.door_socket)
+
+    @property
     def invoker_dirs(self) -> list[Path]:
         """Data directories of the local invokers, by number: the first one's is ours."""
         others = [self.data_dir / f"invoker{number}" for number in range(1, self.local_invokers)]
@@ -130,7 +136,10 @@ class Settings(StoreSettings):
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> Settings:
         """Read the environment; raises SettingsError that lists everything that is wrong."""
-        return read_settings(Settings, environ, PREFIX)
+        settings = read_settings(Settings, environ, PREFIX)
+        if problems := settings.peer_problems():
+            raise SettingsError([PREFIX + problem for problem in problems])
+        return settings
 
     def to_env(self) -> dict[str, str]:
         """Return the variables that `from_env` reads as these settings."""

@@ -31,6 +31,7 @@ from invoker_ext import logs
 from invoker_ext.buses.address import told_events
 from invoker_ext.contract.kinds import read as read_kinds
 from invoker_ext.contract.settings import SettingsError, shown
+from invoker_ext.door.far import caller_of
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.stores.opening import open_activations, open_entities
 from invoker_ext.stores.sqlite import SqliteKeys
@@ -62,7 +63,7 @@ def application(settings: Settings, token: str) -> Flask:
     )
     api = ApiSettings(limits=limits, manifest=manifest_of(read_kinds(settings.kinds)))
     catalog = Catalog(entities)
-    spooler = Spooler(settings.spool_dir, str(settings.door_socket))
+    spooler = Spooler(settings.spool_dir, settings.door_name)
     acceptor = Acceptor(catalog, api.manifest, limits, spooler, settings.id)
     balancer = BalancerClient(
         settings.balancer_socket,
@@ -80,7 +81,8 @@ def application(settings: Settings, token: str) -> Flask:
     control_flow = ControlFlow(
         balancer, acceptor.component, activations, threads=settings.control_flow_threads, told=told
     )
-    door = Doors(settings.invoker_door_sockets, token=token)
+    caller = caller_of(settings, f"controller{settings.id}")
+    door = Doors(settings.invoker_door_sockets, token=token, caller=caller, elsewhere=balancer.doors)
     keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)
     services = Services(
         settings=api,

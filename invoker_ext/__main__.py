@@ -15,8 +15,8 @@ from invoker_ext.app import serve
 from invoker_ext.bus import BusUnavailable
 from invoker_ext.containers.driver import DriverUnavailable
 from invoker_ext.contract.settings import SettingsError, shown
+from invoker_ext.door.errors import CannotListen
 from invoker_ext.door.hello import NotAllowed, read_token
-from invoker_ext.peers.errors import CannotListen
 from invoker_ext.settings import PREFIX, Settings
 from invoker_ext.store import StoreUnavailable
 

@@ -29,7 +29,10 @@ from invoker_ext.contract.messages import Spool
 from invoker_ext.contract.stock import RUNS_TAG, InvokerId, PingMessage
 from invoker_ext.door.body import Body, BytesBody
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.far import caller_of
+from invoker_ext.door.far_server import FarDoor
 from invoker_ext.door.hello import Role
+from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
 from invoker_ext.door.spooled import pull_spooled
 from invoker_ext.inline.functions import Functions
@@ -92,7 +95,7 @@ class InvokerApp:
         self._peers = _peers(settings, self._sink)
         topic = f"invoker{settings.id}"
         self._bus = _bus(settings, token, topic)
-        who = Identification(
+        self._who = who = Identification(
             topic=topic,
             instance=self._id.to_json(),
             door=str(settings.door_socket),
@@ -130,6 +133,9 @@ class InvokerApp:
             "usage": self._usage,
         }
         self._door = Door(settings.door_socket, token, handlers)
+        self._caller = caller_of(settings, settings.id)
+        if self._peers is not None:
+            self._peers.knocked = FarDoor(self._door, settings.id, self._peers.credentials).take
         self._enabled = True
         self._sweeper = Sweeper(self._sink, self._is_live, settings.orphan_ttl_s, loop)
         self._ping: asyncio.TimerHandle | None = None
@@ -156,6 +162,8 @@ class InvokerApp:
         await self._fleet.open()
         if self._peers is not None:
             await self._peers.start()
+            if self._settings.bus and not self._settings.server_dir:  # its controllers are on other hosts
+                self._who.door = far(self._peers.address)
         await self._bus.start()
         if self._desk is not None:
             self._desk.start()
@@ -249,7 +257,7 @@ class InvokerApp:
     # -- calls at the door -------------------------------------------------------------------------
 
     async def _pull_spool(self, spool: Spool) -> bytes:
-        return await pull_spooled(spool, self._token)
+        return await pull_spooled(spool, self._token, caller=self._caller)
 
     async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         name = fields.get("name")
@@ -330,7 +338,7 @@ def _peers(settings: Settings, sink: Sink) -> Peers | None:
     # Imported only where it is used: a server of one host does without.
     from invoker_ext.peers.peers import Peers
 
-    return Peers(settings.id, settings.peer_listen, settings.credentials(), sink, settings.peer_bounds)
+    return Peers(settings.id, settings.peer_address, settings.credentials(), sink, settings.peer_bounds)
 
 
 def _run_of(fields: dict[str, Any]) -> tuple[str, str]:

@@ -24,7 +24,9 @@ from invoker_ext.buses.local_hub import HubEndpoint, LocalHub
 from invoker_ext.contract.events import TOPIC as EVENTS, metric_event
 from invoker_ext.door.body import Body, FileBody
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.far_server import FarDoor, FarListener
 from invoker_ext.door.framed import listen
+from invoker_ext.door.places import read_address
 from invoker_ext.door.server import Door
 from invoker_ext.stores.opening import open_activations, open_entities
 
@@ -69,6 +71,10 @@ class BalancerApp:
             self._siblings = Siblings(settings.id, self._bus, self._dispatcher.divide, self._entities.invalidate)
         handlers = {"pull": self._pull, "invokers": self._invokers}
         self._door = Door(settings.door_socket, token, handlers)
+        self._far: FarListener | None = None
+        if settings.peer_listen:
+            far = FarDoor(self._door, f"controller{settings.id}", settings.credentials())
+            self._far = FarListener(read_address(settings.peer_address), far)
         self._workers: set[WorkerConnection] = set()
         self._workers_server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -95,6 +101,8 @@ class BalancerApp:
         if self._siblings is not None:
             self._siblings.start()
         await self._door.start()
+        if self._far is not None:
+            self._far.start()
         self._workers_server = await listen(
             self._settings.balancer_socket,
             lambda: WorkerConnection(self._dispatcher, self._workers, self._token, self),
@@ -122,6 +130,8 @@ class BalancerApp:
         if self._entities is not None:
             self._entities.close()
         self._shelf.sweep()
+        if self._far is not None:
+            await self._far.close()
         await self._door.close()
         await self._bus.close()
         if self._hub is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from controller_ext.runs.ports import (
 from invoker_ext.contract.events import activation_event
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
-from invoker_ext.door.blocking import ConnectionPool
+from invoker_ext.door.blocking import near_pool
 from invoker_ext.door.client import DoorClient
 from invoker_ext.door.errors import CallFailed, PeerUnreachable
 from invoker_ext.door.hello import NotAllowed, Role
@@ -106,7 +106,7 @@ class BalancerClient:
             source: This controller, as stock's user events name it.
         """
         self._source = source
-        self._pool = ConnectionPool(path, role=Role.WORKER, token=token)
+        self._pool = near_pool(path, role=Role.WORKER, token=token)
         self._calls = DoorClient(path, role=Role.WORKER, token=token)
         self._defaults = defaults
         self._lookup = lookup
@@ -161,6 +161,11 @@ class BalancerClient:
         """See `ports.Balancer.invokers`."""
         states: dict[str, str] = self._call("invokers")["invokers"]
         return states
+
+    def doors(self) -> Sequence[str]:
+        """Return the names of the peer doors of invokers on other hosts that are there; raises BalancerUnavailable."""
+        names: list[str] = self._call("doors")["doors"]
+        return names
 
     def in_flight(self) -> int:
         """See `ports.Balancer.in_flight`."""

@@ -15,6 +15,8 @@ from typing import Final
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.contract.stock import PingMessage
+from invoker_ext.contract.told import Told
+from invoker_ext.door.places import far
 
 SILENT_S: Final = 10.0
 """Without a ping for so long an invoker is offline; stock's number."""
@@ -103,6 +105,7 @@ class Ping:
         name: For people: unique name, or displayed name, or the index.
         enabled: False: it takes no work any more.
         takes_runs: It is one of ours; another gets plain actions only, and is tested first.
+        address: Where it listens for other hosts, `HOST:PORT`; None: it does not.
     """
 
     instance: int
@@ -110,6 +113,7 @@ class Ping:
     name: str
     enabled: bool
     takes_runs: bool = True
+    address: str | None = None
 
     @staticmethod
     def read(payload: bytes | memoryview) -> Ping:
@@ -123,7 +127,9 @@ class Ping:
             raise MalformedPing(f"an invoker's index is {invoker.instance}")
         name = invoker.unique_name or invoker.displayed_name or str(invoker.instance)
         memory_mb = invoker.memory_bytes // (1024 * 1024)
-        return Ping(invoker.instance, memory_mb, name, ping.enabled, invoker.takes_runs)
+        told = Told.of(invoker.tags)
+        address = None if told is None else told.address
+        return Ping(invoker.instance, memory_mb, name, ping.enabled, invoker.takes_runs, address)
 
 
 @dataclass(slots=True)
@@ -131,6 +137,7 @@ class _Invoker:
     health: Health = Health.OFFLINE
     name: str = ""
     takes_runs: bool = True
+    address: str | None = None
     heard: float = 0.0
     test_at: float = 0.0
     """When it is tested next, unless it is healthy or offline."""
@@ -159,6 +166,7 @@ class Fleet:
         invoker.heard = now
         invoker.name = ping.name
         invoker.takes_runs = ping.takes_runs
+        invoker.address = ping.address
         if not ping.enabled:
             return self._move(invoker, HealthEvent.LEFT)
         return self._move(invoker, HealthEvent.PINGED if ping.takes_runs else HealthEvent.APPEARED)
@@ -213,6 +221,11 @@ class Fleet:
     def only_stock(self) -> bool:
         """Whether there are healthy invokers, and all of them take plain actions alone."""
         return self._only_stock
+
+    def doors(self) -> list[str]:
+        """Return the names of the peer doors of those that are there and listen for other hosts."""
+        there = [one.address for one in self._invokers if one.health is not Health.OFFLINE]
+        return [far(address) for address in there if address is not None]
 
     def states(self) -> dict[str, str]:
         """Return `{"invoker0/NAME": "up"}`, stock's `GET /invokers`."""

@@ -91,6 +91,8 @@ class WorkerConnection(AdmittedProtocol):
                 return {}
             case "invokers":
                 return {"invokers": self._dispatcher.fleet.states()}
+            case "doors":
+                return {"doors": self._dispatcher.fleet.doors()}
             case "in_flight":
                 return {"count": self._dispatcher.in_flight()}
             case "wrote":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from controller_ext.runs.ports import Cancelled, DataGone, DoorUnavailable
+from controller_ext.runs.ports import BalancerUnavailable, Cancelled, DataGone, DoorUnavailable
 from invoker_ext.door.client import DoorClient
 from invoker_ext.door.errors import CallFailed, NotHeld, PeerUnreachable
-from invoker_ext.door.hello import Role
+from invoker_ext.door.far import Caller
+from invoker_ext.door.hello import NotAllowed, Role
+from invoker_ext.door.places import read_place
 
 logger = logging.getLogger(__name__)
 
@@ -22,46 +24,55 @@ PIECE_S: Final = 10.0
 class Doors:
     """Asks every invoker; thread-safe; make it after the fork."""
 
-    def __init__(self, invokers: Sequence[Path], *, token: str) -> None:
+    def __init__(
+        self,
+        invokers: Sequence[Path],
+        *,
+        token: str,
+        caller: Caller | None = None,
+        elsewhere: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         """Connect nothing yet.
 
         Args:
-            invokers: Addresses of the invokers' doors.
-            token: The installation's secret.
+            invokers: Doors of the invokers of this server.
+            token: The installation's secret, for those.
+            caller: Who we are at doors of other hosts; None: they are not asked.
+            elsewhere: Returns the names of those that are there; raises BalancerUnavailable.
         """
         self._token = token
-        self._clients = {str(path): self._client(path) for path in invokers}
+        self._caller = caller
+        self._elsewhere = elsewhere if caller is not None else tuple
+        self._here = [str(path) for path in invokers]
+        self._clients: dict[str, DoorClient] = {}
 
     def settle(self) -> None:
         """See `ports.Door.settle`."""
-        for address, client in self._clients.items():
+        for name, client in self._known():
             try:
                 client.call("flush", SETTLE_S)
             except (PeerUnreachable, CallFailed) as error:
-                logger.info("invoker did not flush", extra={"door": address, "error": str(error)})
+                logger.info("invoker did not flush", extra={"door": name, "error": str(error)})
 
     def cancel(self, namespace: str, activation_id: str) -> Cancelled:
         """See `ports.Door.cancel`."""
-        outcome = Cancelled.UNKNOWN
-        for client in self._asked():
-            outcome = Cancelled(self._call(client, "cancel", namespace, activation_id).get("outcome"))
+        for answer in self._answers("cancel", namespace, activation_id):
+            outcome = Cancelled(answer.get("outcome"))
             if outcome is not Cancelled.UNKNOWN:
-                break
-        return outcome
+                return outcome
+        return Cancelled.UNKNOWN
 
     def trace(self, namespace: str, activation_id: str) -> dict[str, Any] | None:
         """See `ports.Door.trace`."""
-        for client in self._asked():
-            found = self._call(client, "trace", namespace, activation_id).get("trace")
+        for answer in self._answers("trace", namespace, activation_id):
+            found = answer.get("trace")
             if isinstance(found, dict):
                 return found
         return None
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
         """See `ports.Door.pull`."""
-        client = self._clients.get(door)
-        if client is None:
-            client = self._clients[door] = self._client(Path(door))
+        client = self._client(door)
         try:
             yield from client.pull(name, size_bytes, PIECE_S)
         except PeerUnreachable as error:
@@ -74,16 +85,33 @@ class Doors:
         for client in self._clients.values():
             client.close()
 
-    def _asked(self) -> list[DoorClient]:
-        if not self._clients:
+    def _answers(self, op: str, namespace: str, activation_id: str) -> Iterator[dict[str, Any]]:
+        """Yield what each invoker answers, in turn; raise DoorUnavailable behind the last if one did not answer."""
+        known = self._known()
+        if not known:
             raise DoorUnavailable("this controller knows no door of an invoker that could be asked")
-        return list(self._clients.values())
+        missed: DoorUnavailable | None = None
+        for _, client in known:
+            try:
+                yield client.call(op, CALL_S, id=activation_id, namespace=namespace)
+            except (PeerUnreachable, CallFailed) as error:
+                missed = DoorUnavailable(str(error))
+        if missed is not None:
+            raise missed
 
-    def _client(self, path: Path) -> DoorClient:
-        return DoorClient(path, role=Role.WORKER, token=self._token)
-
-    def _call(self, client: DoorClient, op: str, namespace: str, activation_id: str) -> dict[str, Any]:
+    def _known(self) -> list[tuple[str, DoorClient]]:
         try:
-            return client.call(op, CALL_S, id=activation_id, namespace=namespace)
-        except (PeerUnreachable, CallFailed) as error:
+            names = [*self._here, *self._elsewhere()]
+        except BalancerUnavailable as error:
             raise DoorUnavailable(str(error)) from error
+        return [(name, self._client(name)) for name in dict.fromkeys(names)]
+
+    def _client(self, name: str) -> DoorClient:
+        client = self._clients.get(name)
+        if client is None:
+            try:
+                client = DoorClient(read_place(name), role=Role.WORKER, token=self._token, caller=self._caller)
+            except (NotAllowed, ValueError) as error:
+                raise DoorUnavailable(str(error)) from error
+            self._clients[name] = client
+        return client

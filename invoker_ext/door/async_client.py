@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,11 @@ from action_runtime.wire.errors import PeerLost, WireError
 from action_runtime.wire.frames import Frame, FrameKind
 from invoker_ext.door import hello
 from invoker_ext.door.client import check_size, read_part, read_reply
-from invoker_ext.door.errors import PeerUnreachable
+from invoker_ext.door.connection import connected
+from invoker_ext.door.errors import PeerRefused, PeerUnreachable
+from invoker_ext.door.far import Caller, must_be
+from invoker_ext.door.greeting import Use
+from invoker_ext.door.places import FarPlace, Place
 
 _READ_BYTES: Final = 1024 * 1024
 _FIRST_WAIT_S: Final = 0.005
@@ -24,9 +29,14 @@ _LONGEST_WAIT_S: Final = 0.25
 class AsyncDoorClient:
     """One peer's door; a connection a call, since calls from a loop are rare (spools, start-up)."""
 
-    def __init__(self, path: Path, *, role: hello.Role, token: str) -> None:
-        self._path = path
-        self._opening = hello.call_hello(role, token)
+    def __init__(self, place: Place, *, role: hello.Role, token: str, caller: Caller | None = None) -> None:
+        """Connect nothing yet; as `DoorClient`."""
+        self._place = place
+        self._open: Callable[[], Awaitable[_Connection]]
+        if isinstance(place, FarPlace):
+            self._open = partial(_Connection.far, place, must_be(caller, place))
+        else:
+            self._open = partial(_Connection.open, place, hello.call_hello(role, token))
         self._numbers = itertools.count(1)
 
     async def call(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
@@ -48,9 +58,9 @@ class AsyncDoorClient:
                 finally:
                     connection.close()
         except TimeoutError as error:
-            raise PeerUnreachable(f"{self._path}: no answer within {timeout_s:g} s") from error
+            raise PeerUnreachable(f"{self._place}: no answer within {timeout_s:g} s") from error
         except (WireError, hello.NotAllowed) as error:
-            raise PeerUnreachable(f"{self._path}: {error}") from error
+            raise PeerUnreachable(f"{self._place}: {error}") from error
 
     async def pull(self, name: str, size_bytes: int, into: Callable[[bytes], None], timeout_s: float) -> None:
         """Hand the bytes that the peer holds under a name to `into`, piece by piece, in order.
@@ -82,16 +92,16 @@ class AsyncDoorClient:
                     finally:
                         connection.close()
         except TimeoutError as error:
-            raise PeerUnreachable(f"{self._path}: {at} of {size_bytes} bytes within {timeout_s:g} s") from error
+            raise PeerUnreachable(f"{self._place}: {at} of {size_bytes} bytes within {timeout_s:g} s") from error
         except (WireError, hello.NotAllowed) as error:
-            raise PeerUnreachable(f"{self._path}: {error}") from error
+            raise PeerUnreachable(f"{self._place}: {error}") from error
 
     async def _connect(self) -> _Connection:
         """Connect; tries for as long as the caller lets it."""
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                return await _Connection.open(self._path, self._opening)
+                return await self._open()
             except (OSError, PeerLost):
                 # Nobody is there yet, or not any more: the supervisor is starting it.
                 await asyncio.sleep(wait_s)
@@ -114,6 +124,35 @@ class _Connection:
         try:
             connection.send(opening)
             hello.accepted(await connection.receive())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @staticmethod
+    async def far(place: FarPlace, caller: Caller) -> _Connection:
+        """Connect to another host and greet it; raises OSError, PeerLost, NotAllowed."""
+        tls = caller.credentials.client
+        sock = await connected(asyncio.get_running_loop(), (place.host, place.port))
+        try:
+            await asyncio.get_running_loop().sock_sendall(sock, Use.DOOR.value)
+            streams = await asyncio.open_connection(
+                sock=sock, limit=_READ_BYTES, ssl=tls, server_hostname=place.host if tls else None
+            )
+        except BaseException:
+            sock.close()
+            raise
+        connection = _Connection(*streams)
+        greeting = caller.greeting()
+        try:
+            answers = greeting.begin()
+            while not greeting.is_over():
+                for kind, meta in answers:
+                    connection.send(encode(kind, meta))
+                answers = greeting.take(await connection.receive())
+        except PeerRefused as error:
+            connection.close()
+            raise hello.NotAllowed(str(error)) from error
         except BaseException:
             connection.close()
             raise

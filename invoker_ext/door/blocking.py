@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -26,34 +27,11 @@ class FramedSocket:
     After an error other than TimeoutError it is of no more use and must be closed.
     """
 
-    def __init__(self, path: Path, opening: bytes, deadline: float) -> None:
-        """Connect; the hello is sent, its answer awaited.
+    _socket: socket.socket
 
-        Args:
-            path: Of the Unix socket.
-            opening: `hello.call_hello(…)`.
-            deadline: Of connecting and answer.
-
-        Raises:
-            PeerLost: Nobody listens there, or the answer did not come.
-            NotAllowed: The peer refused.
-            WireError: The peer speaks something else.
-        """
+    def __init__(self) -> None:
         self._decoder = Decoder()
         self._frames: deque[Frame] = deque()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-        try:
-            self._socket.settimeout(_left_s(deadline))
-            self._socket.connect(str(path))
-            self._socket.sendall(opening)
-            hello.accepted(self.receive(deadline))
-        except OSError as error:  # a TimeoutError is one
-            self.close()
-            raise PeerLost(f"nobody answers at {path}: {error}") from error
-        except BaseException:
-            self.close()
-            raise
 
     def send(self, content: bytes, deadline: float) -> None:
         """Send bytes of whole frames.
@@ -91,7 +69,8 @@ class FramedSocket:
 
     def close(self) -> None:
         """Disconnect; idempotent."""
-        self._socket.close()
+        if hasattr(self, "_socket"):
+            self._socket.close()
 
     def _read(self) -> list[Frame] | None:
         """Read once; a large frame straight to where it stays. None: the end."""
@@ -101,6 +80,38 @@ class FramedSocket:
             return self._decoder.filled(size) if size else None
         content = self._socket.recv(_READ_BYTES)
         return self._decoder.feed(content) if content else None
+
+
+class NearSocket(FramedSocket):
+    """A connection to a Unix socket of this host."""
+
+    def __init__(self, path: Path, opening: bytes, deadline: float) -> None:
+        """Connect; the hello is sent, its answer awaited.
+
+        Args:
+            path: Of the Unix socket.
+            opening: `hello.call_hello(…)`.
+            deadline: Of connecting and answer.
+
+        Raises:
+            PeerLost: Nobody listens there, or the answer did not come.
+            NotAllowed: The peer refused.
+            WireError: The peer speaks something else.
+        """
+        super().__init__()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        try:
+            self._socket.settimeout(_left_s(deadline))
+            self._socket.connect(str(path))
+            self._socket.sendall(opening)
+            hello.accepted(self.receive(deadline))
+        except OSError as error:  # a TimeoutError is one
+            self.close()
+            raise PeerLost(f"nobody answers at {path}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
 
 
 class Lease:
@@ -127,12 +138,24 @@ class Lease:
             self.connection.close()
 
 
+def near_pool(path: Path, *, role: hello.Role, token: str) -> ConnectionPool:
+    """Return connections to a Unix socket of this host."""
+    opening = hello.call_hello(role, token)
+    return ConnectionPool(str(path), lambda deadline: NearSocket(path, opening, deadline))
+
+
 class ConnectionPool:
     """Connections to one peer: at most as many as there are calls at a time. Thread-safe; make it after a fork."""
 
-    def __init__(self, path: Path, *, role: hello.Role, token: str) -> None:
-        self.path = path
-        self._opening = hello.call_hello(role, token)
+    def __init__(self, name: str, opened: Callable[[float], FramedSocket]) -> None:
+        """Connect nothing yet.
+
+        Args:
+            name: Of the peer, for errors.
+            opened: Connects until a deadline, or raises as `NearSocket`.
+        """
+        self.name = name
+        self._opened = opened
         # Appending to and popping from a deque is atomic: no lock. Last in, first out keeps the busy ones warm.
         self._idle: deque[FramedSocket] = deque()
         self._closed = False
@@ -159,7 +182,7 @@ class ConnectionPool:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                return Lease(self, FramedSocket(self.path, self._opening, deadline))
+                return Lease(self, self._opened(deadline))
             except PeerLost:
                 if time.monotonic() + wait_s >= deadline:
                     raise

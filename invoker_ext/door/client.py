@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from action_runtime.wire.codec import encode
 from action_runtime.wire.errors import DataflowError, PeerLost, ProtocolViolation, WireError
 from action_runtime.wire.frames import Frame, FrameKind
 from invoker_ext.door import hello
-from invoker_ext.door.blocking import ConnectionPool, FramedSocket
+from invoker_ext.door.blocking import ConnectionPool, FramedSocket, near_pool
 from invoker_ext.door.errors import CallFailed, PeerUnreachable
+from invoker_ext.door.far import Caller, FarSocket, must_be
+from invoker_ext.door.places import FarPlace, Place
 
 CONNECT_S: Final = 5.0
 """How long a call waits for a door that is being started again, within its own time."""
@@ -22,8 +23,19 @@ CONNECT_S: Final = 5.0
 class DoorClient:
     """One peer's door. Thread-safe: each call has a connection to itself, and connections are kept for the next."""
 
-    def __init__(self, path: Path, *, role: hello.Role, token: str) -> None:
-        self._pool = ConnectionPool(path, role=role, token=token)
+    def __init__(self, place: Place, *, role: hello.Role, token: str, caller: Caller | None = None) -> None:
+        """Connect nothing yet.
+
+        Args:
+            place: Whose door.
+            role: What we are, at a door of this host.
+            token: The installation's secret, for such a door.
+            caller: Who we are, at a door of another host.
+
+        Raises:
+            NotAllowed: The door is on another host and no caller is given.
+        """
+        self._pool = _pool(place, role, token, caller)
         self._numbers = itertools.count(1)
 
     def call(self, op: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
@@ -46,11 +58,11 @@ class DoorClient:
         except PeerLost:
             self._pool.drop_idle()
         except (WireError, hello.NotAllowed, TimeoutError) as error:
-            raise PeerUnreachable(f"{self._pool.path}: {error}") from error
+            raise PeerUnreachable(f"{self._pool.name}: {error}") from error
         try:
             return self._call(op, deadline, fields)
         except (WireError, hello.NotAllowed, TimeoutError) as error:
-            raise PeerUnreachable(f"{self._pool.path}: {error}") from error
+            raise PeerUnreachable(f"{self._pool.name}: {error}") from error
 
     def pull(self, name: str, size_bytes: int, timeout_s: float) -> Iterator[bytes]:
         """Yield the bytes that the peer holds under a name, `size_bytes` in all.
@@ -77,10 +89,10 @@ class DoorClient:
                 return
             except PeerLost as error:
                 if time.monotonic() >= deadline:
-                    raise PeerUnreachable(f"{self._pool.path}: {error}") from error
+                    raise PeerUnreachable(f"{self._pool.name}: {error}") from error
                 self._pool.drop_idle()
             except (WireError, hello.NotAllowed, TimeoutError) as error:
-                raise PeerUnreachable(f"{self._pool.path}: {error}") from error
+                raise PeerUnreachable(f"{self._pool.name}: {error}") from error
 
     def close(self) -> None:
         """Disconnect; idempotent."""
@@ -108,6 +120,13 @@ class DoorClient:
                 offset += len(content)
                 yield content
             lease.keep()
+
+
+def _pool(place: Place, role: hello.Role, token: str, caller: Caller | None) -> ConnectionPool:
+    if not isinstance(place, FarPlace):
+        return near_pool(place, role=role, token=token)
+    known = must_be(caller, place)
+    return ConnectionPool(str(place), lambda deadline: FarSocket(place, known, deadline))
 
 
 def read_reply(frame: Frame, number: int) -> dict[str, Any]:

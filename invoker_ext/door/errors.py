@@ -43,3 +43,18 @@ class CallFailed(DataflowError):
         super().__init__(text)
         self.reason = reason
         self.retryable = retryable
+
+
+class CannotListen(DataflowError):
+    """The address for peers cannot be had."""
+
+    code = "cannot-listen"
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"cannot listen on {address} for other hosts ({reason}): choose another address or port")
+
+
+class PeerRefused(DataflowError):
+    """The other end of a connection does not accept us, or we do not accept it."""
+
+    code = "peer-refused"

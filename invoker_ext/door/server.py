@@ -26,7 +26,7 @@ from action_runtime.wire.errors import DataflowError, ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
 from invoker_ext.door.body import Body
 from invoker_ext.door.errors import UnknownCall
-from invoker_ext.door.framed import AdmittedProtocol, listen
+from invoker_ext.door.framed import AdmittedProtocol, FramedProtocol, listen
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,14 @@ class Door:
         """
         self.path = path
         self._token = token
-        self._handlers = handlers
-        self._connections: set[_Connection] = set()
+        self.handlers = handlers
+        self.open_calls: set[Calls] = set()
+        """Those of all connections; who adds some must take them out."""
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen; raises OSError if the socket cannot be made."""
-        self._server = await listen(self.path, lambda: _Connection(self._handlers, self._connections, self._token))
+        self._server = await listen(self.path, lambda: _Connection(self.handlers, self.open_calls, self._token))
 
     async def close(self) -> None:
         """Break off all calls and stop listening; idempotent."""
@@ -65,61 +66,61 @@ class Door:
         if server is None:
             return
         server.close()
-        tasks = [connection.end() for connection in list(self._connections)]
+        tasks = [calls.end() for calls in list(self.open_calls)]
         await asyncio.gather(*[task for task in tasks if task is not None], return_exceptions=True)
         await server.wait_closed()
         self.path.unlink(missing_ok=True)
 
 
-class _Connection(AdmittedProtocol):
-    """One caller."""
+class Calls:
+    """The calls of one connection, answered one after the other."""
 
-    def __init__(self, handlers: Mapping[str, Handler], connections: set[_Connection], token: str) -> None:
-        super().__init__(token)
+    def __init__(self, connection: FramedProtocol, handlers: Mapping[str, Handler]) -> None:
+        self._connection = connection
         self._handlers = handlers
-        self._connections = connections
         self._calls: deque[dict[str, Any]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        connections.add(self)
 
-    def on_call(self, frame: Frame) -> None:
+    def take(self, frame: Frame) -> None:
+        """Take a call; raises ProtocolViolation."""
         if frame.kind is not FrameKind.CALL or type(frame.meta.get("call")) is not int:
             raise ProtocolViolation(f"{frame.kind.name} is malformed, or not for the door")
         if len(self._calls) >= MAX_QUEUED_CALLS:
             raise ProtocolViolation("too many calls on one connection")
         self._calls.append(frame.meta)
         if self._task is None:
-            self._task = self._loop.create_task(self._answer_all(), name="door-call")
+            self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="door-call")
             self._task.add_done_callback(self._answered)
 
     def end(self) -> asyncio.Task[None] | None:
         """Break off; return the task to wait for."""
         task = self._task
-        self.abort()
+        self._connection.abort()
         if task is not None:
             task.cancel()
         return task
 
-    def on_lost(self) -> None:
-        self._connections.discard(self)
+    def lost(self) -> None:
+        """Hear that the connection is gone."""
         self._calls.clear()
         if self._task is not None:
             self._task.cancel()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
+    def pause(self) -> None:
+        """Hear that the caller reads more slowly than we write."""
         self._writable.clear()
 
-    def on_resumed(self) -> None:
+    def resume(self) -> None:
+        """Hear that it has caught up."""
         self._writable.set()
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("call at the door failed", exc_info=error)
-            self.abort()
+            self._connection.abort()
 
     async def _answer_all(self) -> None:
         while self._calls:
@@ -133,14 +134,14 @@ class _Connection(AdmittedProtocol):
                 fields, body = await handler(call)
             except DataflowError as error:
                 refusal = {"ok": False, "code": error.code, "error": str(error), "retryable": error.retryable}
-                self.send(encode(FrameKind.REPLY, {"call": number, **refusal}))
+                self._connection.send(encode(FrameKind.REPLY, {"call": number, **refusal}))
                 continue
             if body is None:
-                self.send(encode(FrameKind.REPLY, {"call": number, "ok": True, **fields}))
+                self._connection.send(encode(FrameKind.REPLY, {"call": number, "ok": True, **fields}))
                 continue
             try:
                 meta = {"call": number, "ok": True, "size": body.size_bytes, **fields}
-                self.send(encode(FrameKind.REPLY, meta))
+                self._connection.send(encode(FrameKind.REPLY, meta))
                 await self._send_body(number, body, call.get("offset", 0))
             finally:
                 body.close()
@@ -152,9 +153,33 @@ class _Connection(AdmittedProtocol):
                 content = await body.read(offset, count)
             except OSError as error:
                 logger.warning("body broke off", extra={"error": str(error)})
-                self.send(encode(FrameKind.PART, {"call": number, "error": str(error)}))
+                self._connection.send(encode(FrameKind.PART, {"call": number, "error": str(error)}))
                 return
-            self.send(encode_head(FrameKind.PART, {"call": number}, count), content)
-            self.flush()
+            self._connection.send(encode_head(FrameKind.PART, {"call": number}, count), content)
+            self._connection.flush()
             offset += count
             await self._writable.wait()
+
+
+class _Connection(AdmittedProtocol):
+    """One caller of this host."""
+
+    def __init__(self, handlers: Mapping[str, Handler], open_calls: set[Calls], token: str) -> None:
+        super().__init__(token)
+        self._open_calls = open_calls
+        self._calls = Calls(self, handlers)
+        open_calls.add(self._calls)
+
+    def on_call(self, frame: Frame) -> None:
+        self._calls.take(frame)
+
+    def on_lost(self) -> None:
+        self._open_calls.discard(self._calls)
+        self._calls.lost()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._calls.pause()
+
+    def on_resumed(self) -> None:
+        self._calls.resume()

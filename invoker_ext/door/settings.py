@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import Final
 
-from invoker_ext.contract.settings import setting
-from invoker_ext.door.credentials import Credentials
+from invoker_ext.contract.settings import SettingsError, setting
+from invoker_ext.door.credentials import LEAST_SECRET_BYTES, Credentials
 from invoker_ext.door.loading import load
+from invoker_ext.door.places import read_address
 from invoker_ext.stores.settings import StoreSettings
 
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::", "*")
-
-
-def read_address(text: str) -> tuple[str, int]:
-    """Return host and port of `HOST:PORT`; raises ValueError."""
-    host, found, port = text.rpartition(":")
-    if not found or not host or not port.isdecimal() or not 0 <= int(port) < 65536:
-        raise ValueError(f"must be HOST:PORT, is {text!r}")
-    return host.strip("[]"), int(port)
 
 
 def _problem_of_address(text: str) -> str | None:
     if not text:
         return None
     try:
-        host, _ = read_address(text)
+        host, _ = read_address(f"host{text}" if text.startswith(":") else text)
     except ValueError as error:
         return str(error)
     return f"must name an address that other hosts reach, {host} is none" if host in _EVERY_ADDRESS else None
@@ -37,16 +31,25 @@ def _problem_of_tls(text: str) -> str | None:
     )
 
 
+def _problem_of_secret(text: str) -> str | None:
+    short = 0 < len(text) < LEAST_SECRET_BYTES
+    return f"must have at least {LEAST_SECRET_BYTES} characters, has {len(text)}" if short else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerSettings(StoreSettings):
     """The part of a process's settings that is about other hosts."""
 
     peer_listen: str = setting(
-        "Where other hosts reach this process, `HOST:PORT`; empty: there are no other hosts.", "", _problem_of_address
+        "Where other hosts reach this process, `HOST:PORT`, or `:PORT` at the address of this host's name; "
+        "empty: there are no other hosts.",
+        "",
+        _problem_of_address,
     )
-    peer_secret_file: str = setting(
-        "File with the secret that all hosts share, of 16 characters or more; closed to others.", ""
+    peer_secret: str = setting(
+        "The secret that all hosts share, of 16 characters or more; better kept in a file.", "", _problem_of_secret
     )
+    peer_secret_file: str = setting("File that holds the secret instead; closed to others.", "")
     peer_tls: str = setting(
         "TLS between hosts: files `CERTIFICATE,KEY,AUTHORITY` (PEM); whoever has a certificate of that authority is a "
         "peer. Empty: without TLS.",
@@ -56,11 +59,32 @@ class PeerSettings(StoreSettings):
 
     def peer_problems(self) -> list[str]:
         """Return what is wrong with these settings together, a sentence each."""
-        if self.peer_listen and not self.peer_secret_file and not self.peer_tls:
+        if self.peer_secret and self.peer_secret_file:
+            return ["PEER_SECRET and PEER_SECRET_FILE are both set: keep one"]
+        if self.peer_listen and not self.may_prove_itself:
             return ["PEER_LISTEN needs PEER_SECRET_FILE or PEER_TLS: hosts that cannot prove themselves are no peers"]
         return []
+
+    @property
+    def may_prove_itself(self) -> bool:
+        """Whether there are credentials."""
+        return bool(self.peer_secret or self.peer_secret_file or self.peer_tls)
+
+    @property
+    def peer_address(self) -> str:
+        """Where to listen, with the address of this host's name where none was given; raises SettingsError."""
+        if not self.peer_listen.startswith(":"):
+            return self.peer_listen
+        name = socket.gethostname()
+        try:
+            return socket.gethostbyname(name) + self.peer_listen
+        except OSError as error:
+            problem = (
+                f"PEER_LISTEN is {self.peer_listen}, and no address is known for this host's name {name}: name one"
+            )
+            raise SettingsError([problem]) from error
 
     def credentials(self) -> Credentials:
         """Read the files; raises NotAllowed."""
         certificate, key, authority = self.peer_tls.split(",") if self.peer_tls else ("", "", "")
-        return load(self.peer_secret_file, certificate, key, authority)
+        return load(self.peer_secret_file, certificate, key, authority, secret=self.peer_secret)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from pathlib import Path
 from typing import Final
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.contract.messages import Spool
 from invoker_ext.door.async_client import AsyncDoorClient
 from invoker_ext.door.errors import CallFailed, PeerUnreachable
-from invoker_ext.door.hello import Role
+from invoker_ext.door.far import Caller
+from invoker_ext.door.hello import NotAllowed, Role
+from invoker_ext.door.places import read_place
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class SpoolDamaged(DataflowError):
         )
 
 
-async def pull_spooled(spool: Spool, token: str, timeout_s: float = PULL_S) -> bytes:
+async def pull_spooled(spool: Spool, token: str, timeout_s: float = PULL_S, *, caller: Caller | None = None) -> bytes:
     """Return spooled parameters.
 
     The texts of its errors are for the user of the run: they name no place on a host.
@@ -53,16 +54,17 @@ async def pull_spooled(spool: Spool, token: str, timeout_s: float = PULL_S) -> b
         spool: Where they are, and what they must be.
         token: The installation's secret.
         timeout_s: For the whole.
+        caller: Who we are to a controller of another host.
 
     Raises:
         SpoolLost: They are gone, or the door does not answer.
         SpoolDamaged: Their digest is another.
     """
-    client = AsyncDoorClient(Path(spool.door), role=Role.INVOKER, token=token)
     pieces: list[bytes] = []
     try:
+        client = AsyncDoorClient(read_place(spool.door), role=Role.INVOKER, token=token, caller=caller)
         await client.pull(spool.name, spool.size_bytes, pieces.append, timeout_s)
-    except (CallFailed, PeerUnreachable) as error:
+    except (CallFailed, PeerUnreachable, NotAllowed, ValueError) as error:
         _log.warning("spool cannot be pulled", extra={"spool": spool.name, "error": str(error)})
         raise SpoolLost from error
     raw = b"".join(pieces)

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import ProtocolViolation
 from invoker_ext.contract.stock import PingMessage
+from invoker_ext.contract.told import Told
 from invoker_ext.lending.borrower import Borrower, Local, Sink
-from invoker_ext.lending.hosts import Hosts, Told
+from invoker_ext.lending.hosts import Hosts
 from invoker_ext.lending.lender import Actions, Lender
 from invoker_ext.lending.placement import MostBytes, Policy
 from invoker_ext.lending.transport import Transport

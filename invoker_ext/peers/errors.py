@@ -5,15 +5,6 @@ from __future__ import annotations
 from action_runtime.wire.errors import DataflowError
 
 
-class CannotListen(DataflowError):
-    """The address for peers cannot be had."""
-
-    code = "cannot-listen"
-
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(f"cannot listen on {address} for other hosts ({reason}): choose another address or port")
-
-
 class PeerUnknown(DataflowError):
     """No peer of that number has been seen."""
 
@@ -41,12 +32,6 @@ class TransferFailed(DataflowError):
 
     code = "transfer-failed"
     retryable = True
-
-
-class PeerRefused(DataflowError):
-    """The other end of a connection does not accept us, or we do not accept it."""
-
-    code = "peer-refused"
 
 
 class QueueFull(DataflowError):

@@ -14,12 +14,13 @@ import orjson
 from action_runtime.wire.codec import encode, encode_head_of
 from action_runtime.wire.errors import DataflowError, ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
+from invoker_ext.door.connection import Address, PeerConnection, dial
 from invoker_ext.door.credentials import Credentials
+from invoker_ext.door.errors import PeerRefused
+from invoker_ext.door.greeting import Accepting, Dialling, Use
 from invoker_ext.peers.bounds import Bounds
-from invoker_ext.peers.connection import Address, PeerConnection, dial
 from invoker_ext.peers.conversation import Conversation, read_opening
-from invoker_ext.peers.errors import InvalidTransition, PeerGone, PeerRefused, QueueFull
-from invoker_ext.peers.greeting import Accepting, Dialling, Use
+from invoker_ext.peers.errors import InvalidTransition, PeerGone, QueueFull
 
 _log = logging.getLogger(__name__)
 
@@ -339,7 +340,7 @@ class Control(PeerConnection):
         """Give itself to the link of its peer."""
         super().on_greeted()
         self._leave()
-        self._around.link(self.peer).attach(self, self.greeting.terms)
+        self._around.link(self.number).attach(self, self.greeting.terms)
 
     def on_lost(self) -> None:
         """Hear the end."""
@@ -353,8 +354,8 @@ class Control(PeerConnection):
 
     def on_message(self, frame: Frame) -> None:
         """See `Link.take`."""
-        self._around.link(self.peer).take(self, frame)
+        self._around.link(self.number).take(self, frame)
 
     def on_gone(self, error: DataflowError) -> None:
         """See `Link.cut`."""
-        self._around.link(self.peer).cut(self)
+        self._around.link(self.number).cut(self)

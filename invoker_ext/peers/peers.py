@@ -13,18 +13,18 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import ProtocolViolation
 from action_runtime.wire.frames import KNEE_BYTES
+from invoker_ext.door.connection import accept
 from invoker_ext.door.credentials import Credentials
-from invoker_ext.door.errors import NotHeld
-from invoker_ext.door.settings import read_address
+from invoker_ext.door.errors import CannotListen, NotHeld
+from invoker_ext.door.greeting import Accepting, Name, Use
+from invoker_ext.door.listener import Listener
+from invoker_ext.door.places import read_address
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.bulk.bulk import Bulk
 from invoker_ext.peers.bulk.reader import Order
 from invoker_ext.peers.bulk.sender import Loan
-from invoker_ext.peers.connection import accept
-from invoker_ext.peers.errors import CannotListen, PeerGone, PeerUnknown, TransferFailed
-from invoker_ext.peers.greeting import Accepting, Use
+from invoker_ext.peers.errors import PeerGone, PeerUnknown, TransferFailed
 from invoker_ext.peers.link import Control, Link
-from invoker_ext.peers.listener import Listener
 from invoker_ext.peers.pulls import Pulls
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
@@ -43,6 +43,11 @@ def _nobody_hears(peer: int, kind: str, meta: dict[str, Any], payload: bytes) ->
     raise ProtocolViolation(f"nobody takes messages of kind {kind[:40]!r}")
 
 
+def _shut(sock: socket.socket, left: Callable[[], None]) -> None:
+    sock.close()
+    left()
+
+
 def _nobody_cares(peer: int) -> None:
     """Do nothing."""
 
@@ -56,6 +61,8 @@ class Peers:
         lost: Set by the owner's side: takes the number of a peer. What was sent to it since it was last connected may
             not have arrived, what it offered is gone, and it has forgotten what was said to it, or will. Called when it
             stayed away beyond the bound, when it takes no messages, and when it was started again in between.
+        knocked: Set by who has a door for other hosts: takes a connection to it, and what to call when its caller is
+            authenticated or gone.
         address: `HOST:PORT` that others reach us by; right once started.
     """
 
@@ -80,6 +87,7 @@ class Peers:
         self.address = listen
         self.heard: Callable[[int, str, dict[str, Any], bytes], None] = _nobody_hears
         self.lost: Callable[[int], None] = _nobody_cares
+        self.knocked: Callable[[socket.socket, Callable[[], None]], None] = _shut
         self._sink = sink
         self._links: dict[int, Link] = {}
         self._life = secrets.token_hex(6)
@@ -237,6 +245,9 @@ class Peers:
         if use is Use.BULK:
             self._bulk.take(sock)
             return
+        if use is Use.DOOR:
+            self.knocked(sock, self._listener.left)
+            return
         greeting = Accepting(self.me, Use.CONTROL, secrets.token_hex(16), self.credentials, self._admit)
         connection = Control(greeting, self, self._listener.left)
         work = accept(connection, sock, self.credentials, self.bounds.greeting_s)
@@ -244,8 +255,8 @@ class Peers:
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 
-    def _admit(self, peer: int, terms: dict[str, Any]) -> dict[str, Any]:
-        return self.link(peer).admit(terms)
+    def _admit(self, peer: Name, terms: dict[str, Any]) -> dict[str, Any]:
+        return self.link(int(peer)).admit(terms)
 
     # --- data, inside -------------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from typing import Any
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Failure, Job, Report, Timing, Warmth
 from invoker_ext.contract.graph import action_graph
+from invoker_ext.contract.told import Told
 from invoker_ext.lending.desk import Desk
-from invoker_ext.lending.hosts import Hosts, Told
+from invoker_ext.lending.hosts import Hosts
 from invoker_ext.owner.actions import ActionDoc, ActionGone
 from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.reserve import SinkSettings

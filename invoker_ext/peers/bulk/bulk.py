@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from invoker_ext.door.connection import Address, accept
 from invoker_ext.door.credentials import Credentials
+from invoker_ext.door.errors import PeerRefused
+from invoker_ext.door.greeting import Accepting, Name, Use
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.bulk.reader import Order, Readers
 from invoker_ext.peers.bulk.sender import Lender, Loan, Sender
 from invoker_ext.peers.bulk.thread import BulkThread
-from invoker_ext.peers.connection import Address, accept
-from invoker_ext.peers.errors import PeerRefused
-from invoker_ext.peers.greeting import Accepting, Use
 
 
 class Bulk:
@@ -83,7 +83,7 @@ class Bulk:
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 
-    def _admit(self, peer: int, terms: dict[str, Any]) -> dict[str, Any]:
+    def _admit(self, peer: Name, terms: dict[str, Any]) -> dict[str, Any]:
         if Counter(guest.peer for guest in self._guests)[peer] >= self._bounds.guests:
             raise PeerRefused(f"invoker {peer} has too many bulk connections")
         return {}

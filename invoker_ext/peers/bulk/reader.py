@@ -15,13 +15,13 @@ from typing import Any, Final
 from action_runtime.wire.codec import decode_head, encode
 from action_runtime.wire.errors import DataflowError, PeerLost, ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
+from invoker_ext.door.connection import Address, PeerConnection, dial
 from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.greeting import Dialling, Use
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.bulk.credit import Window
-from invoker_ext.peers.connection import Address, PeerConnection, dial
 from invoker_ext.peers.errors import TransferFailed
-from invoker_ext.peers.greeting import Dialling, Use
 
 _BUFFER_BYTES: Final = 1024 * 1024
 _HEAD_BYTES: Final = 4096

@@ -13,12 +13,12 @@ from typing import Any, Final
 from action_runtime.wire.codec import encode, encode_head
 from action_runtime.wire.errors import DataflowError, ProtocolViolation
 from action_runtime.wire.frames import Frame, FrameKind
+from invoker_ext.door.connection import PeerConnection
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.greeting import Accepting
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.bulk.credit import Allowance
 from invoker_ext.peers.bulk.thread import BulkThread
-from invoker_ext.peers.connection import PeerConnection
-from invoker_ext.peers.greeting import Accepting
 
 _log = logging.getLogger(__name__)
 

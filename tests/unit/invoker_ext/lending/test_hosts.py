@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from invoker_ext.lending.hosts import SILENT_S, TAG, Hosts, Told
+from invoker_ext.contract.told import TAG, Told
+from invoker_ext.lending.hosts import SILENT_S, Hosts
 
 TOLD = Told("10.0.0.1:7000", 5, 768)
 

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from invoker_ext.peers.connection import Address, prepare
-from invoker_ext.peers.greeting import Use
+from invoker_ext.door.connection import Address, prepare
+from invoker_ext.door.greeting import Use
 
 _log = logging.getLogger(__name__)
 

@@ -2,29 +2,32 @@
 
 | frame | from | meta |
 | --- | --- | --- |
-| PEER_HELLO | dialler | `{"protocol", "from": number, "to": number, "use", "nonce"}` |
-| PEER_HELLO | acceptor | `{"protocol", "from": number, "nonce"}` |
+| PEER_HELLO | dialler | `{"protocol", "from": name, "to": name or null, "use", "nonce"}` |
+| PEER_HELLO | acceptor | `{"protocol", "from": name, "nonce"}` |
 | PEER_PROOF | dialler | `{"proof", …terms}` |
 | PEER_WELCOME | acceptor | `{"proof", …terms}` |
 
 Instead of any of its frames the acceptor may send PEER_HELLO with `error`, and closes. `proof` is an HMAC over both
-sides' frames; the secret itself never travels. `terms` depend on the use of the connection.
+sides' frames; the secret itself never travels. `terms` depend on the use of the connection. The name of an invoker is
+its number; whoever calls at a door may have another, and need not know whose door it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from action_runtime.wire.errors import ProtocolViolation, VersionMismatch
 from action_runtime.wire.frames import PROTOCOL_VERSION, Frame, FrameKind
 from invoker_ext.door.credentials import Credentials
-from invoker_ext.peers.errors import PeerRefused
+from invoker_ext.door.errors import PeerRefused
 
 GREETING_BYTES: Final = 2048
 """Bound of each frame of a greeting."""
+_LONGEST_NAME: Final = 200
 
+Name = int | str
 Out = tuple[FrameKind, dict[str, Any]]
 
 
@@ -33,6 +36,7 @@ class Use(Enum):
 
     CONTROL = b"DFpc"
     BULK = b"DFpb"
+    DOOR = b"DFpd"
 
 
 class Step(Enum):
@@ -57,14 +61,14 @@ class Greeting:
 
     Attributes:
         step: What is waited for.
-        peer: Number of the other side; proven once `is_over()`.
+        peer: Name of the other side; proven once `is_over()`. A number, but for who calls at a door.
         terms: What the other side said with its proof.
     """
 
-    peer: int
+    peer: Name
     terms: dict[str, Any]
 
-    def __init__(self, me: int, use: Use, nonce: str, credentials: Credentials) -> None:
+    def __init__(self, me: Name, use: Use, nonce: str, credentials: Credentials) -> None:
         self.step: Step = Step.HELLO
         self._me = me
         self._use = use
@@ -107,15 +111,25 @@ class Dialling(Greeting):
 
     def __init__(
         self,
-        me: int,
-        peer: int,
+        me: Name,
+        peer: Name | None,
         use: Use,
         nonce: str,
         credentials: Credentials,
         terms: Callable[[], dict[str, Any]],
     ) -> None:
+        """Call.
+
+        Args:
+            me: Our name.
+            peer: Who must answer; None: anybody, at a door.
+            use: What for.
+            nonce: Random, of this connection alone.
+            credentials: Ours.
+            terms: Returns what the other side is told with our proof.
+        """
         super().__init__(me, use, nonce, credentials)
-        self.peer = peer
+        self._wanted = peer
         self._terms = terms
         self._opening: dict[str, Any] = {}
 
@@ -124,7 +138,7 @@ class Dialling(Greeting):
         self._opening = {
             "protocol": PROTOCOL_VERSION,
             "from": self._me,
-            "to": self.peer,
+            "to": self._wanted,
             "use": self._use.name,
             "nonce": self._nonce,
         }
@@ -132,9 +146,9 @@ class Dialling(Greeting):
 
     def _hello(self, meta: dict[str, Any]) -> list[Out]:
         _check_version(meta)
-        number, nonce = _identity(meta)
-        if number != self.peer:
-            raise PeerRefused(f"invoker {number} answers at the address of invoker {self.peer}")
+        self.peer, nonce = _identity(meta)
+        if self._wanted not in (None, self.peer):
+            raise PeerRefused(f"{self.peer} answers at the address of {self._wanted}")
         self._transcript = _transcript(self._opening, meta["protocol"], nonce)
         self.step = Step.WELCOME
         return [
@@ -152,20 +166,20 @@ class Accepting(Greeting):
 
     def __init__(
         self,
-        me: int,
+        me: Name,
         use: Use,
         nonce: str,
         credentials: Credentials,
-        admit: Callable[[int, dict[str, Any]], dict[str, Any]],
+        admit: Callable[[Name, dict[str, Any]], dict[str, Any]],
     ) -> None:
         """Wait for the other side.
 
         Args:
-            me: Our number.
+            me: Our name.
             use: What the connection was opened for.
             nonce: Random, of this connection alone.
             credentials: Ours.
-            admit: Takes the number and the terms of a peer that is authenticated; returns ours, or raises PeerRefused.
+            admit: Takes the name and the terms of a peer that is authenticated; returns ours, or raises PeerRefused.
         """
         super().__init__(me, use, nonce, credentials)
         self._admit = admit
@@ -173,8 +187,11 @@ class Accepting(Greeting):
     def _hello(self, meta: dict[str, Any]) -> list[Out]:
         _check_version(meta)
         self.peer, _ = _identity(meta)
-        if meta.get("to") != self._me or self.peer == self._me:
-            raise PeerRefused(f"this is invoker {self._me}, not {str(meta.get('to'))[:20]}, or both have that number")
+        wanted = meta.get("to")
+        if self.peer == self._me or (wanted != self._me and not (self._use is Use.DOOR and wanted is None)):
+            raise PeerRefused(f"this is {self._me}, not {str(wanted)[:20]}, or both have that name")
+        if self._use is not Use.DOOR and type(self.peer) is not int:
+            raise ProtocolViolation("only invokers have such connections")
         if meta.get("use") != self._use.name:
             raise ProtocolViolation("a connection is used for something else than it was opened for")
         self._transcript = _transcript(meta, PROTOCOL_VERSION, self._nonce)
@@ -206,8 +223,9 @@ def _check_version(meta: dict[str, Any]) -> None:
         raise VersionMismatch(theirs, PROTOCOL_VERSION)
 
 
-def _identity(meta: dict[str, Any]) -> tuple[int, str]:
-    number, nonce = meta.get("from"), meta.get("nonce")
-    if type(number) is not int or number < 0 or not isinstance(nonce, str) or not 16 <= len(nonce) <= 128:
+def _identity(meta: dict[str, Any]) -> tuple[Name, str]:
+    name, nonce = meta.get("from"), meta.get("nonce")
+    known = (type(name) is int and name >= 0) or (isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME)
+    if not known or not isinstance(nonce, str) or not 16 <= len(nonce) <= 128:
         raise ProtocolViolation("the first frame of a peer is malformed")
-    return number, nonce
+    return cast(Name, name), nonce

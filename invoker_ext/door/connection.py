@@ -11,9 +11,9 @@ from action_runtime.wire.codec import encode
 from action_runtime.wire.errors import DataflowError, PeerLost
 from action_runtime.wire.frames import MAX_FRAME_BYTES, Frame
 from invoker_ext.door.credentials import Credentials
+from invoker_ext.door.errors import PeerRefused
 from invoker_ext.door.framed import FramedProtocol
-from invoker_ext.peers.errors import PeerRefused
-from invoker_ext.peers.greeting import GREETING_BYTES, Accepting, Dialling, Use, refusal
+from invoker_ext.door.greeting import GREETING_BYTES, Accepting, Dialling, Name, Use, refusal
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +38,14 @@ class PeerConnection(FramedProtocol):
         self._over = False
 
     @property
-    def peer(self) -> int:
+    def peer(self) -> Name:
         """The other side, once it is greeted."""
         return self.greeting.peer
+
+    @property
+    def number(self) -> int:
+        """The other side of a connection that only invokers have, once it is greeted."""
+        return int(self.greeting.peer)
 
     def on_greeted(self) -> None:
         """Hear that the other side is authenticated."""
@@ -129,7 +134,7 @@ async def dial(
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            sock = await _connected(loop, address)
+            sock = await connected(loop, address)
             try:
                 await loop.sock_sendall(sock, use.value)
                 await loop.create_connection(
@@ -189,7 +194,8 @@ def prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+async def connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+    """Return a connected socket; raises OSError."""
     family, kind, protocol, _, where = (await loop.getaddrinfo(*address, type=socket.SOCK_STREAM))[0]
     sock = socket.socket(family, kind, protocol)
     prepare(sock)

@@ -1,0 +1,52 @@
+"""What a controller and an invoker of different hosts say to each other beside the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.support.deployment import Deployment
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(120)
+TWICE = "def main(args):\n    return {'text': args['text'] + args['text']}\n"
+SLOW = "import time\ndef main(args):\n    time.sleep(30)\n    return {}\n"
+FLOW = "dataflow: 1\nsteps:\n  {0}: {{action: {0}, inputs: $run}}\nresult: {0}\n"
+TEXT = "0123456789abcdef" * (3 << 16)
+Factory = Callable[..., Deployment]
+
+
+def test_large_parameters_and_results_and_calls_about_runs_cross_hosts(deploy: Factory, tmp_path, free_port):
+    secret = tmp_path / "secret"
+    secret.write_text("sixteen bytes or more")
+    secret.chmod(0o600)
+    deployment = deploy(
+        DATAFLOWER_CONTROLLER_KINDS="python:3=python",
+        DATAFLOWER_CONTROLLER_WORKERS="1",
+        DATAFLOWER_CONTROLLER_PEER_LISTEN=f"127.0.0.1:{free_port}",
+        DATAFLOWER_CONTROLLER_PEER_SECRET_FILE=str(secret),
+        DATAFLOWER_INVOKER_KINDS="python:3=python",
+        DATAFLOWER_INVOKER_DRIVER="process",
+        DATAFLOWER_INVOKER_STEM_CELLS="1",
+        DATAFLOWER_INVOKER_PEER_LISTEN="127.0.0.1:0",
+        DATAFLOWER_INVOKER_PEER_SECRET_FILE=str(secret),
+    )
+    controller = deployment.controller()
+    deployment.invoker()
+    api = deployment.client(controller)
+    wait_until(lambda: "up" in requests.get(f"{controller.line}/invokers", timeout=5).json().values(), 20.0)
+    for name, code in (("twice", TWICE), ("slow", SLOW)):
+        api.workflow(FLOW.format(name), f"{name}-flow", **{name: code})
+
+    # 3 MiB of parameters are spooled by the controller, 6 MiB of result are held by the invoker.
+    assert api.run("twice-flow", text=TEXT) == {"text": TEXT + TEXT}
+
+    running = api.call("POST", "actions/slow-flow", json={}).json()["activationId"]
+    trace = f"activations/{running}/trace"
+    wait_until(lambda: api.call("GET", trace).status_code == 200, 20.0, "a trace of what runs")
+    assert api.call("POST", f"activations/{running}/cancel").status_code == 202
+    assert "cancel" in str(api.finished(running)["response"]["result"])
+    # What has ended a moment ago is in the list, whichever host has its record.
+    assert running in {one["activationId"] for one in api.call("GET", "activations").json()}

@@ -177,7 +177,7 @@ class BalancerApp:
     async def _tick(self) -> None:
         sweep_at = 0.0
         while True:
-            self._dispatcher.tick()
+            self._dispatcher.tick(deaf=self._siblings is not None and self._siblings.deaf)
             if time.monotonic() >= sweep_at:
                 await asyncio.to_thread(self._shelf.expire, self._settings.spool_ttl_s)
                 sweep_at = time.monotonic() + _SWEEP_S

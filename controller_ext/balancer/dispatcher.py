@@ -163,9 +163,15 @@ class Dispatcher:
         self._slots.resize(ping.instance, ping.memory_mb)
         self._changed(changed)
 
-    def tick(self) -> None:
-        """Look for silent invokers, lost runs and old completions; call about once a second."""
+    def tick(self, *, deaf: bool = False) -> None:
+        """Look for silent invokers, lost runs and old completions; call about once a second.
+
+        Args:
+            deaf: The bus is away: that invokers are not heard says nothing of them.
+        """
         now = self._around.monotonic()
+        if deaf:
+            self.fleet.excuse(now)
         self._changed(self.fleet.silent(now))
         for invoker in self.fleet.tests_due(now):
             test = health_test(self._around.controller, self._test)

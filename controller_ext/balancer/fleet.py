@@ -199,6 +199,11 @@ class Fleet:
                 changed = self._move(invoker, HealthEvent.LEFT) or changed
         return changed
 
+    def excuse(self, now: float) -> None:
+        """Count everybody's silence from now on: nobody could have been heard."""
+        for invoker in self._invokers:
+            invoker.heard = now
+
     def tests_due(self, now: float) -> list[int]:
         """Return the invokers that are to be tested now: at once when they are not healthy, then each minute."""
         due: list[int] = []

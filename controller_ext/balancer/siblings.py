@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 TOPIC: Final = "controllers"
 """Ours: stock's controllers know each other by other means."""
 INVALIDATION: Final = "cacheInvalidation"
+DEAF_S: Final = 5.0
+"""Without a message of our own for so long the bus is away."""
 _DOUBLE_EVERY: Final = 60
 """Of messages by another controller of our name, one is logged."""
 
@@ -44,6 +46,13 @@ class Siblings:
         self._ping: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._moved = asyncio.Event()
+        self._saying = False
+        self._heard_at = self._loop.time()
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the bus is away: not even we are heard on it."""
+        return self._loop.time() - self._heard_at > DEAF_S
 
     async def leading(self, wanted: bool) -> None:
         """Wait until this controller is, or is not, the one that does what only one may do."""
@@ -68,8 +77,15 @@ class Siblings:
         self._bus.publish(INVALIDATION, Message(CacheInvalidation(doc_id, self._name).encode()))
 
     def _say(self) -> None:
-        self._bus.publish(TOPIC, Message(self._own.encode()))
+        # One at a time: a crowd of them when the bus is back would look like the silence of all others.
+        if not self._saying:
+            self._saying = True
+            self._bus.publish(TOPIC, Message(self._own.encode()), self._said)
         self._ping = self._loop.call_later(PING_S, self._say)
+
+    def _said(self, error: Exception | None) -> None:
+        del error  # the next one says the same
+        self._saying = False
 
     def _heard(self, message: Message) -> None:
         self._bus.commit(TOPIC, message.offset)
@@ -83,6 +99,8 @@ class Siblings:
                 logger.error("another controller has our id; give each its own", extra={"id": said.controller})
             self._doubles += 1
             return
+        if said.controller == self._own.controller:
+            self._heard_at = self._loop.time()
         led = self._cluster.leads
         if self._cluster.heard(said):
             logger.info("controllers changed", extra={"controllers": self._cluster.size})

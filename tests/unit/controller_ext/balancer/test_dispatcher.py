@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller_ext.balancer.dispatcher import UNANSWERED_S, Dispatcher
-from controller_ext.balancer.fleet import Ping, Result
+from controller_ext.balancer.fleet import SILENT_S, Ping, Result
 from controller_ext.balancer.following import MAX_MESSAGE_BYTES, Surroundings
 from controller_ext.balancer.slots import Charge
 from controller_ext.balancer.wire import Invoke, Limits
@@ -348,6 +348,19 @@ def test_a_plain_action_whose_end_nobody_tells_is_over_after_its_time(world: Wor
     assert (world.dispatcher.in_flight(), world.dispatcher.fleet.states()) == (0, {"invoker0/host": "unresponsive"})
     world.dispatcher.completed(a_completion())
     assert world.dispatcher.fleet.states() == {"invoker0/host": "unresponsive"}
+
+
+def test_while_the_bus_is_away_nobody_is_missed(world: World):
+    for _ in range(30):
+        world.now += 1.0
+        world.dispatcher.tick(deaf=True)
+    assert world.dispatcher.fleet.states() == {"invoker0/host": "up"}
+    world.now += SILENT_S
+    world.dispatcher.tick()
+    assert world.dispatcher.fleet.states() == {"invoker0/host": "up"}
+    world.now += 1.0
+    world.dispatcher.tick()
+    assert world.dispatcher.fleet.states() == {"invoker0/host": "down"}
 
 
 def test_controllers_share_what_a_namespace_may_have_in_flight(world: World, waiter: FakeWaiter):

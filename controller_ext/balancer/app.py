@@ -110,6 +110,7 @@ class BalancerApp:
         self._ticker = keep_up("balancer-tick", self._tick)
         self._sweeper = keep_up("balancer-retention", self._retention.run)
         self._alarms = keep_up("balancer-alarms", self._keep_alarms)
+        await self._store_test()
 
     async def close(self) -> None:
         """Stop serving: workers first, so that nothing new comes; the bus last. Idempotent."""
@@ -198,6 +199,14 @@ class BalancerApp:
             # What another controller was there for is not made up.
             keeper = await self._keeper(_epoch_ms())
             await until_first(keeper.run(), self._siblings.leading(False))
+
+    async def _store_test(self) -> None:
+        if self._entities is None or not self._settings.store_url:
+            return
+        # Invokers of stock are met in a deployment alone.
+        from controller_ext.balancer.health_action import store
+
+        await asyncio.to_thread(store, self._entities, self._settings, _epoch_ms())
 
     async def _keeper(self, started_ms: int) -> AlarmKeeper:
         return await asyncio.to_thread(_alarm_keeper, self._settings, started_ms)

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from invoker_ext.contract.messages import ActivationMessage, Identity
 
-_NAMESPACE: Final = "whisk.system"
+NAMESPACE: Final = "whisk.system"
+ACTION: Final = "invokerHealthTestAction"
 _LETTERS: Final = string.ascii_letters + string.digits
 _KEY_LETTERS: Final = 64
 
@@ -25,18 +26,18 @@ def transaction(now_ms: int) -> list[Any]:
 def health_test(controller: str, transid: list[Any]) -> ActivationMessage:
     """Return a test. Of the user that it names nobody else knows.
 
-    An invoker that finds no such action in its store answers so, which is an answer.
+    One of ours answers without running anything; one of stock that finds no such action says so, which is an answer.
     """
     namespace = str(uuid.uuid4())
     key = "".join(secrets.choice(_LETTERS) for _ in range(_KEY_LETTERS))
     return ActivationMessage(
         transid=transid,
-        action=f"{_NAMESPACE}/invokerHealthTestAction{controller}",
+        action=f"{NAMESPACE}/{ACTION}{controller}",
         version="0.0.1",
         revision=None,
         user=Identity(
-            subject=_NAMESPACE,
-            namespace=_NAMESPACE,
+            subject=NAMESPACE,
+            namespace=NAMESPACE,
             uuid=namespace,
             api_key=f"{namespace}:{key}",
             rights=(),

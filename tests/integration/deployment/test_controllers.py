@@ -69,6 +69,12 @@ def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory)
     wait_until(lambda: all(requests.get(f"{one.line}/invokers", timeout=5).json() for one in (a, b)), 15.0)
     first, second = deployment.client(a), deployment.client(b)
 
+    # Stock's invokers are tested by an action of each controller.
+    url, prefix = (deployment.environ[f"DATAFLOWER_CONTROLLER_STORE_{name}"] for name in ("URL", "PREFIX"))
+    for name in ("0", "1"):
+        stored = requests.get(f"{url}/{prefix}whisks/whisk.system%2FinvokerHealthTestAction{name}", timeout=5).json()
+        assert (stored["exec"]["kind"], stored["limits"]["memory"]) == ("python:3", 128)
+
     # What one wrote the other uses at once; what one ran the other finds.
     first.action("add", ADD)
     assert second.run("add", n=1) == {"n": 2}

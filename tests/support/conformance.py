@@ -79,12 +79,14 @@ class Conformance:
 
     def operation(self, method: str, target: str) -> Operation | None:
         """Return the operation that a request asks for; None if the document has none."""
-        segments = urlsplit(target).path.split("/")
-        path = "/".join(unquote(one).replace("/", "%2F") for one in segments)
+        # WSGI decodes a path as a whole: a slash sent as `%2F` is one like any other, but in a namespace of two parts.
+        head, found, tail = urlsplit(target).path.partition("/namespaces/")
+        namespace, slash, rest = tail.partition("/")
+        path = unquote(head) + found + unquote(namespace).replace("/", "%2F") + slash + unquote(rest)
         path = f"{path}/" if path == self._base else path
-        found = self._match(method, path)
-        if found or method != "GET" or not path.endswith("/") or not re.search("/(namespaces|api-docs)", path):
-            return found
+        operation = self._match(method, path)
+        if operation or method != "GET" or not path.endswith("/") or not re.search("/(namespaces|api-docs)", path):
+            return operation
         return self._match(method, path[:-1])  # lists are served with a slash, too
 
     def outcome(self, method: str, target: str, status: int) -> Outcome | None:

@@ -26,6 +26,7 @@ def server(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> Iterat
     place = request.getfixturevalue("couch_server").place() if store == "couchdb" else None
     api = make_api(tmp_path, LIMITS, place).compose()
     listener = make_server("127.0.0.1", 0, api.app, threaded=True)
+    listener.socket.settimeout(1.0)  # a client that is gone before it was accepted holds nobody up
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{listener.server_port}"

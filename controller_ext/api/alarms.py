@@ -24,7 +24,8 @@ from controller_ext.api.services import Services
 from controller_ext.entities import triggers
 from controller_ext.entities.catalog import ACTIVATE
 from controller_ext.entities.errors import Forbidden, NotFound, Refused, Rejected, WrongCollection
-from controller_ext.entities.names import HERE, Name, check_entity, check_namespace
+from controller_ext.entities.names import Name, check_entity, check_namespace
+from invoker_ext.contract.naming import HERE
 
 PATH: Final = "/api/v1/web/whisk.system/alarmsWeb/alarmWebAction.http"
 _METHODS: Final = ("POST", "GET", "PUT", "DELETE")

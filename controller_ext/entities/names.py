@@ -5,17 +5,14 @@ A name written out is `namespace/[package/]name`; that is also an entity's id in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from controller_ext.entities.errors import Malformed, Rejected
+from invoker_ext.contract.naming import HERE, SEGMENT
 
 MAX_CHARS: Final = 256
-HERE: Final = "_"
-"""Stands for the caller's namespace."""
-_SEGMENT: Final = re.compile(r"(\w|\w[\w@ .&-]{0,254}[\w@.&-])", re.ASCII)
 _TOO_SHORT: Final = (
     "requirement failed: The fully qualified name of the entity must contain at least the namespace and the"
     " name of the entity."
@@ -59,7 +56,7 @@ class Name:
 
 def is_segment(text: str) -> bool:
     """Return whether a text can name a namespace, a package or an entity."""
-    return _SEGMENT.fullmatch(text) is not None
+    return SEGMENT.fullmatch(text) is not None
 
 
 def check_entity(segment: str) -> str:
@@ -115,7 +112,7 @@ def parse_reference(value: object, own: str) -> Name:
 def is_path(value: object) -> bool:
     """Return whether a value is a path of at least one segment; slashes around and between them are let pass."""
     segments = [one for one in value.split("/") if one] if isinstance(value, str) else []
-    return bool(segments) and all(_SEGMENT.fullmatch(one) for one in segments)
+    return bool(segments) and all(SEGMENT.fullmatch(one) for one in segments)
 
 
 def reference(name: Name) -> dict[str, str]:

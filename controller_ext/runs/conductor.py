@@ -23,9 +23,10 @@ from enum import Enum
 from typing import Any, Final
 
 from controller_ext import json_text
-from controller_ext.entities.names import HERE, Name, is_segment
+from controller_ext.entities.names import Name
 from controller_ext.runs.ports import Gap
 from controller_ext.workflow.sequence import MAX_ACTIONS
+from invoker_ext.contract import naming
 
 MAX_COMPONENTS: Final = MAX_ACTIONS
 """Of one call, those of conductors inside it included."""
@@ -34,11 +35,6 @@ MAX_CONDUCTIONS: Final = 2 * MAX_COMPONENTS + 1
 TOO_MANY: Final = "Too many actions in the composition."
 _BROKEN: Final = "Activation failure during composition."
 _LOST: Final = "Timeout reached when retrieving activation {} during composition."
-_UNREADABLE: Final = "Failed to parse action name from json value {} during composition."
-_MISSING: Final = {
-    Gap.OUT_OF_REACH: "Failed entitlement check for action with name '{}' during composition.",
-    Gap.ABSENT: "Failed to resolve action with name '{}' during composition.",
-}
 
 _APPLICATION_ERROR: Final = 1
 _PLATFORM_ERROR: Final = 3
@@ -132,7 +128,7 @@ class Composition:
         action = json_text.parse(asked["action"])
         name = resolve(action, self.namespace)
         if name is None:
-            return self._tell(unreadable(action))
+            return self._tell(naming.unreadable(action))
         if self.accounting.components >= MAX_COMPONENTS:
             return self._tell(TOO_MANY)
         self._move(State.STEPPING)
@@ -207,33 +203,12 @@ def error_json(text: str) -> bytes:
     return _dumps({"error": text}).encode()
 
 
-def unreadable(action: Any) -> str:
-    """Return what is told of a JSON value that names no action."""
-    return _UNREADABLE.format(_dumps(action))
-
-
 def missing(gap: Gap, name: Name | None) -> str:
     """Return what is told of an action that cannot be run."""
-    return _MISSING[gap].format(name)
+    return naming.out_of_reach(name) if gap is Gap.OUT_OF_REACH else naming.absent(name)
 
 
 def resolve(action: Any, namespace: str) -> Name | None:
-    """Return the full name of a component; None: it has none.
-
-    Args:
-        action: What the conductor returned: `[package/]name` in the caller's namespace, `namespace/package/name`, or
-            `/namespace/[package/]name`; any other JSON value names nothing.
-        namespace: The caller's.
-    """
-    if not isinstance(action, str):
-        return None
-    segments = [one for one in action.split("/") if one]  # stock ignores empty ones
-    absolute = action.startswith("/") or len(segments) == 3
-    if not (1 + absolute <= len(segments) <= 2 + absolute and all(is_segment(one) for one in segments)):
-        return None
-    if not absolute:
-        segments = [namespace, *segments]
-    elif segments[0] == HERE:
-        segments[0] = namespace
-    first, *package, name = segments
-    return Name(first, package[0] if package else None, name)
+    """Return the full name of a component; see `naming.parts_of`."""
+    parts = naming.parts_of(action, namespace)
+    return None if parts is None else Name(*parts)

@@ -18,6 +18,7 @@ from controller_ext.workflow.composition.compile import compile_composition, why
 from controller_ext.workflow.composition.recovery import NotLowered, program_of
 from controller_ext.workflow.errors import Finding, WorkflowInvalid
 from controller_ext.workflow.nesting import CompositionEntity, Entity, NestingResolver, SequenceEntity, WorkflowEntity
+from invoker_ext.contract import naming
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, OwnLimits
 from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.regions import Region, RegionKind
@@ -106,7 +107,7 @@ class StoreResolver(NestingResolver):
         """See `NestingResolver.component`."""
         name = conductor.resolve(action, self._caller())
         if name is None:
-            return Region(kind=RegionKind.RAISE, error=conductor.unreadable(action))
+            return Region(kind=RegionKind.RAISE, error=naming.unreadable(action))
         self.reads.update(self._catalog.on_the_way(name))
         gap: Gap | None = None
         call = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from controller_ext.workflow.definition import Definition, StepDefinition
+from controller_ext.workflow.definition import Definition, Repeat, StepDefinition
 from controller_ext.workflow.errors import DefinitionError, Finding, WorkflowInvalid
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind, Step, WorkflowCall
+from invoker_ext.contract.regions import Region, RegionKind
 
 MAX_GRAPH_STEPS: Final = 10_000
 _HERE: Final = "_"
@@ -66,7 +67,7 @@ def _size(graph: Graph, known: dict[int, int]) -> int:
     """Return the number of steps; a graph that stands in many places is one object and counted once."""
     if id(graph) not in known:
         known[id(graph)] = len(graph.steps) + sum(
-            _size(step.call.graph, known) for step in graph.steps if isinstance(step.call, WorkflowCall)
+            _size(call.graph, known) for call in graph.calls() if isinstance(call, WorkflowCall)
         )
     return known[id(graph)]
 
@@ -110,7 +111,7 @@ def _placed(step: StepDefinition, call: ActionCall | WorkflowCall) -> Step:
         timeout_s = min(timeout_s, call.timeout_ms / 1000)
     return Step(
         name=step.name,
-        call=call,
+        call=call if step.repeat is None else _repeated(call, step.repeat),
         inputs=step.inputs,
         scope=step.scope,
         attempts=step.attempts,
@@ -118,3 +119,8 @@ def _placed(step: StepDefinition, call: ActionCall | WorkflowCall) -> Step:
         timeout_s=timeout_s,
         at_most_once=step.at_most_once,
     )
+
+
+def _repeated(call: ActionCall | WorkflowCall, repeat: Repeat) -> Region:
+    once = Region(kind=RegionKind.CALL, call=call)
+    return Region(kind=RegionKind.REPEAT, parts=(once,), condition=repeat.condition, most=repeat.most)

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from invoker_ext.contract.graph import Input
 
 
+@dataclass(slots=True, frozen=True)
+class Repeat:
+    """A loop: the action runs again with its result as long as `condition` holds for it, `most` times in all."""
+
+    condition: str
+    most: int
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class StepDefinition:
     """A step.
@@ -18,6 +26,7 @@ class StepDefinition:
         inputs: In the order of the text.
         scope: Levels around it, outermost first (see `invoker_ext.contract.graph`).
         attempts, backoff_s, timeout_s, at_most_once: As in `invoker_ext.contract.graph.Step`.
+        repeat: How often the action runs in one firing; None: once.
     """
 
     name: str
@@ -28,6 +37,7 @@ class StepDefinition:
     backoff_s: float = 0.0
     timeout_s: float | None = None
     at_most_once: bool = False
+    repeat: Repeat | None = None
     line: int | None = field(default=None, compare=False)
 
 

@@ -126,15 +126,20 @@ def _from(reading: Reading, slot: Slot, path: Path, value: Mapping[str, Any]) ->
     edge = _named(reading, slot, path, value["from"], EdgeKind.VALUE)
     if "when" not in value:
         return edge
-    when, where = value["when"], (*path[:-1], "when")
-    if not isinstance(when, str):
-        reading.note(where, f'a condition is a string in CEL, such as "value.illegal == true", not {kind_of(when)}')
+    when = read_condition(reading, (*path[:-1], "when"), value["when"])
+    return replace(edge, when=when) if edge is not None and when is not None else None
+
+
+def read_condition(reading: Reading, path: Path, value: object) -> str | None:
+    """Read and check a condition; None: it is none, which is noted."""
+    if not isinstance(value, str):
+        reading.note(path, f'a condition is a string in CEL, such as "value.illegal == true", not {kind_of(value)}')
         return None
-    complaint = expressions.check(when)
+    complaint = expressions.check(value)
     if complaint is not None:
-        reading.note(where, complaint)
+        reading.note(path, complaint)
         return None
-    return replace(edge, when=when) if edge is not None else None
+    return value
 
 
 def _named(reading: Reading, slot: Slot, path: Path, value: object, kind: EdgeKind) -> Edge | None:

@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from controller_ext.workflow.definition import Definition, StepDefinition
-from controller_ext.workflow.edges import Slot, read_edge
+from controller_ext.workflow.definition import Definition, Repeat, StepDefinition
+from controller_ext.workflow.edges import Slot, read_condition, read_edge
 from controller_ext.workflow.errors import Path, WorkflowInvalid
 from controller_ext.workflow.reading import Reading, kind_of, shown
 from controller_ext.workflow.scopes import in_order, scopes_of
 from controller_ext.workflow.text import load
-from invoker_ext.contract.graph import WHOLE, Input
+from invoker_ext.contract.graph import WHOLE, EdgeKind, Input
 
 KIND: Final = "dataflow:1"
 ALL: Final = "$all"
@@ -24,6 +24,7 @@ MAX_NAME_CHARS: Final = 128
 MAX_ATTEMPTS: Final = 100
 MAX_BACKOFF_S: Final = 3600.0
 MAX_TIMEOUT_S: Final = 24 * 3600.0
+MAX_REPEATS: Final = 10_000
 MIN_TIMEOUT_S: Final = 0.001
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -36,7 +37,11 @@ _MUST: Final = {
     "steps": "it maps the name of each step to what the step does",
     "result": "it names the step whose result is the run's, or maps names to outputs",
 }
-_STEP_KEYS: Final = ("action", "inputs", "retry", "timeout_s", "at_most_once")
+_STEP_KEYS: Final = ("action", "inputs", "retry", "repeat", "timeout_s", "at_most_once")
+_REPEAT_MUST: Final = {
+    "while": "it is the condition in CEL over `value` on which the step runs again",
+    "max": "it says how often the step runs at most",
+}
 _STEP_MUST: Final = {"action": "it names the action that the step runs"}
 
 
@@ -73,6 +78,9 @@ def _workflow(reading: Reading, top: dict[str, Any]) -> Definition | None:
     steps = {name: _step(reading, name, value) for name, value in written.items()}
     result = _inputs(reading, None, ("result",), top["result"]) if "result" in top else ()
     timeout_s = _timeout(reading, ("timeout_s",), top)
+    for use in reading.uses:
+        if use.reader in reading.loops and use.kind is EdgeKind.STREAM:
+            reading.note(use.path, f"step `{use.reader}` repeats, so it cannot read a stream: read a value")
     order = in_order(reading)
     scopes = scopes_of(reading, order)
     if reading.findings:
@@ -89,6 +97,7 @@ def _step(reading: Reading, name: str, value: object) -> StepDefinition:
     if isinstance(value, dict):
         reading.keys(path, step, _STEP_KEYS, _STEP_MUST)
     attempts, backoff_s = _retry(reading, (*path, "retry"), step.get("retry", {}))
+    repeat = _repeat(reading, name, (*path, "repeat"), step["repeat"]) if "repeat" in step else None
     once = step.get("at_most_once", False)
     if not isinstance(once, bool):
         reading.note((*path, "at_most_once"), f"must be true or false, not {shown(once)}")
@@ -102,6 +111,7 @@ def _step(reading: Reading, name: str, value: object) -> StepDefinition:
         backoff_s=backoff_s,
         timeout_s=_timeout(reading, (*path, "timeout_s"), step),
         at_most_once=once is True,
+        repeat=repeat,
         line=reading.document.line((*path, "action")),
     )
 
@@ -124,6 +134,16 @@ def _retry(reading: Reading, path: Path, value: object) -> tuple[int, float]:
     if "backoff_s" in retry:
         backoff_s = reading.seconds((*path, "backoff_s"), retry["backoff_s"], 0.0, MAX_BACKOFF_S)
     return attempts or 1, backoff_s or 0.0
+
+
+def _repeat(reading: Reading, name: str, path: Path, value: object) -> Repeat | None:
+    repeat = reading.mapping(path, value, "`repeat`")
+    if isinstance(value, dict):
+        reading.keys(path, repeat, ("while", "max"), _REPEAT_MUST)
+    most = reading.integer((*path, "max"), repeat["max"], 1, MAX_REPEATS) if "max" in repeat else None
+    text = read_condition(reading, (*path, "while"), repeat["while"]) if "while" in repeat else None
+    reading.loops.add(name)
+    return None if most is None or text is None else Repeat(text, most)
 
 
 def _timeout(reading: Reading, path: Path, holder: dict[str, Any]) -> float | None:

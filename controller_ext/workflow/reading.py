@@ -46,6 +46,7 @@ class Reading:
         findings: What is wrong so far.
         uses: What has been read so far.
         broken: Steps with an edge that could not be read: their scope cannot be told.
+        loops: Steps with `repeat`.
     """
 
     document: Document
@@ -53,6 +54,7 @@ class Reading:
     findings: list[Finding] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    loops: set[str] = field(default_factory=set)
 
     def note(self, path: Path, sentence: str) -> None:
         """Add a finding.

@@ -203,8 +203,9 @@ class Graph:
         return self._digest
 
     def size_bytes(self) -> int:
-        """Return about how much memory it takes: what its actions have of parameters is all that can be large."""
-        return sum(_size_bytes(call) for call in self.calls())
+        """Return about how much memory it takes: parameters of actions and texts of functions can be large."""
+        texts = sum(step.call.text_bytes() for step in self.steps if isinstance(step.call, Region))
+        return texts + sum(_size_bytes(call) for call in self.calls())
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form; `from_json` is its inverse."""

@@ -52,7 +52,7 @@ class RegionKind(Enum):
     MAP = "map"
     """As SEQUENCE, at once for each element of the member `value`; results in `{"value": [...]}`. (*)"""
     ASYNC = "async"
-    """As SEQUENCE, as a run of its own that nobody waits for. (*)"""
+    """As SEQUENCE, as a run of its own that nobody waits for; its graph has this region as its root. (*)"""
     REPEAT = "repeat"
     """The part runs again with its result as long as `condition` holds for it, `most` times in all. (1)"""
 
@@ -131,6 +131,11 @@ class Region:
     error: str = ""
     condition: str = ""
     most: int = 1
+
+    def text_bytes(self) -> int:
+        """Return about how much its functions and cells take."""
+        own = 256 + len(self.code) + sum(len(text) for _, text in self.cells)
+        return own + sum(part.text_bytes() for part in self.parts)
 
     def calls(self) -> Iterator[Call]:
         """Yield every call in it."""

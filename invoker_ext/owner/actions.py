@@ -14,10 +14,13 @@ from action_runtime.wire.errors import Blame, DataflowError
 from invoker_ext.contract.annotations import truthy
 from invoker_ext.contract.graph import (
     ActionCall,
+    Fault,
     Graph,
     WorkflowCall,
     action_graph,
 )
+from invoker_ext.contract.messages import Identity
+from invoker_ext.owner.naming import named_call
 from invoker_ext.store import EntityStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -144,6 +147,19 @@ class Actions:
             self._keep((name, revision), doc)  # as stock: a revision that is gone runs the newest one
         return doc
 
+    def named(self, user: Identity, action: str) -> tuple[ActionCall, ActionDoc] | Fault:
+        """Return an action that a composition names by its data, or why it cannot be run; blocks.
+
+        Raises:
+            ActionUnfetched: The store cannot be reached.
+        """
+        try:
+            call = named_call(self._store.get, user, action)
+            return call if isinstance(call, Fault) else (call, self.fetch(call.name, call.revision))
+        except (StoreUnavailable, ActionGone) as error:
+            _log.error("store cannot be read", extra={"action": action, "error": str(error)})
+            raise ActionUnfetched from error
+
     def fetch_program(self, digest: str | None, name: str, revision: str | None) -> Program:
         """Return what a run executes, from the store if need be; blocks.
 
@@ -178,11 +194,25 @@ class Actions:
             if document is None:
                 raise GraphGone(digest)
             graph = Graph.from_json(document)
-            self._graphs[digest] = graph
-            self._graph_bytes += graph.size_bytes()
-            while len(self._graphs) > _GRAPHS or (self._graph_bytes > GRAPH_BYTES and len(self._graphs) > 1):
-                self._graph_bytes -= self._graphs.popitem(last=False)[1].size_bytes()
+            self._keep_graph(graph)
         return graph
+
+    def _keep_graph(self, graph: Graph) -> None:
+        if graph.digest in self._graphs:
+            return
+        self._graphs[graph.digest] = graph
+        self._graph_bytes += graph.size_bytes()
+        while len(self._graphs) > _GRAPHS or (self._graph_bytes > GRAPH_BYTES and len(self._graphs) > 1):
+            self._graph_bytes -= self._graphs.popitem(last=False)[1].size_bytes()
+
+    def keep_graph(self, graph: Graph) -> None:
+        """Keep a graph that a run here has made, here and in the store; blocks.
+
+        Raises:
+            StoreUnavailable: The store cannot be written.
+        """
+        self._store.put_graph(graph.digest, graph.to_json())
+        self._keep_graph(graph)
 
     def _keep(self, key: tuple[str, str | None], doc: ActionDoc) -> None:
         if key in self._docs:

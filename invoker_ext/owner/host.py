@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from action_runtime.wire.values import Head
 from invoker_ext.containers.job import Containers
-from invoker_ext.contract.messages import Identity
+from invoker_ext.contract.graph import Graph
+from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Event
 from invoker_ext.inline.call import Call, Evaluated
@@ -15,6 +16,7 @@ from invoker_ext.owner.clock import Clock
 from invoker_ext.sink.datum import Stored
 
 if TYPE_CHECKING:
+    from invoker_ext.owner.actions import Actions
     from invoker_ext.owner.run import Run
 
 
@@ -90,6 +92,10 @@ class Host(Protocol):
         """The pool."""
 
     @property
+    def actions(self) -> Actions:
+        """Where actions are read that only a running composition names."""
+
+    @property
     def functions(self) -> Functions:
         """What evaluates inline functions of compositions."""
 
@@ -127,6 +133,13 @@ class Host(Protocol):
 
     def forget(self, run: Run) -> None:
         """The run holds nothing any more."""
+
+    async def launch(self, message: ActivationMessage, graph: Graph) -> None:
+        """Accept a run that another one starts and does not wait for; it ends in a record, whatever dies.
+
+        Raises:
+            StoreUnavailable: Its graph cannot be kept.
+        """
 
     def adopt(self, run: Run) -> None:
         """A run started by another one."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.containers.job import Containers
-from invoker_ext.contract.graph import ActionCall
+from invoker_ext.contract.graph import ActionCall, Graph
 from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
@@ -277,6 +277,12 @@ class Owner:
         self._outbox.finish(message, record)
         if message.spool is not None:
             self._spooled.forget(message.activation_id)
+
+    async def launch(self, message: ActivationMessage, graph: Graph) -> None:
+        """See Host."""
+        await asyncio.to_thread(self.actions.keep_graph, graph)
+        if not self.halted and self.accept(message, message.encode()):
+            self.begin_accepted(message)
 
     def adopt(self, run: Run) -> None:
         """See Host."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import WHOLE, Media
-from invoker_ext.contract import graph
-from invoker_ext.contract.graph import ActionCall, GraphKind, WorkflowCall
-from invoker_ext.contract.regions import Region
-from invoker_ext.dataflow.commands import Chunks, Constant, Dispatch, Streamed
+from invoker_ext.contract import graph as graphs
+from invoker_ext.contract.graph import ActionCall, Graph, GraphKind, WorkflowCall
+from invoker_ext.contract.regions import Region, RegionKind
+from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Dispatch, Streamed
 from invoker_ext.dataflow.events import (
     Began,
     Cancelled,
@@ -39,6 +40,7 @@ from invoker_ext.dataflow.regions.commands import (
     Launch,
     Leave,
     Pause,
+    Question,
     Resulted,
     Resumed,
 )
@@ -48,14 +50,18 @@ from invoker_ext.dataflow.regions.threads import Account
 from invoker_ext.dataflow.regions.values import Leaf, Shape, Value
 from invoker_ext.inline.call import Call, Evaluated, Fault
 from invoker_ext.owner import answers
+from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.answers import Found
-from invoker_ext.owner.children import whole_events
+from invoker_ext.owner.children import parameters_of, whole_events
+from invoker_ext.owner.launching import launch_message, launched, resumed
 from invoker_ext.owner.reading import Copies, read_in_thread
-from invoker_ext.relay.json_form import object_json
+from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
 
 if TYPE_CHECKING:
     from invoker_ext.owner.run import Run
+
+_log = logging.getLogger(__name__)
 
 QUICK_BYTES: Final = 16 * 1024
 """Up to here reading a value costs less than a thread."""
@@ -80,10 +86,13 @@ class RegionRun:
             self._free,
             account,
             session=run.activation_id,
+            tag=command.firing.tag,
             limit_ms=limits.timeout_ms if composed else None,
         )
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._docs: dict[tuple[str, str | None], ActionDoc] = {}
+        self._resumes = region.kind is RegionKind.ASYNC
         self._asked: dict[int, int] = {}
         self._over = False
 
@@ -91,15 +100,36 @@ class RegionRun:
         """Begin with what the step was given."""
         inputs = self._command.inputs
         value = inputs[0].value if len(inputs) == 1 and inputs[0].name == WHOLE else None
-        if value is None or isinstance(value, Chunks | Constant | Streamed | tuple):
-            stored = self._run.put_json(object_json(inputs))
+        if isinstance(value, Chunks | Constant | Streamed | tuple):
+            value = None
+        if value is not None and (stored := cast("Stored", value)).head.media is Media.JSON:
+            stored.retain()
+            self._enter(stored)
+        elif any(datum.elsewhere for bound in inputs for datum in data_of(bound.value)):
+            self._run.host.spawn(self._start_with(inputs), f"region of {self._run.activation_id}")
         else:
-            stored = cast("Stored", value)
-            if stored.head.media is Media.JSON:
-                stored.retain()
-            else:
-                stored = self._run.put_json(object_json(inputs))
-        self._send(Entered(self._without_options(stored), self._now()))
+            self._enter(self._run.put_json(object_json(inputs)))
+
+    async def _start_with(self, inputs: Sequence[Bound]) -> None:
+        """Begin once what other hosts hold has been pulled."""
+        try:
+            text = await parameters_of(inputs, self._run.host.copy)
+        except DataflowError as error:
+            _log.warning("data cannot be had", extra={"run": self._run.activation_id, "error": str(error)})
+            self._over = True
+            firing, attempt = self._command.firing, self._command.attempt
+            self._run.region_over(firing)
+            self._run.post(Lost(firing, attempt, False, self._now()))
+        else:
+            self._enter(self._run.put_json(text))
+
+    def _enter(self, stored: Stored) -> None:
+        if self._resumes:
+            text, cells = resumed(stored.read())
+            stored.release()
+            self._send(Entered(self._run.put_json(text), self._now(), cells))
+        else:
+            self._send(Entered(self._without_options(stored), self._now()))
 
     def _without_options(self, stored: Stored) -> Stored:
         """Take Composer's own parameter out of a composition's: Redis is not needed, and its state is nobody else's."""
@@ -180,11 +210,11 @@ class RegionRun:
         call = command.step.call
         match call:
             case ActionCall():
-                self._run.firings.call(command, call, self)
+                self._run.firings.call(command, call, self, self._docs.get((call.name, call.revision)))
             case WorkflowCall():
                 account = self._machine.flights.account_of(command.firing, command.attempt)
                 self._run.children.call(command, call, self, account)
-            case graph.Fault() | Region():
+            case graphs.Fault() | Region():
                 raise ValueError("a region dispatches actions and workflows")
             case _:
                 assert_never(call)
@@ -206,6 +236,25 @@ class RegionRun:
         self._answer(command, found)
 
     def _answer(self, command: Ask, found: Found) -> None:
+        if command.question is Question.DYNAMIC and found.error is None:
+            self._run.host.spawn(self._answer_named(command, found), f"name in {self._run.activation_id}")
+        else:
+            self._tell_answer(command, found, None)
+
+    async def _answer_named(self, command: Ask, found: Found) -> None:
+        host, user = self._run.host, self._run.spec.user
+        try:
+            named = await asyncio.to_thread(host.actions.named, user, found.name)
+        except DataflowError as error:
+            named = graphs.Fault(str(error))
+        if isinstance(named, graphs.Fault):
+            self._tell_answer(command, found, named)
+        else:
+            call, doc = named
+            self._docs[call.name, call.revision] = doc
+            self._tell_answer(command, found, call)
+
+    def _tell_answer(self, command: Ask, found: Found, call: ActionCall | graphs.Fault | None) -> None:
         self._send(
             Answered(
                 ticket=command.ticket,
@@ -216,6 +265,7 @@ class RegionRun:
                 error=found.error,
                 data=tuple(map(self._run.put_json, found.texts)),
                 shapes=found.shapes,
+                call=call,
             )
         )
 
@@ -268,7 +318,22 @@ class RegionRun:
         )
 
     def _launch(self, command: Launch) -> None:
-        self._send(Answered(command.ticket, self._now(), error="not there"))
+        values = [command.params, *(value for cells in command.cells if cells for value in cells.values())]
+        data = [datum for value in values for datum in answers.data_of(value)]
+        host = self._run.host
+        reading = read_in_thread(host.sink, data, partial(launched, command, self._run.graph), host.copy)
+        host.spawn(self._launch_with(command.ticket, reading), f"async part of {self._run.activation_id}")
+
+    async def _launch_with(self, ticket: int, reading: Coroutine[Any, Any, tuple[Graph, bytes]]) -> None:
+        try:
+            graph, content = await reading
+            message = launch_message(self._run.spec, graph, content)
+            await self._run.host.launch(message, graph)
+        except (DataflowError, OSError) as error:
+            _log.warning("async part not started", extra={"run": self._run.activation_id, "error": str(error)})
+            self._send(Answered(ticket, self._now(), error=str(error)))
+        else:
+            self._send(Answered(ticket, self._now(), name=message.activation_id))
 
     # -- end ---------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from action_runtime.wire.values import WHOLE, Head, Media
-from controller_ext.workflow.composition.lowering import lower
-from invoker_ext.contract.graph import ActionCall
+from controller_ext.workflow.composition.lowering import Component, lower
+from invoker_ext.contract.graph import ActionCall, Fault, Step
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
 from invoker_ext.dataflow.events import Datum, Drained, Outcome, Returned
@@ -33,6 +33,8 @@ from invoker_ext.dataflow.regions.commands import (
 from invoker_ext.dataflow.regions.machine import RegionMachine
 from invoker_ext.dataflow.regions.program import compile_region
 from invoker_ext.dataflow.regions.threads import Account
+from invoker_ext.dataflow.regions.values import Shape
+from invoker_ext.inline import call as inline
 from invoker_ext.owner import answers
 from tests.support.actions import an_action
 
@@ -112,11 +114,15 @@ class Play:
         names: Of the firings, in order.
         ended: Outcome and value, once it has.
         most_alive: Data held at a time.
+        evaluate: Runs functions that are no Python.
+        component: What the name of an action stands for.
     """
 
     program: Any
     actions: Mapping[str, Action] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
+    evaluate: Callable[[inline.Call], inline.Evaluated] | None = None
+    component: Component = called
     seed: int = 0
     most: int = 50
     limit_ms: int | None = None
@@ -128,8 +134,8 @@ class Play:
     pauses: int = 0
 
     def __post_init__(self) -> None:
-        region = self.program if isinstance(self.program, Region) else lower(self.program, called)
-        program, account = compile_region(region, "root"), Account(self.most)
+        region = self.program if isinstance(self.program, Region) else lower(self.program, self.component)
+        program, account = compile_region(region, Step(name="root", call=region, at_most_once=True)), Account(self.most)
         self.machine = RegionMachine(program, _free, account, session="session", limit_ms=self.limit_ms)
         self.things: list[Thing] = []
         self._due: list[list[Event]] = []
@@ -213,12 +219,16 @@ class Play:
                 shape=found.shape,
                 name=found.name,
                 error=found.error,
+                call=_named(self.component(found.name)) if found.name else None,
                 data=tuple(self.thing(json.loads(text)) for text in found.texts),
                 shapes=found.shapes,
             )
         )
 
     def _apply(self, command: Apply) -> None:
+        if self.evaluate is not None:
+            self._evaluate(self.evaluate, command)
+            return
         value = json.loads(answers.json_of(command.params))
         cells = {name: json.loads(answers.json_of(one)) for name, one in command.cells.items()}
         before = json.dumps(cells)
@@ -227,6 +237,22 @@ class Play:
         made = None if result is None else self.thing(result)
         shape = answers.shape_of(result)
         self._later(Applied(command.ticket, self._at, made, shape, cells=changed))
+
+    def _evaluate(self, evaluate: Callable[[inline.Call], inline.Evaluated], command: Apply) -> None:
+        cells = {name: answers.json_of(one) for name, one in command.cells.items()}
+        params = answers.json_of(command.params)
+        said = evaluate(
+            inline.Call(namespace="guest", code=command.code, params=params, cells=cells, path=command.path)
+        )
+        made = None if said.result is None else self.thing(json.loads(said.result))
+        shape = Shape.UNKNOWN if said.result is None else answers.shape_of_text(said.result)
+        changed = {name: self.thing(json.loads(text)) for name, text in said.cells.items()}
+        fatal = said.fault is inline.Fault.INTERNAL
+        self._later(Applied(command.ticket, self._at, made, shape, said.error, fatal, changed))
+
+
+def _named(region: Region) -> Any:
+    return region.call or Fault(region.error)
 
 
 def _free(datum: Datum) -> None:

@@ -48,6 +48,7 @@ _OPTIONAL: Final = frozenset({"alternate"})
 _LISTS: Final[Mapping[str, RegionKind]] = {
     "sequence": RegionKind.SEQUENCE,
     "mask": RegionKind.MASK,
+    "async": RegionKind.ASYNC,
     "parallel": RegionKind.PARALLEL,
     "map": RegionKind.MAP,
 }
@@ -108,6 +109,8 @@ class _Lowering:
                     raise NotLowered(f"`let` root{where} has no declarations")
                 cells = tuple((name, json.dumps(value)) for name, value in declarations.items())
                 return Region(kind=RegionKind.LET, cells=cells, parts=self._components(node, where, depth))
+            case "dynamic":
+                return Region(kind=RegionKind.DYNAMIC)
             case _:
                 raise NotLowered(f"root{where} is `{kind}`, which is no combinator that is known")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from controller_ext.workflow.definition import Definition, StepDefinition
+from controller_ext.workflow.definition import Definition, Repeat, StepDefinition
 from invoker_ext.contract.graph import (
     ERROR,
     RUN,
@@ -21,7 +21,7 @@ from invoker_ext.contract.graph import (
     Step,
     WorkflowCall,
 )
-from invoker_ext.contract.regions import Region
+from invoker_ext.contract.regions import Region, RegionKind
 
 MAX_LINE_CHARS: Final = 64
 _RESULT: Final = "result"
@@ -115,11 +115,24 @@ def _node(step: Step | StepDefinition) -> Node:
     lines += _lines(step.inputs)
     if step.scope:
         lines.append(_cut(f"↻ per item of {', '.join(step.scope)}"))
+    repeat = _repeat(step)
+    if repeat is not None:
+        lines.append(_cut(f"⟳ while {repeat.condition}"))
+        lines.append(f"at most {repeat.most} times")
     if step.attempts > 1:
         lines.append(f"up to {step.attempts} attempts")
     if step.timeout_s is not None:
         lines.append(f"within {step.timeout_s:g} s")
     return Node(NodeKind.MANY if step.scope else NodeKind.STEP, step.name, tuple(lines))
+
+
+def _repeat(step: Step | StepDefinition) -> Repeat | None:
+    if isinstance(step, StepDefinition):
+        return step.repeat
+    region = step.call
+    if not isinstance(region, Region) or region.kind is not RegionKind.REPEAT:
+        return None
+    return Repeat(region.condition, region.most)
 
 
 def _action(step: Step | StepDefinition) -> str:

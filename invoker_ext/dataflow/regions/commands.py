@@ -100,10 +100,17 @@ Command = Dispatch | Ask | Apply | Launch | Pause | Leave
 
 @dataclass(slots=True, frozen=True)
 class Entered:
-    """The region is to run; first event."""
+    """The region is to run; first event.
+
+    Attributes:
+        datum: What it is given.
+        at: Monotonic seconds.
+        cells: Frames around it, outermost first; None: a mask.
+    """
 
     datum: Datum
     at: float
+    cells: tuple[Mapping[str, Value] | None, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from invoker_ext.contract.graph import GraphKind, Step, WorkflowCall
 from invoker_ext.dataflow import sentences
-from invoker_ext.dataflow.attempts import MISSES
+from invoker_ext.dataflow.attempts import LOSSES, MISSES
 from invoker_ext.dataflow.commands import Bound, Dispatch
 from invoker_ext.dataflow.events import Lost, Outcome, Returned
-from invoker_ext.dataflow.keys import Firing
+from invoker_ext.dataflow.keys import Firing, Tag
 from invoker_ext.dataflow.regions.threads import Account, Thread
 from invoker_ext.dataflow.regions.values import Leaf, Members, Value, error_of, text_of
 
@@ -24,6 +24,7 @@ class _Flight:
         dispatch: How it was sent.
         reads: Kept until it has drained.
         misses: Dispatches that were lost before the function began.
+        losses: Those that were lost after.
         result: What came of it so far.
     """
 
@@ -31,6 +32,7 @@ class _Flight:
     dispatch: Dispatch
     reads: Value
     misses: int = 0
+    losses: int = 0
     result: Leaf | None = None
 
 
@@ -47,7 +49,9 @@ class Landed:
 class Flights:
     """All of a region."""
 
-    def __init__(self) -> None:
+    def __init__(self, tag: Tag) -> None:
+        """Start without any; tags of all begin with this one."""
+        self._tag = tag
         self._flights: dict[tuple[Firing, int], _Flight] = {}
 
     def __bool__(self) -> bool:
@@ -61,7 +65,7 @@ class Flights:
 
     def send(self, thread: Thread, step: Step, inputs: tuple[Bound, ...]) -> Dispatch:
         """Let a thread wait for a firing, which reads its value."""
-        dispatch = Dispatch(Firing(step.name, thread.tag), 1, step, inputs)
+        dispatch = Dispatch(Firing(step.name, self._tag + thread.tag), 1, step, inputs)
         self._flights[dispatch.firing, 1] = _Flight(thread, dispatch, thread.value)
         return dispatch
 
@@ -88,12 +92,14 @@ class Flights:
         return _land(flight, Members({"error": error or text_of(sentences.failed(event.firing))}))
 
     def lost(self, event: Lost) -> Landed | Dispatch | None:
-        """Return what becomes of a firing whose container died: it is sent again if its function had not begun."""
+        """Return what becomes of a firing whose container died: it is sent again as far as that is allowed."""
         flight = self._flights.pop((event.firing, event.attempt), None)
         if flight is None or flight.thread is None:
             return None
-        flight.misses += 1
-        if not event.began and flight.misses < MISSES:
+        flight.losses += event.began
+        flight.misses += not event.began
+        again = not flight.dispatch.step.at_most_once and flight.losses < LOSSES
+        if again if event.began else flight.misses < MISSES:
             before = flight.dispatch
             flight.dispatch = Dispatch(before.firing, before.attempt + 1, before.step, before.inputs)
             self._flights[before.firing, before.attempt + 1] = flight

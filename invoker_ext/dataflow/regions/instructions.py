@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from invoker_ext.contract.graph import Fault, Step
@@ -202,9 +203,10 @@ def _dynamic(machine: RegionMachine, thread: Thread, instruction: Instruction) -
             thread.value = error_of(_NOT_DYNAMIC.format(instruction.path))
             goes_on = machine.check(thread)
         else:
-            params = machine.leaf(answer.data[0], answer.shape)
+            [datum] = answer.data
+            params = machine.leaf(datum, answer.shape)
             thread.value = boxed(params) if answer.shape is Shape.OTHER else params
-            goes_on = _run_call(machine, thread, Step(name=step.name, call=call, at_most_once=True))
+            goes_on = _run_call(machine, thread, replace(step, call=call))
         if goes_on:
             machine.resume(thread)
 

@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from invoker_ext.dataflow.commands import Dispatch
 from invoker_ext.dataflow.events import Cancelled, Datum, Drained, Lost, Outcome, PlatformFailed, Returned
+from invoker_ext.dataflow.keys import Tag
 from invoker_ext.dataflow.regions import forks
 from invoker_ext.dataflow.regions.commands import (
     Answered,
@@ -27,7 +28,7 @@ from invoker_ext.dataflow.regions.commands import (
 from invoker_ext.dataflow.regions.flights import Flights, Landed
 from invoker_ext.dataflow.regions.instructions import OPS, TOO_MANY
 from invoker_ext.dataflow.regions.program import Instruction, Op, Program
-from invoker_ext.dataflow.regions.threads import Account, FrameKind, State, Thread
+from invoker_ext.dataflow.regions.threads import Account, FrameKind, State, Thread, framed
 from invoker_ext.dataflow.regions.values import (
     Leaf,
     Shape,
@@ -61,6 +62,7 @@ class RegionMachine:
         free: Takes a datum back, in whatever thread the last reference goes.
         account: What it may use up.
         session: Activation id of the run.
+        tag: Of the firing whose step runs the region; those of its own firings begin with it.
         limit_ms: How long functions may go on between two actions; None: no bound.
     """
 
@@ -71,10 +73,11 @@ class RegionMachine:
         account: Account,
         *,
         session: str = "",
+        tag: Tag = (),
         limit_ms: int | None = None,
     ) -> None:
         self.session = session
-        self.flights = Flights()
+        self.flights = Flights(tag)
         self._code = program.code
         self._account = account
         self._limit_ms = limit_ms
@@ -129,7 +132,8 @@ class RegionMachine:
         match event:
             case Entered():
                 self._account.turn()
-                self.start(Thread(self.leaf(event.datum), self._account, event.at))
+                frames = [framed(cells) for cells in event.cells]
+                self.start(Thread(self.leaf(event.datum), self._account, event.at, frames=frames))
             case Resulted():
                 self.flights.resulted(event.firing, event.attempt, self.leaf(event.datum, event.shape))
             case Returned():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -86,7 +86,7 @@ class Program:
         key = graph.digest, step.name
         program = _programs.get(key)
         if program is None:
-            program = compile_region(region, step.name)
+            program = compile_region(region, step)
             if len(_programs) >= _KEPT_PROGRAMS:
                 del _programs[next(iter(_programs))]
             _programs[key] = program
@@ -98,17 +98,17 @@ _programs: Final[dict[tuple[str, str], Program]] = {}
 # A cache of immutable values by content: sharing it between machines shares no state.
 
 
-def compile_region(region: Region, name: str) -> Program:
-    """Compile a region, the names of whose firings begin with `name`."""
-    compiler = _Compiler(name)
-    compiler.emit(region, "")
+def compile_region(region: Region, step: Step) -> Program:
+    """Compile a region; its firings are named after the step, and bounded as it is."""
+    compiler = _Compiler(step)
+    compiler.emit(replace(region, kind=RegionKind.SEQUENCE) if region.kind is RegionKind.ASYNC else region, "")
     return Program(compiler.code)
 
 
 class _Compiler:
-    def __init__(self, name: str) -> None:
+    def __init__(self, step: Step) -> None:
         self.code: list[Instruction] = []
-        self._name = name
+        self._step = step
         self._names: set[str] = set()
 
     def _add(self, op: Op, region: Region, path: str) -> Instruction:
@@ -134,7 +134,7 @@ class _Compiler:
         match region.kind:
             case RegionKind.CALL | RegionKind.DYNAMIC:
                 instruction = self._add(Op.DYNAMIC if region.call is None else Op.CALL, region, path)
-                instruction.step = Step(name=self._unique(path), call=region.call or region, at_most_once=True)
+                instruction.step = replace(self._step, name=self._unique(path), call=region.call or region)
             case RegionKind.FUNCTION | RegionKind.RAISE:
                 self._add(Op.FUNCTION if region.kind is RegionKind.FUNCTION else Op.RAISE, region, path)
             case RegionKind.SEQUENCE:
@@ -154,10 +154,10 @@ class _Compiler:
                 self._fork(region, path)
 
     def _unique(self, path: str) -> str:
-        name, number = self._name + path, 1
+        name, number = self._step.name + path, 1
         while name in self._names:
             number += 1
-            name = f"{self._name}{path}-{number}"
+            name = f"{self._step.name}{path}-{number}"
         self._names.add(name)
         return name
 

@@ -61,6 +61,11 @@ class Frame:
         return Frame(self.kind, dict(self.cells), self.target, self.index)
 
 
+def framed(cells: Mapping[str, Value] | None) -> Frame:
+    """Return a frame of cells; None: a mask."""
+    return Frame(FrameKind.MASK) if cells is None else Frame(FrameKind.LET, dict(cells))
+
+
 @dataclass(slots=True)
 class Account:
     """What has been used up of what a composition may: those that it calls use the same.

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.timeout(120)
 
 OF_CONDUCTORS = (*(probe for probe in PROBES if not probe.forks), *WITHOUT_REDIS)
 """Those that stock's conductor can run without Redis."""
-LOWERED = tuple(probe for probe in PROBES if not probe.name.startswith("dynamic"))
 
 
 def named(probe: Probe) -> str:
@@ -55,7 +54,7 @@ def test_by_its_conductor_a_composition_comes_to_what_was_measured(probe, live):
     assert outcome(live, probe, data_flow=False) == (probe.result, probe.ok, probe.activations)
 
 
-@pytest.mark.parametrize("probe", LOWERED, ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
 def test_as_data_flow_a_composition_comes_to_what_was_measured(probe, live):
     assert outcome(live, probe, data_flow=True) == (probe.result, probe.ok, probe.components)
 

@@ -149,3 +149,59 @@ def test_a_composition_runs_in_a_sequence_and_in_a_workflow(ready):
     assert ready.run("s") == {"n": 3}
     ready.workflow("dataflow: 1\nsteps:\n  one: {action: inner, inputs: $run}\nresult: {n: one.n}\n", "flow")
     assert ready.run("flow", n=5) == {"n": 7}
+
+
+@pytest.mark.parametrize(
+    ("params", "result"),
+    [
+        ({"type": "action", "name": "b", "params": {"k": 1}}, {"seen": {"k": 1}}),
+        ({"type": "action", "name": "b", "params": [1]}, {"seen": {"value": [1]}}),
+        ({"type": "action", "name": "/_/p/b", "params": {}}, {"seen": {"of": "package", "by": "action"}}),
+    ],
+)
+def test_an_action_that_is_named_by_data_is_run(ready, params, result):
+    ready.call("PUT", "packages/p?overwrite=true", json={"parameters": [{"key": "of", "value": "package"}]})
+    code = {"kind": "python:3", "code": "def main(a): return {'seen': a}"}
+    given = [{"key": "by", "value": "action"}]
+    ready.call("PUT", "actions/p/b?overwrite=true", json={"exec": code, "parameters": given})
+    deploy(ready, {"type": "dynamic"})
+    assert ready.run("comp", **params) == result
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ({"a": 1}, "Incorrect use of the dynamic combinator at AST node root"),
+        ({"type": "action", "name": "b", "params": 1}, "Incorrect use of the dynamic combinator at AST node root"),
+        (
+            {"type": "action", "name": "nosuch", "params": {}},
+            "Failed to resolve action with name 'guest/nosuch' during",
+        ),
+        (
+            {"type": "action", "name": "bad#name", "params": {}},
+            'Failed to parse action name from json value "bad#name"',
+        ),
+        (
+            {"type": "action", "name": "/other/b", "params": {}},
+            "Failed entitlement check for action with name 'other/b'",
+        ),
+        ({"type": "action", "name": "inner", "params": {}}, "/guest/inner is no plain action"),
+    ],
+)
+def test_an_action_that_cannot_be_named_by_data_is_told_to_the_composition(ready, params, error):
+    deploy(ready, act("a"), "inner")
+    deploy(ready, {"type": "try", "body": {"type": "dynamic"}, "handler": act("b")})
+    assert error in ready.run("comp", **params)["seen"]["error"]
+
+
+def test_an_async_part_is_a_run_of_its_own_that_sees_the_variables_around_it(ready):
+    part = {"type": "async", "components": [act("a"), fun("p => ({n: p.n, x})")]}
+    deploy(ready, {"type": "let", "declarations": {"x": 1}, "components": [fun("() => { x = 5 }"), part]})
+    reply = ready.call("POST", "actions/comp?blocking=true", json={"n": 1}).json()
+    told = reply["response"]["result"]
+    assert (told["method"], told["sessionId"]) == ("async", reply["activationId"])
+    wait_until(lambda: ready.call("GET", f"activations/{told['activationId']}").status_code == 200)
+    record = ready.record(told["activationId"])
+    assert (record["name"], record["response"]["result"]) == ("comp", {"n": 2, "x": 5})
+    assert len(record["logs"]) == 1
+    assert "cause" not in record

@@ -182,6 +182,17 @@ def test_all_findings_are_reported_together_in_the_order_of_the_text():
         ("{dataflow: 1, steps: {a: {action: a, retry: {attempts: 1.5}}}, result: a}", "a whole number"),
         ("{dataflow: 1, steps: {a: {action: a, retry: {backoff_s: -1}}}, result: a}", "steps.a.retry.backoff_s"),
         ("{dataflow: 1, steps: {a: {action: a, retry: {times: 2}}}, result: a}", "unknown key `times`"),
+        ("{dataflow: 1, steps: {a: {action: a, repeat: 3}}, result: a}", "`repeat` must be a mapping, not a number"),
+        ("{dataflow: 1, steps: {a: {action: a, repeat: {max: 3}}}, result: a}", "steps.a.repeat"),
+        ("{dataflow: 1, steps: {a: {action: a, repeat: {while: 'true'}}}, result: a}", "steps.a.repeat"),
+        ("{dataflow: 1, steps: {a: {action: a, repeat: {while: 'true', max: 0}}}, result: a}", "from 1 to 10000"),
+        ("{dataflow: 1, steps: {a: {action: a, repeat: {while: 'x > 1', max: 2}}}, result: a}", "steps.a.repeat.while"),
+        ("{dataflow: 1, steps: {a: {action: a, repeat: {while: true, max: 2}}}, result: a}", "a string in CEL"),
+        (
+            "{dataflow: 1, steps: {s: {action: s}, a: {action: a, inputs: {x: {stream: s.y}}, "
+            "repeat: {while: 'true', max: 2}}}, result: a}",
+            "step `a` repeats, so it cannot read a stream",
+        ),
         ("{dataflow: 1, steps: {a: {action: a, timeout_s: true}}, result: a}", "steps.a.timeout_s"),
         ("{dataflow: 1, steps: {a: {action: a}}, result: a, timeout_s: 0}", "a number of seconds from 0.001"),
         ("{dataflow: 1, steps: {a: {action: a, at_most_once: 1}}, result: a}", "true or false"),

@@ -36,7 +36,7 @@ class Settings(PeerSettings):
         1,
         at_least(0),
     )
-    listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N`, an open socket.", "127.0.0.1:3233")
+    listen: str = setting("Where workers take requests: `HOST:PORT`, or `fd://N,…`, open sockets.", "127.0.0.1:3233")
     api_host: str = setting("URL of the API, for alarms, which fire triggers by it.", "http://127.0.0.1:3233")
     workers: int = setting("Worker processes; 0: one per two cores.", 0, at_least(0))
     worker_threads: int = setting("Requests that one worker process serves at a time.", 200, above(0))

@@ -110,7 +110,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Gunicorn's call: set what differs from its defaults."""
         settings = self._settings
         chosen: dict[str, Any] = {
-            "bind": settings.listen,
+            "bind": settings.listen.split(","),
             "worker_class": LingeringWorker,
             "logger_class": SilentAccess,
             "workers": settings.worker_count,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
 from controller_ext import launch
 from controller_ext.settings import PREFIX as CONTROLLER, Settings, default_data_dir
+from controller_ext.standalone.bridge import reachable
 from controller_ext.standalone.children import ChildPlan
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, listen, prepare
 from controller_ext.standalone.heap import HEAP
@@ -22,6 +25,8 @@ from invoker_ext.door.hello import Role, read_token
 from invoker_ext.interpreters import find_kinds
 from invoker_ext.settings import DOCKER, PREFIX as INVOKER, Settings as InvokerSettings, machine_memory_mb
 from invoker_ext.stores.settings import StoreSettings
+
+logger = logging.getLogger(__name__)
 
 START_S: Final = 30.0
 """Bound of the whole start; a quiet machine needs about one second."""
@@ -53,14 +58,26 @@ def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -
     launch.lift_open_files()
     lock = DirectoryLock(directory)
     try:
-        with listen(host, port) as bound:
-            url = url_of(host, bound.getsockname()[1])
-            settings = replace(settings, listen=f"fd://{bound.fileno()}", kinds=_kinds(given, invoker))
+        with ExitStack() as sockets:
+            bound = sockets.enter_context(listen(host, port))
+            port = bound.getsockname()[1]
+            url = inside = url_of(host, port)
+            listening = [bound]
+            logs.configure("supervisor", settings.log_level)
+            if invoker.driver == DOCKER and INVOKER + "API_HOST" not in given:
+                found = reachable(host, port, invoker.network)
+                if found is None:
+                    logger.warning("containers do not reach the API", extra={"url": url, "set": INVOKER + "API_HOST"})
+                else:
+                    inside = f"http://{found[0]}"
+                    listening += [] if found[1] is None else [sockets.enter_context(found[1])]
+            descriptors = tuple(one.fileno() for one in listening)
+            where = ",".join(f"fd://{one}" for one in descriptors)
+            settings = replace(settings, listen=where, kinds=_kinds(given, invoker))
             if CONTROLLER + "API_HOST" not in given:
                 settings = replace(settings, api_host=url)
-            logs.configure("supervisor", settings.log_level)
             prepare(settings)
-            plans = _plans(settings, given, url, bound.fileno())
+            plans = _plans(settings, given, inside, descriptors)
             asyncio.run(_supervise(settings, plans, url))
     finally:
         lock.release()
@@ -96,11 +113,18 @@ def _kinds(given: Mapping[str, str], invoker: InvokerSettings) -> str:
     return given.get(INVOKER + "KINDS") or given.get(CONTROLLER + "KINDS") or written(find_kinds())
 
 
-def _plans(settings: Settings, given: Mapping[str, str], url: str, listen_fd: int) -> list[ChildPlan]:
-    """Return the processes in the order in which they are stopped."""
+def _plans(settings: Settings, given: Mapping[str, str], url: str, listening: tuple[int, ...]) -> list[ChildPlan]:
+    """Return the processes in the order in which they are stopped.
+
+    Args:
+        settings: Of the controller.
+        given: The environment.
+        url: By which actions reach the API.
+        listening: Sockets for the workers.
+    """
     rest = {name: value for name, value in launch.environment(given).items() if not name.startswith(CONTROLLER)}
     common = HEAP | rest
-    workers, balancer = controller_plans(settings, common, (listen_fd,))
+    workers, balancer = controller_plans(settings, common, listening)
     invoker = {
         INVOKER + "API_HOST": url,
         INVOKER + "LOG_LEVEL": settings.log_level,

@@ -25,7 +25,7 @@ _DEATH_S: Final = 10.0
 """A container that was killed is taken for gone after this, so that those who wait for its jobs hear of it."""
 DRAIN_S: Final = 600.0
 """Bound of the time from a return to the last output; the sink ends waits that cannot end long before."""
-_NEVER_UP: Final = frozenset({Failure.NOT_STARTED, Failure.IMAGE_NOT_PULLED})
+_NEVER_UP: Final = frozenset({Failure.NOT_STARTED, Failure.IMAGE_NOT_PULLED, Failure.NOTHING_TO_RUN})
 _KEPT: Final = frozenset({"ok", "error"})
 """After these a container is as good as before; after the others stock destroys it (statusCode 2 and 3)."""
 
@@ -204,7 +204,7 @@ class Container(ABC):
         self.state = State.GONE
         current, self.current = self.current, None
         firings, self.firings = self.firings, {}
-        error = how.unpulled or how.error or _start_error(lines)
+        error = how.unpulled or how.unrunnable or how.error or _start_error(lines)
         self._host.is_gone(self, error if failure in _NEVER_UP else None, failure)
         for assignment in firings.values():
             if assignment is current or self._shares_fate(assignment):
@@ -363,6 +363,7 @@ class Container(ABC):
         failure = Failure.INIT_DIED if self.state is State.INITIALISING else Failure.RUN_DIED
         if self.state is State.STARTING:
             failure = Failure.NOT_STARTED if how.unpulled is None else Failure.IMAGE_NOT_PULLED
+            failure = failure if how.unrunnable is None else Failure.NOTHING_TO_RUN
         elif how.out_of_memory:
             failure = Failure.OUT_OF_MEMORY
         return failure, self._breach or self._last_words.get(failure), time.monotonic()

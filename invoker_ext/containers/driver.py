@@ -48,6 +48,8 @@ class Exit:
     """The kernel ended it because it was above its memory limit."""
     unpulled: str | None = None
     """It never came up because this image, which its action names, could not be had."""
+    unrunnable: str | None = None
+    """It never came up because this image has not the executable that it is to run."""
 
 
 class Handle(ABC):

@@ -31,6 +31,7 @@ class Failure(Enum):
     RUN_TIMED_OUT = "run-timed-out"
     OUT_OF_MEMORY = "out-of-memory"
     IMAGE_NOT_PULLED = "image-not-pulled"  # detail: its name
+    NOTHING_TO_RUN = "nothing-to-run"  # the image lacks its executable; detail: its name
     KIND_MISSING = "kind-missing"  # no runtime of its kind is here (any more); detail: the sentence
     NOT_STARTED = "not-started"  # no container could be had; detail: why
     WRITE_REFUSED = "write-refused"  # the sink can never hold it

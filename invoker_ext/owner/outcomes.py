@@ -108,13 +108,19 @@ def _too_long(body: bytes, size: int) -> Judgement:
     return error_of(text, Outcome.APPLICATION_ERROR, size)
 
 
+_OF_IMAGES: Final = {
+    Failure.IMAGE_NOT_PULLED: "Failed to pull container image '{}'.",
+    Failure.NOTHING_TO_RUN: "executable file not found in image {}",
+}
+
+
 def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
     """Judge an attempt that ended without a result.
 
     Args:
         failure: What happened.
-        detail: The runtime's `error` value for INIT_FAILED, the name for IMAGE_NOT_PULLED, a sentence for
-            KIND_MISSING, NOT_STARTED and WRITE_REFUSED.
+        detail: The runtime's `error` value for INIT_FAILED, the image for IMAGE_NOT_PULLED and NOTHING_TO_RUN, a
+            sentence for KIND_MISSING, NOT_STARTED and WRITE_REFUSED.
         timeout_ms: The bound that held.
     """
     developer = Outcome.DEVELOPER_ERROR
@@ -133,8 +139,8 @@ def failed(failure: Failure, detail: Any, timeout_ms: int) -> Judgement:
             return _said(detail, "The action did not produce a valid response and exited unexpectedly.")
         case Failure.OUT_OF_MEMORY:
             return error_of("The action exhausted its memory and was aborted.", developer)
-        case Failure.IMAGE_NOT_PULLED:
-            return error_of(f"Failed to pull container image '{detail}'.", developer)
+        case Failure.IMAGE_NOT_PULLED | Failure.NOTHING_TO_RUN:
+            return error_of(_OF_IMAGES[failure].format(detail), developer)
         case Failure.KIND_MISSING | Failure.WRITE_REFUSED:
             return error_of(detail, developer)
         case Failure.NOT_STARTED:

@@ -108,6 +108,20 @@ def built(name: str, context: Path, sources: Iterable[Path], packages: Sequence[
     return full
 
 
+def unrunnable() -> str:
+    """Return an image that is to run what it has not."""
+    name = "dataflower-test/unrunnable:1"
+    if not has(name):
+        subprocess.run(
+            ["docker", "import", "--change", 'ENTRYPOINT ["/nothing"]', "-", name],
+            input=bytes(10240),  # an archive without a file
+            check=True,
+            capture_output=True,
+            timeout=SLOW_S,
+        )
+    return name
+
+
 def nowhere(image: str, tag: str) -> str:
     """Give an image a name too under which no registry has it; return that."""
     name = f"nowhere.invalid/dataflower/box:{tag}"

@@ -79,12 +79,16 @@ def test_actions_that_name_an_image_run_it_or_fail_as_in_stock(make_server):
     box = {"exec": {"kind": "blackbox", "image": engine.nowhere(engine.image("python"), "1"), "code": code}}
     client.call("PUT", "actions/box", json=box).raise_for_status()
     client.call("PUT", "actions/none", json={"exec": {"kind": "blackbox", "image": "nowhere.invalid/x:1"}})
+    empty = engine.nowhere(engine.unrunnable(), "unrunnable")
+    client.call("PUT", "actions/empty", json={"exec": {"kind": "blackbox", "image": empty}})
     assert client.run("box", name="Ada") == {"hello": "Ada"}
-    reply = client.call("POST", "actions/none?blocking=true", json={})
+    replies = [client.call("POST", f"actions/{name}?blocking=true", json={}).json() for name in ("none", "empty")]
     client.close()
-    response = reply.json()["response"]
-    assert response["result"] == {"error": "Failed to pull container image 'nowhere.invalid/x:1'."}
-    assert response["status"] == "action developer error"
+    assert [one["response"]["result"]["error"] for one in replies] == [
+        "Failed to pull container image 'nowhere.invalid/x:1'.",
+        f"executable file not found in image {empty}",
+    ]
+    assert {one["response"]["status"] for one in replies} == {"action developer error"}
     server.stop()
 
 
@@ -149,4 +153,25 @@ def test_a_manifest_of_stocks_form_names_images_and_stem_cells(make_server, tmp_
     assert client.run("hello") == {"hello": "there"}
     assert list(client._session.get(client.url).json()["runtimes"]) == ["python"]
     client.close()
+    server.stop()
+
+
+def test_actions_reach_the_api_of_a_server_that_listens_for_its_host_alone(make_server):
+    server = make_server().start()
+    client = server.client()
+    client.action(
+        "ping",
+        """
+        import os
+        from urllib.request import urlopen
+
+        def main(args):
+            host = os.environ["__OW_API_HOST"]
+            return {"said": urlopen(f"{host}/ping", timeout=10).read().decode(), "host": host}
+        """,
+    )
+    found = client.run("ping")
+    client.close()
+    assert found["said"] == "pong"
+    assert found["host"] != server.url
     server.stop()

@@ -25,6 +25,8 @@ PULL_S: Final = 600.0
 _CONNECTIONS: Final = 32
 _CONFLICT: Final = 409
 _EVENTS: Final = ("die", "oom")
+_NOTHING_TO_RUN: Final = ("executable file not found", "no such file or directory")
+"""What the engine's client takes for that, too."""
 
 
 class EngineFailure(DataflowError):
@@ -37,6 +39,13 @@ class ImageNotPulled(EngineFailure):
     """An image that an action names is not to be had; who wrote the action must act."""
 
     code = "image-not-pulled"
+    blame = Blame.DEVELOPER
+
+
+class NothingToRun(EngineFailure):
+    """An image has no executable of the name that it is to be started with; who built it must act."""
+
+    code = "nothing-to-run"
     blame = Blame.DEVELOPER
 
 
@@ -178,9 +187,18 @@ class Engine:
             return Attached(self._api.attach_socket(number, {"stdout": 1, "stderr": 1, "stream": 1}))
 
     def start(self, number: str) -> None:
-        """Start a container."""
+        """Start a container.
+
+        Raises:
+            NothingToRun: Its image lacks what it is to run: what `docker run` ends for with 127.
+        """
         with _told(f"starting {number}"):
-            self._api.start(number)
+            try:
+                self._api.start(number)
+            except APIError as error:
+                if any(sign in str(error.explanation) for sign in _NOTHING_TO_RUN):
+                    raise NothingToRun(str(error.explanation)) from error
+                raise
 
     def look(self, number: str, network: str) -> Seen | None:
         """Return what there is to know of a container; None: it is no more."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from invoker_ext.containers.driver import ContainerSpec, Exit, Handle
-from invoker_ext.containers.drivers.docker.engine import PULL_S, Engine, EngineFailure, ImageNotPulled
+from invoker_ext.containers.drivers.docker.engine import PULL_S, Engine, EngineFailure, ImageNotPulled, NothingToRun
 from invoker_ext.containers.drivers.docker.flags import House, creation
 from invoker_ext.containers.drivers.docker.folder import SharedFolder
 from invoker_ext.containers.drivers.docker.printed import Printed
@@ -194,6 +194,9 @@ class DockerHandle(Handle):
         except ImageNotPulled as error:
             _log.warning("image not pulled", extra={"image": self._image.reference, "reason": str(error)})
             how = Exit(unpulled=self._image.reference)
+        except NothingToRun as error:
+            _log.warning("nothing to run", extra={"image": self._image.reference, "reason": str(error)})
+            how = Exit(unrunnable=self._image.reference)
         except EngineFailure as error:
             _log.warning("container not started", extra={"container": self._spec.name, "reason": str(error)})
             how = Exit(error=NOT_PROVISIONED)

@@ -84,6 +84,7 @@ def test_a_result_that_stayed_in_the_container_is_known_by_its_digest():
         (Failure.RUN_TIMED_OUT, None, "The action exceeded its time limits of 4000 milliseconds."),
         (Failure.RUN_DIED, None, "The action did not produce a valid response and exited unexpectedly."),
         (Failure.IMAGE_NOT_PULLED, "me/img:1", "Failed to pull container image 'me/img:1'."),
+        (Failure.NOTHING_TO_RUN, "me/img:1", "executable file not found in image me/img:1"),
         (Failure.KIND_MISSING, "No runtime on this host runs it.", "No runtime on this host runs it."),
         (Failure.OUT_OF_MEMORY, None, "The action exhausted its memory and was aborted."),
     ],

@@ -8,35 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from tests.support import engine
+from tests.support import engine, wordcount
 from tests.support.deployment import Deployment
 from tests.support.drivers import needs_engine
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(150)
 ADD = "def main(args):\n    print('adding')\n    return {'n': args['n'] + 1}\n"
-WORDCOUNT = """
-dataflow: 1
-steps:
-  start: {action: start, inputs: {texts: $run.texts}}
-  count: {action: count, inputs: {text: {each: start.text}}}
-  merge: {action: merge, inputs: {counts: {gather: count.words}}}
-result: merge
-"""
-START = """
-from action_runtime import emit
-
-def main(args):
-    for text in args["texts"]:
-        emit("text", text)
-"""
-COUNT = "from collections import Counter\ndef main(args):\n    return {'words': Counter(args['text'].split())}\n"
-MERGE = """
-from collections import Counter
-
-def main(args):
-    return {"words": sum(map(Counter, args["counts"]), Counter())}
-"""
 Factory = Callable[..., Deployment]
 
 
@@ -71,7 +49,7 @@ def test_actions_sequences_and_workflows_run_in_containers_of_two_invokers(deplo
     api.action("add", ADD)
     body = {"exec": {"kind": "sequence", "components": ["/_/add"] * 3}}
     api.call("PUT", "actions/chain?overwrite=true", json=body).raise_for_status()
-    api.workflow(WORDCOUNT, "wordcount", start=START, count=COUNT, merge=MERGE)
+    api.workflow(wordcount.TEXT, "wordcount", **wordcount.ACTIONS)
     assert api.run("add", n=1) == {"n": 2}
     assert api.run("chain", n=1) == {"n": 4}
     assert api.run("wordcount", texts=["a b a", "b"]) == {"words": {"a": 2, "b": 2}}

@@ -10,39 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import needs
-from tests.support import couchdb, npm_clients
+from tests.support import couchdb, npm_clients, wordcount
 from tests.support.couchdb import CouchServer
 from tests.support.deploying import Deployer
 from tests.support.server import Server
 from tests.support.waiting import wait_until
 
-WORDCOUNT = """
-dataflow: 1
-steps:
-  start: {action: start, inputs: {texts: $run.texts}}
-  count: {action: count, inputs: {text: {each: start.text}}}
-  merge: {action: merge, inputs: {counts: {gather: count.words}}}
-result: merge
-"""
-START = """
-from action_runtime import emit
-
-def main(args):
-    for text in args["texts"]:
-        emit("text", text)
-"""
-COUNT = """
-from collections import Counter
-
-def main(args):
-    return {"words": Counter(args["text"].split())}
-"""
-MERGE = """
-from collections import Counter
-
-def main(args):
-    return {"words": sum(map(Counter, args["counts"]), Counter())}
-"""
 TEXTS = ["the cat saw the dog", "the dog slept"]
 WORDS = {"words": {"the": 3, "dog": 2, "cat": 1, "saw": 1, "slept": 1}}
 CALLERS = 8
@@ -74,7 +47,7 @@ def server(couch: CouchServer) -> Iterator[Server]:
 
 
 def deploy(api: Deployer) -> None:
-    api.workflow(WORDCOUNT, "wordcount", start=START, count=COUNT, merge=MERGE)
+    api.workflow(wordcount.TEXT, "wordcount", **wordcount.ACTIONS)
 
 
 def stored(api: Deployer, **query: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ that does so for the invoker, `desk.py` decides which call goes to which worker,
 
 Why processes: the engine is native code that runs what users wrote. What crashes it, hangs it where it cannot be
 interrupted, or breaks out of it, ends or holds a process that has no descriptor but one socket, no environment and
-little memory, and the server goes on. Every call has a context of its own, made while nobody waits for it, so that
-nothing one function leaves behind is seen by another.
+little memory, and the server goes on. Functions of one program, that is of one composition in one namespace, may meet
+in a context, one after the other, as those of a conductor meet in its container; its global object is put back between
+two of them. All others have contexts of their own, made while nobody waits for them.
 """

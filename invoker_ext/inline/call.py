@@ -81,6 +81,9 @@ class Call:
     """Whose function it is: calls of namespaces take turns."""
     code: str
     """Its source text."""
+    program: str = ""
+    """Name of the action it belongs to. Functions of one program may meet in a context, one after the other, as those
+    of a conductor meet in its container; empty: this one meets none."""
     params: bytes
     """JSON."""
     cells: Mapping[str, bytes] = field(default_factory=dict)

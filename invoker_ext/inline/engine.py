@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +34,27 @@ _NODE_SAYS: Final = {
 """Where node words an error in another way and a record shows it."""
 
 
+KEPT: Final = 8
+"""Contexts of programs that were in use last; each holds some hundred KB."""
+USES: Final = 200
+"""Of a context: what functions leave in it that cannot be seen does not grow without bound."""
+CLEAN_S: Final = 0.05
+"""What a function may go on to do after its result is there, before its context is given up."""
+_HARMLESS: Final = frozenset({None, Fault.THREW, Fault.FUNCTION, Fault.INTERNAL, Fault.HOST, Fault.SIZE})
+"""How a function may have ended whose context can be used again."""
+
+
+@dataclass(slots=True)
+class _Context:
+    """An interpreter: the engine's own object, the function to reach it by, and how many calls it had."""
+
+    engine: Any
+    turn: Any
+    uses: int = 0
+
+
 class Engine:
-    """Evaluates calls, each in a context of its own.
+    """Evaluates calls. A context is made ahead; it serves the functions of one program, or a single call.
 
     Args:
         bounds: Of each call.
@@ -41,30 +62,67 @@ class Engine:
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._turn: Any = None
+        self._spare: _Context | None = None
+        self._used: tuple[str, _Context] | None = None
+        self._kept: OrderedDict[str, _Context] = OrderedDict()
         self._own_kb = _peak_kb()
 
     def prepare(self) -> None:
-        """Make the context of the next call ahead of it."""
-        if self._turn is None:
-            context = quickjs.Context()
-            context.set_memory_limit(self._bounds.memory_mb * MIB)
-            context.set_max_stack_size(STACK_BYTES)
-            context.set_time_limit(self._bounds.time_s)
-            self._turn = (context, context.eval(_PRELUDE))
+        """Do, while nobody waits, what the next call would have to wait for."""
+        used, self._used = self._used, None
+        if used is not None and self._clean(used[1]):
+            name, context = used
+            self._kept[name] = context
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        if self._spare is None:
+            self._spare = self._make()
 
     def evaluate(self, call: Call) -> Evaluated:
         """Return how a call ended; raises nothing that the function could bring about."""
         self.prepare()
-        (context, turn), self._turn = self._turn, None
+        name = f"{call.namespace}/{call.program}" if call.program else ""
+        context = self._kept.pop(name, None)
+        if context is not None:
+            answer = self._evaluate(context, call)
+            if answer.fault is not Fault.MEMORY:
+                return self._done(name, context, answer)
+            # Others may have left little room in it; what failed has had no effect.
+        context, self._spare = self._spare or self._make(), None
+        return self._done(name, context, self._evaluate(context, call))
+
+    def _done(self, name: str, context: _Context, answer: Evaluated) -> Evaluated:
+        context.uses += 1
+        if name and context.uses < USES and answer.fault in _HARMLESS:
+            self._used = name, context
+        return answer
+
+    def _make(self) -> _Context:
+        engine = quickjs.Context()
+        engine.set_memory_limit(self._bounds.memory_mb * MIB)
+        engine.set_max_stack_size(STACK_BYTES)
+        engine.set_time_limit(self._bounds.time_s)
+        return _Context(engine, engine.eval(_PRELUDE))
+
+    def _clean(self, context: _Context) -> bool:
+        """Return whether nothing of a call goes on, and all that it left in the global object could be taken away."""
+        try:
+            context.engine.set_time_limit(CLEAN_S)
+            clean = not context.engine.execute_pending_job() and bool(context.turn("clean"))
+            context.engine.set_time_limit(self._bounds.time_s)
+        except (quickjs.JSException, MemoryError):
+            return False
+        return clean
+
+    def _evaluate(self, context: _Context, call: Call) -> Evaluated:
         bounds = self._bounds
         try:
-            head = self._run(context, turn, call)
+            head = self._run(context, call)
             if head is None:
                 return failed(Fault.PENDING, call.path)
             if self._exhausted(head):
                 return failed(Fault.MEMORY, call.path, str(bounds.memory_mb), log=head["log"])
-            return _answer(turn, head, call, bounds)
+            return _answer(context.turn, head, call, bounds)
         except (quickjs.JSException, MemoryError) as error:
             text = str(error)
             if _INTERRUPTED in text:
@@ -79,7 +137,7 @@ class Engine:
             return True
         return head["kind"] == "null" and _peak_kb() - self._own_kb > self._bounds.memory_mb * 512
 
-    def _run(self, context: Any, turn: Any, call: Call) -> dict[str, str] | None:
+    def _run(self, context: _Context, call: Call) -> dict[str, str] | None:
         """Return the head of the answer; None: nothing is left to do, and there is none.
 
         A function that keeps giving itself something to do is stopped by the clock of this loop: the engine's own
@@ -88,9 +146,9 @@ class Engine:
         deadline = time.process_time() + self._bounds.time_s
         variables = b"{%b}" % b",".join(b"%b:%b" % (orjson.dumps(name), cell) for name, cell in call.cells.items())
         code = call.code.encode(errors="replace").decode()
-        turn("call", code, call.params.decode(errors="replace"), variables.decode(errors="replace"))
-        while (head := turn("head")) is None:
-            if not context.execute_pending_job():
+        context.turn("call", code, call.params.decode(errors="replace"), variables.decode(errors="replace"))
+        while (head := context.turn("head")) is None:
+            if not context.engine.execute_pending_job():
                 return None
             if time.process_time() > deadline:
                 raise quickjs.JSException(_INTERRUPTED)

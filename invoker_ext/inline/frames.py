@@ -65,15 +65,15 @@ class Messages:
 
 def call_parts(call: Call) -> list[bytes]:
     """Return a call as parts."""
-    text = [one.encode(errors="replace") for one in (call.namespace, call.path, call.code)]
+    text = [one.encode(errors="replace") for one in (call.namespace, call.program, call.path, call.code)]
     return [*text, call.params, orjson.dumps(list(call.cells)), *call.cells.values()]
 
 
 def read_call(parts: Sequence[bytes]) -> Call:
     """Return the call that has these parts."""
-    namespace, path, code = (one.decode() for one in parts[:3])
-    cells = dict(zip(orjson.loads(parts[4]), parts[5:], strict=True))
-    return Call(namespace=namespace, path=path, code=code, params=parts[3], cells=cells)
+    namespace, program, path, code = (one.decode() for one in parts[:4])
+    cells = dict(zip(orjson.loads(parts[5]), parts[6:], strict=True))
+    return Call(namespace=namespace, program=program, path=path, code=code, params=parts[4], cells=cells)
 
 
 def answer_parts(answer: Evaluated) -> list[bytes]:

@@ -3,8 +3,8 @@
 (() => {
   'use strict'
   const { parse, stringify } = JSON
-  const { apply, ownKeys } = Reflect
-  const { create } = Object
+  const { apply, ownKeys, deleteProperty } = Reflect
+  const { create, is } = Object
   const text = String
   const Failure = ReferenceError
   const NoJson = SyntaxError
@@ -15,10 +15,10 @@
   const evaluate = globalThis.eval
 
   const LOG_CHARS = 8192
-  let log = ''
-  let head = null // of the answer, once there is one
-  let result = null // JSON text
-  const cells = create(null) // name → JSON text
+  const COMPILED = 64
+  let state = null // of the call at hand; what an earlier one still does is told by it
+  let compiled = create(null) // text around a function → what it compiles to
+  let count = 0
 
   const shown = value => {
     try {
@@ -31,27 +31,24 @@
     }
   }
   const write = line => {
-    if (log.length < LOG_CHARS) log += apply(cut, line, [0, LOG_CHARS - log.length]) + '\n'
+    const room = LOG_CHARS - state.head.log.length
+    if (room > 0) state.head.log += apply(cut, line, [0, room]) + '\n'
   }
   const print = function () {
     let line = ''
     for (let i = 0; i < arguments.length; i++) line += (i ? ' ' : '') + shown(arguments[i])
     write(line)
   }
-  const console = {}
-  for (const level of ['log', 'info', 'warn', 'error', 'debug', 'trace']) console[level] = print
-  globalThis.console = console
+  globalThis.console = { log: print, info: print, warn: print, error: print, debug: print, trace: print }
 
   const require = name => {
     throw new Failure('require is not defined')
   }
-  const end = (kind, name, message) => {
-    const one = create(null)
-    one.kind = kind
-    one.name = name
-    one.message = message
-    one.log = log
-    head = one
+  const end = (mine, kind, error) => {
+    mine.head.kind = kind
+    mine.head.name = word(error, 'name')
+    mine.head.message = typeof error === 'string' ? error : (kind === 'internal' && word(error, 'error')) || word(error, 'message')
+    mine.ended = true
   }
   const word = (value, key) => {
     try {
@@ -61,28 +58,25 @@
       return ''
     }
   }
-  const threw = error => {
+  const threw = (mine, error) => {
     write(shown(error))
     // Where there is no memory for an error, `null` is thrown.
-    end(error === null ? 'null' : 'threw', word(error, 'name'), word(error, 'message'))
+    end(mine, error === null ? 'null' : 'threw', error)
   }
-  // What stock's catch-all says of an error: what the result was is of no interest any more.
-  const internal = error =>
-    end('internal', word(error, 'name'), word(error, 'error') || word(error, 'message') || (typeof error === 'string' ? error : ''))
   const json = value => {
     const written = stringify(value)
     if (written === undefined) throw new NoJson('"undefined" is not valid JSON')
     return written
   }
-  const settle = (value, params, given) => {
-    if (typeof value === 'function') return end('function', '', '')
+  const settle = (mine, value, params, given) => {
+    if (typeof value === 'function') return end(mine, 'function', null)
     try {
       const written = json(value === undefined ? params : value)
-      if (value !== undefined || written !== given) result = written
+      if (value !== undefined || written !== given) mine.result = written
     } catch (error) {
-      return internal(error)
+      return end(mine, 'internal', error) // stock's catch-all: nobody asks any more what the result was
     }
-    end('done', '', '')
+    end(mine, 'done', null)
   }
   // The text around the function: variables become local ones, and are read again however it ends.
   const around = (code, names) => {
@@ -94,7 +88,24 @@
     }
     return `(function(){try{${before}return eval((function(){return(${code}\n)})())(arguments[0])}finally{${after}}})`
   }
+  const compile = source => {
+    if (compiled[source] === undefined) {
+      if (++count > COMPILED) {
+        compiled = create(null)
+        count = 1
+      }
+      compiled[source] = evaluate(source)
+    }
+    return compiled[source]
+  }
   const call = (code, given, variables) => {
+    const mine = create(null)
+    mine.head = create(null)
+    mine.head.log = ''
+    mine.cells = create(null) // name → JSON text
+    mine.result = null // JSON text
+    mine.ended = false
+    state = mine
     let params
     let value
     try {
@@ -102,20 +113,39 @@
       const environment = parse(variables)
       const names = ownKeys(environment)
       try {
-        value = apply(evaluate(around(code, names)), undefined, [params, environment, require])
+        value = apply(compile(around(code, names)), undefined, [params, environment, require])
       } finally {
-        for (let i = 0; i < names.length; i++) cells[names[i]] = json(environment[names[i]])
+        for (let i = 0; i < names.length; i++) mine.cells[names[i]] = json(environment[names[i]])
       }
     } catch (error) {
-      return threw(error)
+      return threw(mine, error)
     }
-    if (typeof value !== 'object' || value === null) return settle(value, params, given)
-    apply(then, apply(resolve, Pledge, [value]), [one => settle(one, params, given), threw])
+    if (typeof value !== 'object' || value === null) return settle(mine, value, params, given)
+    apply(then, apply(resolve, Pledge, [value]), [
+      one => settle(mine, one, params, given),
+      error => threw(mine, error)
+    ])
   }
+  // Takes away what a call left in the global object; false: more was changed than can be taken back.
+  const clean = () => {
+    const now = ownKeys(globalThis)
+    if (now.length !== keys.length) {
+      for (let i = 0; i < now.length; i++) {
+        if (!(now[i] in values) && !deleteProperty(globalThis, now[i])) return false
+      }
+    }
+    for (let i = 0; i < keys.length; i++) if (!is(globalThis[keys[i]], values[keys[i]])) return false
+    return true
+  }
+  const keys = ownKeys(globalThis)
+  const values = create(null)
+  for (let i = 0; i < keys.length; i++) values[keys[i]] = globalThis[keys[i]]
+
   return (what, one, two, three) => {
     if (what === 'call') return call(one, two, three)
-    if (what === 'head') return head === null ? undefined : stringify(head)
-    if (what === 'result') return result
-    return cells[one]
+    if (what === 'head') return state.ended ? stringify(state.head) : undefined
+    if (what === 'result') return state.result
+    if (what === 'cell') return state.cells[one]
+    return clean()
   }
 })()

@@ -38,10 +38,9 @@ def main() -> None:
     while data := sock.recv(READ_BYTES):
         for parts in messages.feed(data):
             signal.setitimer(signal.ITIMER_REAL, 2 * bounds.patience_s)
-            answer = pack(answer_parts(engine.evaluate(read_call(parts))))
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            sock.sendall(answer)
+            sock.sendall(pack(answer_parts(engine.evaluate(read_call(parts)))))
             engine.prepare()
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _confine(bounds: Bounds) -> None:

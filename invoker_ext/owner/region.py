@@ -282,6 +282,7 @@ class RegionRun:
     def _function(self, command: Apply, copies: Copies) -> Call:
         return Call(
             namespace=self._run.spec.user.namespace,
+            program=self._run.spec.path,
             code=command.code,
             params=answers.json_of(command.params, copies),
             cells={name: answers.json_of(value, copies) for name, value in command.cells.items()},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from invoker_ext.inline.call import LOG_CHARS, Bounds, Call, Fault
-from invoker_ext.inline.engine import Engine
+from invoker_ext.inline.engine import KEPT, USES, Engine
 
 THREW = "Function combinator threw an exception at AST node root[0] (see log for details)"
 IS_FUNCTION = "Function combinator evaluated to a function type at AST node root[0]"
@@ -199,3 +200,71 @@ def test_the_log_is_bounded(engine):
 @pytest.mark.parametrize("code", ["", "\ud800", "\0", "}", ")", "(", "`", "/*", "\\u{110000}", "a=>{'\\"])
 def test_no_text_is_more_than_an_error(engine, code):
     assert engine.evaluate(ask(code)).fault is Fault.THREW
+
+
+LEAVING = [
+    "() => { leaked = 1 }",
+    "() => { globalThis.leaked = 1 }",
+    "() => { Object.defineProperty(globalThis, 'leaked', {value: 1}) }",
+    "() => { (0, eval)('var leaked = 1') }",
+    "() => { Math = 1 }",
+    "() => { JSON = null; undefined; Object = 1 }",
+    "() => { console = 1; Array = 1 }",
+    "() => { JSON.stringify = () => 'bad'; Object.prototype.then = 1; Reflect.apply = 1 }",
+    "async () => { await null; leaked = 1 }",
+    "() => { Promise.resolve().then(() => { leaked = 1 }) }",
+    "() => { Promise.resolve().then(() => { for (;;); }) }",
+    "() => { const again = () => Promise.resolve().then(again); again() }",
+    "() => { leaked = 1; throw 1 }",
+    "() => { leaked = 1; return new Promise(() => {}) }",
+]
+
+
+@pytest.mark.parametrize("code", LEAVING)
+def test_functions_of_one_program_find_no_globals_of_each_other(engine, code):
+    look = "p => [typeof leaked, typeof Math, typeof Array, typeof console, p.k]"
+    engine.evaluate(replace(ask(code), program="flow"))
+    answer = engine.evaluate(replace(ask(look, {"k": 1}), program="flow"))
+    assert (answer.fault, json.loads(answer.result)) == (None, ["undefined", "object", "function", "object", 1])
+
+
+def test_functions_of_one_program_meet_in_a_context_and_those_of_others_do_not(engine):
+    engine.evaluate(replace(ask("() => { Array.prototype.mark = 1 }"), program="marked"))
+    look = ask("() => [].mark ?? 0")
+    found = [engine.evaluate(replace(look, program=program)).result for program in ("marked", "other", "")]
+    elsewhere = engine.evaluate(replace(look, namespace="other", program="marked")).result
+    assert (found, elsewhere) == ([b"1", b"0", b"0"], b"0")
+
+
+def test_the_clock_starts_anew_for_each_function_of_a_program(engine):
+    busy = "() => { const end = Date.now() + 120; while (Date.now() < end); return 1 }"
+    answers = [engine.evaluate(replace(ask(busy), program="busy")) for _ in range(4)]
+    assert [answer.result for answer in answers] == [b"1"] * 4
+
+
+def test_what_one_function_of_a_program_holds_does_not_fail_another(engine):
+    hold = "() => { Array.prototype.held = new Uint8Array(20e6) }"
+    engine.evaluate(replace(ask(hold), program="holds"))
+    take = "() => new Uint8Array(20e6).length"
+    assert engine.evaluate(replace(ask(take), program="holds")).result == b"20000000"
+
+
+def test_a_context_serves_so_many_calls_and_no_more(engine):
+    once = replace(ask("() => { Array.prototype.times = ([].times ?? 0) + 1; return [].times }"), program="many")
+    times = [int(engine.evaluate(once).result) for _ in range(USES + 1)]
+    assert times == [*range(1, USES + 1), 1]
+
+
+def test_so_many_programs_are_kept_and_no_more(engine):
+    mark, look = ask("() => { Array.prototype.mark = 1 }"), ask("() => [].mark ?? 0")
+    names = [f"p{number}" for number in range(KEPT + 1)]
+    for name in names:
+        engine.evaluate(replace(mark, program=name))
+    assert engine.evaluate(replace(look, program=names[-1])).result == b"1"
+    assert engine.evaluate(replace(look, program=names[0])).result == b"0"
+
+
+def test_one_of_many_texts_in_a_program_means_what_it_says(engine):
+    for number in range(200):
+        answer = engine.evaluate(replace(ask(f"() => {number}"), program="texts"))
+        assert answer.result == str(number).encode()

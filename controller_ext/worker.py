@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, Final
 
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import LimitRequestLine
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from controller_ext.api.headers import LAST_VALUES
@@ -35,6 +36,14 @@ HEAD_S: Final = 10.0
 STALL_S: Final = 20
 """Without one byte of a body, or with no room for one of the response: the other end is gone, or wishes us ill."""
 _TIMEVAL: Final = struct.pack("@ll", STALL_S, 0)
+_TOO_LONG_PAGE: Final = (
+    b"<html>\r\n<head><title>414 Request-URI Too Large</title></head>\r\n"
+    b"<body>\r\n<center><h1>414 Request-URI Too Large</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+_TOO_LONG: Final = (
+    b"HTTP/1.1 414 Request-URI Too Large\r\nConnection: close\r\nContent-Type: text/html\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_TOO_LONG_PAGE), _TOO_LONG_PAGE)
+)
 _NOT_THERE: Final = (errno.EAGAIN, errno.ECONNABORTED)
 
 
@@ -100,6 +109,14 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             # Of a header that stands twice the environment holds all values in one, and what they were cannot be told.
             setattr(req.body, LAST_VALUES, last)
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Gunicorn's call for what is no request; an address that is too long is told of as by stock's front, nginx."""
+        if not isinstance(exc, LimitRequestLine):
+            super().handle_error(req, client, addr, exc)
+            return
+        with suppress(OSError):  # it has gone by itself
+            client.sendall(_TOO_LONG)
 
     def murder_pending(self) -> None:
         """Gunicorn's call, at least once a second: let go of those that are slow to say what they want."""

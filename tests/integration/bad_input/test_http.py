@@ -113,6 +113,15 @@ def test_what_is_no_request_is_refused_and_is_no_fault_of_the_server(server: Ser
     assert status(server, sent) in codes
 
 
+def test_an_address_that_is_too_long_is_told_of_as_by_the_front_of_stock(server: Server):
+    with connected(server) as connection:
+        connection.sendall(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        code, body = answer(connection)
+
+    assert code == 414
+    assert b"<h1>414 Request-URI Too Large</h1>" in body
+
+
 def test_five_hundred_idle_connections_keep_nobody_waiting(server: Server, live: Deployer):
     live.run("hello")
     with ExitStack() as held:

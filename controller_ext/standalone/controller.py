@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from controller_ext import launch
 from controller_ext.settings import PREFIX, Settings, default_data_dir
 from controller_ext.standalone.datadir import CannotStart, DirectoryLock, folders, listen, make_keys
 from controller_ext.standalone.heap import HEAP
+from controller_ext.standalone.neighbours import SECRET_FILE, complete, keep_secret
 from controller_ext.standalone.processes import controller_plans, linux_only, supervise, url_of
 from controller_ext.standalone.services import check_bus, check_store, missing_settings
 from invoker_ext import logs
 from invoker_ext.contract.kinds import DEFAULT_IMAGES, written
 from invoker_ext.contract.settings import SettingsError
+from invoker_ext.stores.opening import open_entities
 
 START_S: Final = 60.0
 """Bound of the start: Kafka may take half of it until it has made topics."""
@@ -53,6 +56,7 @@ def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -
             logs.configure("supervisor", settings.log_level)
             folders(settings.data_dir, "spool")
             make_keys(settings)
+            settings = replace(settings, peer_secret_file=_peer_secret_file(settings))
             common = {name: value for name, value in launch.environment(given).items() if not name.startswith(PREFIX)}
             plans = controller_plans(settings, HEAP | common, (bound.fileno(),))
             asyncio.run(supervise(plans, None, _at_once, f"ready {url}", START_S))
@@ -69,6 +73,7 @@ def _settings(given: Mapping[str, str], data_dir: Path | None) -> Settings:
     environ[PREFIX + "DATA_DIR"] = str(directory.absolute())
     environ[PREFIX + "KINDS"] = given.get(PREFIX + "KINDS") or written(DEFAULT_IMAGES)
     environ.setdefault(PREFIX + "LOCAL_INVOKERS", "0")
+    environ = complete(environ, PREFIX)
     problems = missing_settings(PREFIX, environ)
     try:
         settings = Settings.from_env(environ)
@@ -77,6 +82,18 @@ def _settings(given: Mapping[str, str], data_dir: Path | None) -> Settings:
     if problems:
         raise CannotStart(str(SettingsError(problems)))
     return settings
+
+
+def _peer_secret_file(settings: Settings) -> str:
+    """Return the file with the secret of all hosts, written anew if the store holds it; empty: there is none."""
+    environ = {PREFIX + "PEER_SECRET_FILE": settings.peer_secret_file}
+    if settings.peer_secret_file == SECRET_FILE:
+        store = open_entities(settings, settings.data_dir, follow=False)
+        try:
+            keep_secret(environ, PREFIX, settings.data_dir, store, int(time.time() * 1000))
+        finally:
+            store.close()
+    return environ[PREFIX + "PEER_SECRET_FILE"]
 
 
 async def _at_once() -> None:

@@ -1,14 +1,13 @@
 """What a process of a deployment needs to reach those of other hosts, completed where its operator said little.
 
-An address `:PORT` stands for this host's name, which peers must be able to resolve. Without a secret and without TLS
-the secret is the one that the store holds: who may read the store has all keys of users anyway.
+Without a secret and without TLS the secret is the one that the store holds: who may read the store has all keys of
+users anyway.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import socket
 from pathlib import Path
 from typing import Final
 
@@ -22,16 +21,11 @@ _NAMESPACE: Final = "whisk.system"
 
 
 def complete(environ: dict[str, str], prefix: str) -> dict[str, str]:
-    """Return an environment with the host's name in the address, and `SECRET_FILE` named if a secret is missing."""
-    listen = environ.get(prefix + "PEER_LISTEN", "")
-    if not listen:
+    """Return an environment that names `SECRET_FILE` if a secret is missing."""
+    given = any(environ.get(prefix + name) for name in ("PEER_SECRET_FILE", "PEER_TLS"))
+    if given or not environ.get(prefix + "PEER_LISTEN"):
         return environ
-    found = dict(environ)
-    if listen.startswith(":"):
-        found[prefix + "PEER_LISTEN"] = socket.gethostname() + listen
-    if not found.get(prefix + "PEER_SECRET_FILE") and not found.get(prefix + "PEER_TLS"):
-        found[prefix + "PEER_SECRET_FILE"] = SECRET_FILE
-    return found
+    return {**environ, prefix + "PEER_SECRET_FILE": SECRET_FILE}
 
 
 def keep_secret(environ: dict[str, str], prefix: str, data_dir: Path, store: EntityStore, now_ms: int) -> None:

@@ -104,7 +104,7 @@ def shown(kind: type[Any], environ: Mapping[str, str], prefix: str) -> str:
         else:
             value = str(one.default) if given is None else given
             source = "default" if given is None else f"environment, default {one.default}"
-        if name.endswith(("_PASSWORD", "_SECRET")) and value:
+        if name.endswith("_PASSWORD") and value:
             value = "(not shown)"
         lines.append(f"{name}={value}  # {source}: {one.metadata['doc']}\n")
     return "".join(lines)

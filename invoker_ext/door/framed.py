@@ -80,7 +80,7 @@ class FramedProtocol(asyncio.BufferedProtocol):
         """Asyncio's call."""
         self._transport = cast(asyncio.Transport, transport)
         connection = transport.get_extra_info("socket")
-        if connection is not None:
+        if connection is not None and connection.family == socket.AF_UNIX:  # TCP's grows by itself with the distance
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
     def get_buffer(self, sizehint: int) -> bytearray | memoryview:

@@ -9,9 +9,7 @@ from invoker_ext.door.credentials import LEAST_SECRET_BYTES, Credentials
 from invoker_ext.door.hello import NotAllowed, read_token
 
 
-def load(
-    secret_file: str, certificate: str = "", key: str = "", authority: str = "", *, secret: str = ""
-) -> Credentials:
+def load(secret_file: str, certificate: str = "", key: str = "", authority: str = "") -> Credentials:
     """Read credentials from files; an empty name is none.
 
     Args:
@@ -19,16 +17,15 @@ def load(
         certificate: Our certificate with its chain, PEM.
         key: Its key, PEM; closed to others.
         authority: The certificates that all peers' must be signed by, PEM.
-        secret: Itself, instead of the file.
 
     Raises:
         NotAllowed: A file is missing, open to others or no credential; the sentence says which.
     """
-    shared = (read_token(Path(secret_file)) if secret_file else secret).encode()
-    if secret_file and len(shared) < LEAST_SECRET_BYTES:
+    secret = read_token(Path(secret_file)).encode() if secret_file else b""
+    if secret_file and len(secret) < LEAST_SECRET_BYTES:
         raise NotAllowed(f"{secret_file} has fewer than {LEAST_SECRET_BYTES} characters")
     if not certificate:
-        return Credentials(shared)
+        return Credentials(secret)
     try:
         if Path(key).stat().st_mode & 0o077:
             raise NotAllowed(f"{key} can be read by others; chmod 600 it")
@@ -43,4 +40,4 @@ def load(
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ssl.SSLError) as error:
         raise NotAllowed(f"{certificate}, {key} or {authority} cannot be used: {error}") from error
-    return Credentials(shared, server, client)
+    return Credentials(secret, server, client)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from invoker_ext.contract.settings import SettingsError, setting
-from invoker_ext.door.credentials import LEAST_SECRET_BYTES, Credentials
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.loading import load
 from invoker_ext.door.places import read_address
 from invoker_ext.stores.settings import StoreSettings
@@ -31,11 +31,6 @@ def _problem_of_tls(text: str) -> str | None:
     )
 
 
-def _problem_of_secret(text: str) -> str | None:
-    short = 0 < len(text) < LEAST_SECRET_BYTES
-    return f"must have at least {LEAST_SECRET_BYTES} characters, has {len(text)}" if short else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerSettings(StoreSettings):
     """The part of a process's settings that is about other hosts."""
@@ -46,10 +41,9 @@ class PeerSettings(StoreSettings):
         "",
         _problem_of_address,
     )
-    peer_secret: str = setting(
-        "The secret that all hosts share, of 16 characters or more; better kept in a file.", "", _problem_of_secret
+    peer_secret_file: str = setting(
+        "File with the secret that all hosts share, of 16 characters or more; closed to others.", ""
     )
-    peer_secret_file: str = setting("File that holds the secret instead; closed to others.", "")
     peer_tls: str = setting(
         "TLS between hosts: files `CERTIFICATE,KEY,AUTHORITY` (PEM); whoever has a certificate of that authority is a "
         "peer. Empty: without TLS.",
@@ -59,8 +53,6 @@ class PeerSettings(StoreSettings):
 
     def peer_problems(self) -> list[str]:
         """Return what is wrong with these settings together, a sentence each."""
-        if self.peer_secret and self.peer_secret_file:
-            return ["PEER_SECRET and PEER_SECRET_FILE are both set: keep one"]
         if self.peer_listen and not self.may_prove_itself:
             return ["PEER_LISTEN needs PEER_SECRET_FILE or PEER_TLS: hosts that cannot prove themselves are no peers"]
         return []
@@ -68,7 +60,7 @@ class PeerSettings(StoreSettings):
     @property
     def may_prove_itself(self) -> bool:
         """Whether there are credentials."""
-        return bool(self.peer_secret or self.peer_secret_file or self.peer_tls)
+        return bool(self.peer_secret_file or self.peer_tls)
 
     @property
     def peer_address(self) -> str:
@@ -87,4 +79,4 @@ class PeerSettings(StoreSettings):
     def credentials(self) -> Credentials:
         """Read the files; raises NotAllowed."""
         certificate, key, authority = self.peer_tls.split(",") if self.peer_tls else ("", "", "")
-        return load(self.peer_secret_file, certificate, key, authority, secret=self.peer_secret)
+        return load(self.peer_secret_file, certificate, key, authority)

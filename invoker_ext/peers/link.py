@@ -158,9 +158,11 @@ class Link:
         """Take a connection that the peer has made and proven; return what it is told.
 
         Raises:
-            PeerRefused: We are about to be connected by a connection of our own.
+            PeerRefused: We are about to be connected by a connection of our own, or leave.
         """
         read_opening(terms)
+        if self.state is LinkState.CLOSED:
+            raise PeerRefused("this host leaves")
         if self._greeting and self._around.me < self.number:
             raise PeerRefused("both sides connect: the other connection is kept")
         self._stop_dialling()

@@ -10,6 +10,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 from action_runtime.wire.errors import ProtocolViolation
 from action_runtime.wire.frames import KNEE_BYTES
@@ -96,6 +97,7 @@ class Peers:
         self._offers: dict[str, Stored] = {}
         self._asked: dict[str, asyncio.Future[bytes]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
+        self._strangers: WeakSet[Control] = WeakSet()  # control connections that others made, greeted or not
         bounds = self.bounds
         self._listener = Listener(read_address(listen), self._take, bounds.strangers, bounds.greeting_s)
         self._bulk = Bulk(me, credentials, bounds, self._lend, self._listener.left)
@@ -117,6 +119,8 @@ class Peers:
         for task in self._accepting:
             task.cancel()
         await self._pulls.close()
+        for connection in self._strangers:
+            connection.abort()
         for link in self._links.values():
             link.close()
         await self._bulk.close()
@@ -250,6 +254,7 @@ class Peers:
             return
         greeting = Accepting(self.me, Use.CONTROL, secrets.token_hex(16), self.credentials, self._admit)
         connection = Control(greeting, self, self._listener.left)
+        self._strangers.add(connection)
         work = accept(connection, sock, self.credentials, self.bounds.greeting_s)
         task = asyncio.get_running_loop().create_task(work, name="peer-accept")
         self._accepting.add(task)

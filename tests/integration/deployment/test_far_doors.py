@@ -18,20 +18,15 @@ TEXT = "0123456789abcdef" * (3 << 16)
 Factory = Callable[..., Deployment]
 
 
-def test_large_parameters_and_results_and_calls_about_runs_cross_hosts(deploy: Factory, tmp_path, free_port):
-    secret = tmp_path / "secret"
-    secret.write_text("sixteen bytes or more")
-    secret.chmod(0o600)
+def test_large_parameters_and_results_and_calls_about_runs_cross_hosts(deploy: Factory, free_port):
     deployment = deploy(
         DATAFLOWER_CONTROLLER_KINDS="python:3=python",
         DATAFLOWER_CONTROLLER_WORKERS="1",
         DATAFLOWER_CONTROLLER_PEER_LISTEN=f"127.0.0.1:{free_port}",
-        DATAFLOWER_CONTROLLER_PEER_SECRET_FILE=str(secret),
         DATAFLOWER_INVOKER_KINDS="python:3=python",
         DATAFLOWER_INVOKER_DRIVER="process",
         DATAFLOWER_INVOKER_STEM_CELLS="1",
         DATAFLOWER_INVOKER_PEER_LISTEN="127.0.0.1:0",
-        DATAFLOWER_INVOKER_PEER_SECRET_FILE=str(secret),
     )
     controller = deployment.controller()
     deployment.invoker()
@@ -40,6 +35,7 @@ def test_large_parameters_and_results_and_calls_about_runs_cross_hosts(deploy: F
     for name, code in (("twice", TWICE), ("slow", SLOW)):
         api.workflow(FLOW.format(name), f"{name}-flow", **{name: code})
 
+    # Both prove themselves by the secret that the store holds.
     # 3 MiB of parameters are spooled by the controller, 6 MiB of result are held by the invoker.
     assert api.run("twice-flow", text=TEXT) == {"text": TEXT + TEXT}
 

@@ -39,8 +39,6 @@ def test_all_files_lie_in_the_data_directory():
         ({"PEER_LISTEN": "0.0.0.0:7000", "PEER_SECRET_FILE": "/s"}, "PEER_LISTEN must name an address"),
         ({"PEER_LISTEN": "[::1]:7000"}, "PEER_LISTEN needs"),
         ({"PEER_LISTEN": ":port"}, "PEER_LISTEN must be HOST:PORT"),
-        ({"PEER_SECRET": "short"}, "PEER_SECRET must have at least 16 characters"),
-        ({"PEER_SECRET": "x" * 16, "PEER_SECRET_FILE": "/s"}, "PEER_SECRET and PEER_SECRET_FILE are both set"),
         ({"PEER_TLS": "/cert,/key"}, "PEER_TLS must be three files"),
         ({"PEER_LOST_S": "0"}, "PEER_LOST_S must be above"),
     ],
@@ -57,9 +55,8 @@ def test_a_server_of_one_host_has_no_peers():
 
 def test_a_port_alone_is_listened_on_at_the_address_of_this_hosts_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("socket.gethostbyname", lambda _: "192.0.2.7")
-    environ = {"DATA_DIR": "/data", "PEER_LISTEN": ":7000", "PEER_SECRET": "sixteen bytes or more"}
+    environ = {"DATA_DIR": "/data", "PEER_LISTEN": ":7000", "PEER_SECRET_FILE": "/secret"}
 
     settings = Settings.from_env({PREFIX + name: value for name, value in environ.items()})
 
     assert settings.peer_address == "192.0.2.7:7000"
-    assert settings.credentials().secret == b"sixteen bytes or more"

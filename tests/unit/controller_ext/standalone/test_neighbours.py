@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 
-from controller_ext.standalone.neighbours import SECRET_FILE, complete, keep_secret, shared_secret
+from controller_ext.standalone.neighbours import complete, keep_secret, shared_secret
 from invoker_ext.stores.sqlite import SqliteEntities
 
 PREFIX = "P_"
@@ -18,11 +17,6 @@ def store(tmp_path: Path):
     store = SqliteEntities(tmp_path / "entities.db")
     yield store
     store.close()
-
-
-def test_a_port_alone_is_listened_on_under_the_name_of_the_host():
-    found = complete({"P_PEER_LISTEN": ":3240"}, PREFIX)
-    assert found == {"P_PEER_LISTEN": f"{socket.gethostname()}:3240", "P_PEER_SECRET_FILE": SECRET_FILE}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,10 @@ class Intake:
 
     def _known(self, run: ActivationMessage, message: Message) -> bool:
         """Return whether this message has come before; answer again for a run that has ended."""
-        if self._owner.holds(run.activation_id) or self._outbox.repeated(run.activation_id):
+        if self._owner.holds(run.activation_id):
+            self._outbox.kept_again(run.activation_id)
+            return True
+        if self._outbox.repeated(run.activation_id):
             return True
         if not message.repeated:
             return False

@@ -71,6 +71,8 @@ class Outbox:
         self._recorder = Recorder(records, self._stored, pending_bytes)
         self._recent: OrderedDict[str, Completion | None] = OrderedDict()
         self._held: dict[str, bytes] = {}
+        self._kept: dict[str, str] = {}
+        """Runs at hand of which a controller was told that we keep them → that controller."""
         self._fresh: list[Activation] = []
         self._places: list[tuple[bytes, str]] = []
         """Results that the store has kept in this tick, and where."""
@@ -122,6 +124,7 @@ class Outbox:
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""
         self._journal.ended(message.activation_id)
+        self._kept.pop(message.activation_id, None)
         record = self._placed(record)
         shown = record.without_logs() if message.graph is None else record
         large: tuple[str, str, int] | None = None
@@ -228,9 +231,14 @@ class Outbox:
     def kept(self, message: ActivationMessage) -> None:
         """Tell a controller, which may be on another host, that a run and its parameters are in our journal."""
         if self._who.stock_acks:
-            self._bus.publish(
-                f"completed{message.controller}", Message(b"{}", {"id": message.activation_id, "ack": KEPT})
-            )
+            self._kept[message.activation_id] = message.controller
+            self.kept_again(message.activation_id)
+
+    def kept_again(self, run: str) -> None:
+        """Tell once more what was told of a run at hand: its controller, which was started again, has asked."""
+        controller = self._kept.get(run)
+        if controller is not None:
+            self._bus.publish(f"completed{controller}", Message(b"{}", {"id": run, "ack": KEPT}))
 
     def healthy(self, message: ActivationMessage) -> None:
         """Answer a controller that asks whether we work: not while records cannot be kept."""

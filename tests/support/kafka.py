@@ -15,11 +15,13 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tests.support.certificates import Authority
 from tests.support.npm_clients import cache
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.authority import Authority
 
 VERSION: Final = "4.1.0"
 FETCH_S: Final = 300
@@ -156,10 +158,17 @@ class Kafka:
         shutil.rmtree(self._folder)
 
     def _security(self, authority: Authority) -> str:
-        certificate, key = authority.sign("broker")
+        # Not needed to fetch a Kafka, which is done without the packages that tests need.
+        from cryptography.hazmat.primitives import serialization as forms
+
+        certificate, key, trusted = authority.files("127.0.0.1")
+        private = forms.load_pem_private_key(Path(key).read_bytes(), None)
+        text = private.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
         keystore = self._folder / "broker.pem"
-        keystore.write_text(key.read_text() + certificate.read_text())
-        return _SECURED.format(user=USER, password=PASSWORD, keystore=keystore, truststore=authority.certificate)
+        keystore.write_bytes(text + Path(certificate).read_bytes())
+        truststore = self._folder / "trusted.pem"  # Kafka goes by the ends of names
+        truststore.write_bytes(Path(trusted).read_bytes())
+        return _SECURED.format(user=USER, password=PASSWORD, keystore=keystore, truststore=truststore)
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         argv = ["java", *_JAVA, "-cp", f"{jars()}/*", *arguments]

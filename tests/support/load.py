@@ -56,7 +56,6 @@ class Load(Generic[S]):
 
     Attributes:
         accepted: Activation id → tag, of every run that the server has said it accepted.
-        large: Some workflows get parameters that travel outside of their message.
         results: Tag → what a blocking call was answered.
         refused: What else it answered, or how the connection broke.
     """
@@ -64,7 +63,6 @@ class Load(Generic[S]):
     server: S
     marks: Path
     pause_s: float = 0.01
-    large: bool = True
     accepted: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -112,7 +110,7 @@ class Load(Generic[S]):
         name = TARGETS[number % len(TARGETS)]
         tag = f"{name}-{number}-{'waited' if blocking else 'sent'}"
         body = {"tag": tag, "file": str(self.marks), "s": self.pause_s}
-        if self.large and number % LARGE_EVERY == TARGETS.index("mark-flow"):
+        if number % LARGE_EVERY == TARGETS.index("mark-flow"):
             body["unread"] = LARGE
         try:
             reply = client.call("POST", f"actions/{name}?blocking={str(blocking).lower()}", json=body)

@@ -17,7 +17,7 @@ from invoker_ext.buses.address import kafka_address
 from invoker_ext.buses.kafka.bus import KafkaBus
 from tests.conftest import needs
 from tests.support import kafka
-from tests.support.certificates import Authority
+from tests.support.authority import Authority
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
@@ -29,10 +29,10 @@ Secured = tuple[kafka.Kafka, Path]
 def secured() -> Iterator[Secured]:
     needs("Kafka", kafka.available(), kafka.HOW)
     with tempfile.TemporaryDirectory(prefix="df-tls-") as name:
-        folder = Path(name)
+        folder = Path(name) / "ours"
         authority = Authority(folder)
-        authority.sign("client")
-        Authority(folder, "stranger")
+        authority.files("client")
+        Authority(folder / "stranger")
         (folder / "password").write_text(f"{kafka.PASSWORD}\n")
         (folder / "wrong").write_text("wrong")
         broker = kafka.Kafka(authority)
@@ -42,7 +42,7 @@ def secured() -> Iterator[Secured]:
             broker.remove()
 
 
-BY_PASSWORD = "tls=on&ca={0}/ca.pem&user=dataflower&password_file={0}/password"
+BY_PASSWORD = "tls=on&ca={0}/authority&user=dataflower&password_file={0}/password"
 
 
 def bus_at(port: int, options: str) -> KafkaBus:
@@ -56,8 +56,8 @@ def bus_at(port: int, options: str) -> KafkaBus:
     [
         ("sasl", BY_PASSWORD),
         ("sasl", BY_PASSWORD + "&mechanism=SCRAM-SHA-512"),
-        ("tls", "tls=on&ca={0}/ca.pem&cert={0}/client.pem&key={0}/client.key"),
-        ("tls", "tls=on&verify_host=off&ca={0}/ca.pem&cert={0}/client.pem&key={0}/client.key"),
+        ("tls", "tls=on&ca={0}/authority&cert={0}/client.crt&key={0}/client.key"),
+        ("tls", "tls=on&verify_host=off&ca={0}/authority&cert={0}/client.crt&key={0}/client.key"),
     ],
 )
 async def test_messages_pass(secured: Secured, door: str, options: str):
@@ -71,12 +71,21 @@ async def test_messages_pass(secured: Secured, door: str, options: str):
     await bus.close()
 
 
+NOT_TAKEN = "our user, password or certificate"
 REFUSED = {
-    "a wrong password": ("sasl", BY_PASSWORD.replace("/password", "/wrong"), "our user, password or certificate"),
-    "a broker signed by a stranger": ("sasl", BY_PASSWORD.replace("ca.pem", "stranger.pem"), "or certificate"),
-    "no certificate of ours": ("tls", "tls=on&ca={0}/ca.pem", "our user, password or certificate"),
-    "no file with the password": ("sasl", BY_PASSWORD.replace("/password", "/nowhere"), "password for kafka cannot be"),
-    "no file of who may sign": ("sasl", BY_PASSWORD.replace("ca.pem", "nowhere"), "certificates for kafka cannot be"),
+    "a wrong password": ("sasl", BY_PASSWORD.replace("/password", "/wrong"), NOT_TAKEN),
+    "a broker signed by a stranger": (
+        "sasl",
+        BY_PASSWORD.replace("/authority", "/stranger/authority"),
+        NOT_TAKEN,
+    ),
+    "no certificate of ours": ("tls", "tls=on&ca={0}/authority", NOT_TAKEN),
+    "no file with the password": ("sasl", BY_PASSWORD.replace("/password", "/nowhere"), "the password for kafka"),
+    "no file of who may sign": (
+        "sasl",
+        BY_PASSWORD.replace("/authority", "/nowhere"),
+        "certificates for kafka",
+    ),
 }
 
 

@@ -105,6 +105,18 @@ async def test_a_run_with_its_parameters_is_kept_once_journalled(make: Make):
     assert owning.journalled().runs.keys() == {message.activation_id, waited.activation_id}
 
 
+async def test_a_controller_that_was_started_again_and_asks_is_told_again(make: Make, controller: Controller):
+    owning = make(far=True, pull=controller.pull)
+    message = a_run(owning)
+    owning.bus.deliver(message)
+    owning.bus.deliver(message)  # its parameters are not here yet
+    assert kept(owning) == []
+    await owning.submitted(1)
+    owning.bus.deliver(message)
+    assert kept(owning) == [message.activation_id] * 2
+    assert controller.asked == 1
+
+
 async def test_a_controller_on_this_host_sees_the_commit(make: Make, controller: Controller):
     owning = make(pull=controller.pull)
     message = a_run(owning)

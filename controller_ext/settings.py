@@ -74,6 +74,12 @@ class Settings(PeerSettings):
     run_ttl_s: float = setting(
         "When the slot of a sequence or workflow that no invoker ends any more is given back.", 3600.0, above(0)
     )
+    owner_lost_s: float = setting(
+        "An invoker that was silent for so long loses its runs to others: workflows begin anew, sequences end with an "
+        "error.",
+        60.0,
+        above(0),
+    )
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", "INFO", LEVEL)
     ready_fd: int = setting("Descriptor to which a byte is written once a process serves; -1: none.", -1)
 

@@ -57,6 +57,7 @@ class BalancerApp:
         around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
         around.controller = settings.id
         around.owners_say = self._hub is None
+        around.owner_lost_s = settings.owner_lost_s
         if told_events(settings.bus):
             around.metric = self._measured
         if self._bus.max_message_bytes is not None:

@@ -8,13 +8,14 @@ balancer was restarted) stays for a while, for the worker that will ask again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 from controller_ext.balancer.fleet import Fleet, Ping, Result
 from controller_ext.balancer.following import Followed, State, Surroundings, Waiter
 from controller_ext.balancer.health import health_test, transaction
+from controller_ext.balancer.owners import farewell, under_next_epoch
 from controller_ext.balancer.slots import Slots
 from controller_ext.balancer.throttles import Throttles
 from controller_ext.balancer.told import Told, told
@@ -129,6 +130,8 @@ class Dispatcher:
                 self._keep(run)
         elif run is None:
             self._told_of_another(said)
+        elif said.message.headers.get("e", 0) < run.invoke.epoch:
+            logger.info("end told by an owner that was lost", extra={"run": said.run})
         else:
             self._told(run, said)
 
@@ -177,8 +180,37 @@ class Dispatcher:
             test = health_test(self._around.controller, self._test)
             self._around.bus.post(f"invoker{invoker}", Message(test.encode()))
         self._unclaimed.expire(now)
+        self._outlive(now)
         for run in [run for run in self._runs.values() if run.over_at <= now]:
             self._give_up(run)
+
+    def _outlive(self, now: float) -> None:
+        """Give the sequences and workflows of invokers that stay away to others, if there are any."""
+        lost = self.fleet.lost(now, self._around.owner_lost_s)
+        usable = self.fleet.usable(runs=True)
+        if not lost or not usable:
+            return
+        for run in list(self._runs.values()):
+            if run.invoker in lost and run.state is State.KEPT and "run" in run.invoke.headers:
+                self._outlives(run, usable)
+
+    def _outlives(self, run: Followed, usable: Sequence[int]) -> None:
+        try:
+            invoke = under_next_epoch(run.invoke)
+        except ValueError:
+            logger.exception("run of a lost owner cannot be read")
+            return
+        chosen = self._slots.take(usable, invoke.charge)
+        if chosen is None:
+            return
+        logger.warning(
+            "owner lost", extra={"run": invoke.activation_id, "invoker": run.invoker, "next": chosen, "e": invoke.epoch}
+        )
+        self._around.bus.post(f"invoker{run.invoker}", farewell(invoke))
+        self._slots.give_back(run.invoker, run.invoke.charge)
+        run.invoke, run.invoker = invoke, chosen
+        run.over_at = self._around.monotonic() + self._run_ttl_s
+        self._around.bus.post(f"invoker{chosen}", Message(invoke.payload, invoke.headers))
 
     def _give_up(self, run: Followed) -> None:
         """End a run of whose end nobody tells: stock's forced completion. What is told later changes nothing."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Final
 
 from action_runtime.wire.errors import DataflowError
@@ -138,7 +139,8 @@ class _Invoker:
     name: str = ""
     takes_runs: bool = True
     address: str | None = None
-    heard: float = 0.0
+    heard: float = inf
+    """When it last was; never: it is not lost either."""
     test_at: float = 0.0
     """When it is tested next, unless it is healthy or offline."""
     results: deque[Result] = field(default_factory=lambda: deque(maxlen=_RESULTS))
@@ -203,6 +205,14 @@ class Fleet:
         """Count everybody's silence from now on: nobody could have been heard."""
         for invoker in self._invokers:
             invoker.heard = now
+
+    def lost(self, now: float, after_s: float) -> frozenset[int]:
+        """Return the invokers of ours that are offline and were last heard of so long ago, or longer."""
+        return frozenset(
+            index
+            for index, one in enumerate(self._invokers)
+            if one.takes_runs and one.health is Health.OFFLINE and now - one.heard >= after_s
+        )
 
     def tests_due(self, now: float) -> list[int]:
         """Return the invokers that are to be tested now: at once when they are not healthy, then each minute."""

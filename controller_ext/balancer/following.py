@@ -99,6 +99,7 @@ class Surroundings:
         controller: Our id.
         owners_say: The bus keeps messages that no invoker has seen: the owner of a run says that it is kept.
         random_below: Returns a number below the one given.
+        owner_lost_s: An invoker that was silent for so long loses its sequences and workflows to others.
         metric: Told of each decision about a limit: whose, stock's name of it, and its value; None: nobody is.
     """
 
@@ -110,5 +111,6 @@ class Surroundings:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     controller: str = "0"
     owners_say: bool = False
+    owner_lost_s: float = inf
     random_below: Callable[[int], int] = random.randrange
     metric: Callable[[Limits, str, int], None] | None = None

@@ -71,6 +71,12 @@ class Invoke:
     spool: str | None
     stepwise: bool = False
 
+    @property
+    def epoch(self) -> int:
+        """Of the run: how often it was given to another owner."""
+        epoch = self.headers.get("e", 0)
+        return epoch if isinstance(epoch, int) else 0
+
     def encode(self) -> tuple[bytes, bytes | memoryview]:
         """Return head and payload of the frame."""
         limits, charge = self.limits, self.charge

@@ -269,6 +269,7 @@ class Completion:
         activation: Its record (no logs for a plain action).
         large: The result is not in the record: `(door, name, bytes)` at which to pull it.
         controller: Who waits.
+        epoch: Under which the run ended.
         stock_blocking: It goes out as stock's acknowledgements of a blocking call (`acks.acknowledgements`), or of one
             that is not; None: in one message.
     """
@@ -278,9 +279,10 @@ class Completion:
     large: tuple[str, str, int] | None = None
     controller: str = "0"
     stock_blocking: bool | None = None
+    epoch: int = 0
 
     def encode(self, instance: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Return headers `{"id", "status", "at", "n"[, "large"]}` and the stock CombinedCompletionAndResultMessage.
+        """Return headers `{"id", "status", "at", "n"[, "large", "e"]}` and stock's CombinedCompletionAndResultMessage.
 
         `at`, `n`: where in the payload the result's JSON stands (n 0: none). A result that has a place in the store is
         left out: whoever reads the completion reads the same store. Otherwise copies the result twice.
@@ -305,4 +307,6 @@ class Completion:
         }
         if self.large is not None:
             headers["large"] = list(self.large)
+        if self.epoch:
+            headers["e"] = self.epoch
         return headers, front + record + b"," + back[1:]

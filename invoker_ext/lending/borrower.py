@@ -28,6 +28,7 @@ from invoker_ext.lending.transport import Transport
 from invoker_ext.peers.ref import Ref
 from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
+from invoker_ext.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Borrower:
         """Run → host → the epoch under which it was asked."""
         self._refs = Refs(transport, self._lost_data, self._tell_let_go)
         self._offers = Offers(transport, self._tell_let_go)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     # -- job.Containers ------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ class Borrower:
         here = self._here[id(job)] = Here(job, self._forget_here)
         if remotes:
             job.pulled_bytes += sum(remote.size_bytes for remote in remotes.values())
-            self.spawn(self._pull_and_submit(here, remotes), f"inputs of {job.activation_id}")
+            self._tasks.spawn(self._pull_and_submit(here, remotes), f"inputs of {job.activation_id}")
         else:
             self._local.submit(here.ready({}))
 
@@ -317,7 +318,7 @@ class Borrower:
 
     def fetch(self, remote: Remote, then: Callable[[Stored], None], broke: Callable[[DataflowError], None]) -> None:
         """See Around."""
-        self.spawn(self._fetch(remote, then, broke), f"result of {remote.run}")
+        self._tasks.spawn(self._fetch(remote, then, broke), f"result of {remote.run}")
 
     async def _fetch(
         self, remote: Remote, then: Callable[[Stored], None], broke: Callable[[DataflowError], None]
@@ -351,25 +352,15 @@ class Borrower:
             else:
                 self.feed_end(job, name, error)
 
-    def spawn(self, work: Any, name: str) -> None:
-        """Run a coroutine; what goes wrong in it is logged."""
-        task = self._loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("task failed", extra={"task": task.get_name(), "error": repr(error)}, exc_info=error)
-
     async def close(self) -> None:
         """Stop what is under way; no host need go on with it, for what is not done begins anew in the next life."""
         for run in list(self._touched):
             self.release(run)
-        tasks = [*self._tasks, *self._refs.pulls]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pulls = list(self._refs.pulls)
+        for pull in pulls:
+            pull.cancel()
+        await asyncio.gather(*pulls, return_exceptions=True)
+        await self._tasks.close()
 
 
 def _data(job: Job) -> list[Stored]:

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from action_runtime.wire.errors import DataflowError, ProtocolViolation
 from action_runtime.wire.values import Head
@@ -23,6 +22,7 @@ from invoker_ext.lending.transport import Transport
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
+from invoker_ext.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Lender:
         self._runs: dict[str, LentRun] = {}
         self._epochs: OrderedDict[str, Epoch] = OrderedDict()
         self._heard: dict[int, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self.draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -159,7 +159,7 @@ class Lender:
             lent.break_off(Failure.NOT_STARTED, str(error))
             return
         work = self._prepare(run, lent, refs, call, meta, payload)
-        self._spawn(work, f"lent job of {name}")
+        self._tasks.spawn(work, f"lent job of {name}")
 
     async def _prepare(
         self, run: LentRun, lent: Lent, refs: dict[str, Ref], call: ActionCall, meta: Form, payload: bytes
@@ -293,9 +293,7 @@ class Lender:
         self.draining = True
         for run in list(self._runs.values()):
             self._drop(run)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _maybe_empty(self) -> None:
         if not self._runs:
@@ -307,16 +305,6 @@ class Lender:
         except DataflowError as error:
             _log.warning("owner takes no messages", extra={"peer": owner, "error": str(error)})
             self._loop.call_soon(self.lost, owner)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = self._loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("task failed", extra={"task": task.get_name(), "error": repr(error)}, exc_info=error)
 
 
 STALE: Final = "The run was given to another owner."

@@ -29,6 +29,9 @@ class Acceptor(Protocol):
     def begin_accepted(self, message: ActivationMessage) -> None:
         """Begin a run that is journalled."""
 
+    def drop(self, run: str, epoch: int) -> None:
+        """Let go of a run that was given to another owner, without a word."""
+
     def end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
         """Tell of the end of a run that an earlier life of this owner brought about."""
 
@@ -62,6 +65,11 @@ class Intake:
         if is_health_test(run):
             self._bus.commit(self._topic, message.offset, partial(self._outbox.healthy, run))
             return
+        if message.headers.get("drop") is True:
+            _log.warning("another owner has a run", extra={"run": run.activation_id, "epoch": run.epoch})
+            self._owner.drop(run.activation_id, run.epoch)
+            self._bus.commit(self._topic, message.offset)
+            return
         if not self._known(run, message) and self._owner.accept(run, message.payload):
             self._uncommitted.add(run.activation_id)
         if run.graph is None:  # stock's order: commit, then run
@@ -92,12 +100,3 @@ class Intake:
             self._uncommitted.discard(run.activation_id)
             if not self._owner.halted:
                 self._owner.begin_accepted(run)
-
-
-def journalled(payload: bytes) -> ActivationMessage | None:
-    """Return a message as the journal has it; None: it cannot be read, and that is logged."""
-    try:
-        return ActivationMessage.decode(payload)
-    except ValueError:
-        _log.exception("journalled message cannot be read")
-        return None

@@ -138,7 +138,7 @@ class Outbox:
             large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
             shown = replace(shown, result=None, place=None)
         blocking = message.blocking if message.graph is None and self._who.stock_acks else None
-        completion = Completion(message.transid, shown, large, message.controller, blocking)
+        completion = Completion(message.transid, shown, large, message.controller, blocking, message.epoch)
         # What lies in the store or is pulled at our door is told of, not sent: that much is cheap to remember.
         told = replace(shown, result=None) if shown.place is not None else shown
         small = told.result is None or len(told.result) <= SMALL_BYTES

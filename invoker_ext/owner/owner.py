@@ -21,20 +21,23 @@ from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.wants import run_members
 from invoker_ext.owner import alone
 from invoker_ext.owner.actions import Program
+from invoker_ext.owner.children import begins_once
 from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Copy, Lending
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.intake import Intake, journalled
-from invoker_ext.owner.journal import JournalFull, Recovered, Unfinished
+from invoker_ext.owner.intake import Intake
+from invoker_ext.owner.journal import JournalFull, Recovered
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_spool
 from invoker_ext.owner.parts import Parts
+from invoker_ext.owner.recovery import Recovery
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
 from invoker_ext.owner.spooled import Spooled
 from invoker_ext.owner.traces import trace_of
 from invoker_ext.sink.datum import Stored
+from invoker_ext.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +45,10 @@ CLOSE_S: Final = 5.0
 """How long a stop waits for the store; the journal holds what is left."""
 RESTARTED: Final = (
     "The invoker was restarted after this activation had begun; it was not started a second time. "
+    "Invoke it again if that is safe."
+)
+OWNER_LOST: Final = (
+    "The invoker that had accepted this activation is gone (owner lost); it was not started a second time. "
     "Invoke it again if that is safe."
 )
 CANCELLED: Final = "The run was cancelled by its user."
@@ -66,15 +73,15 @@ class Owner:
         self._runs: dict[str, Run] = {}
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
+        self._recovery = Recovery(parts.journal, self._outbox)
         self._intake = Intake(who.topic, parts.bus, self._outbox, self)
         self.let_go: Callable[[Stored], None] = alone.let_go
         self.copy: Copy = alone.copy
         self._released: Callable[[str], None] = alone.release
-        self.spans = False
-        self.halted = False
+        self.spans = self.halted = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def lend(self, lending: Lending) -> None:
         """Have firings executed on other hosts, too."""
@@ -95,49 +102,32 @@ class Owner:
 
     def recover(self, found: Recovered) -> None:
         """Take up what an earlier process left; call before `listen`."""
-        records = {record.activation_id: record for record in found.records}
-        self._outbox.keep(found.records)
-        for run, payload in found.ended.items():
-            self.end_again(run, payload, records.get(run))
-        for run, left in found.runs.items():
-            record = records.get(run)
-            if record is not None:  # the kill tore the entry of its end off
-                self.end_again(run, left.message, record)
-            else:
-                self._resume(run, left)
-        try:
-            self._journal.flush()
-        except OSError:
-            _log.exception("journal cannot be written; the earlier one is kept")
-        else:
-            self._journal.settle()
+        self._recovery.recover(found, self._resume)
         self._spooled.sweep(self._messages)
-        _log.info("journal recovered", extra={"runs": len(found.runs), "records": len(found.records)})
 
     def end_again(self, run: str, payload: bytes, record: Activation | None) -> None:
-        """See `intake.Acceptor`: the kill may have come between the journal and the bus."""
-        message = journalled(payload)
-        if message is None or record is None:
-            self._outbox.remember(run, None)
-            return
-        self._journal.accepted(run, payload)
-        self._outbox.finish(message, record)
+        """See `intake.Acceptor`."""
+        self._recovery.end_again(run, payload, record)
 
-    def _resume(self, run: str, left: Unfinished) -> None:
-        message = journalled(left.message)
-        if message is None:
-            return
-        record = self._outbox.stored_record(message.user.namespace, run)
-        if record is not None:  # its end was never journalled: the disk was full then
-            self.end_again(run, left.message, record)
-            return
-        self._journal.accepted(run, left.message)
-        self._messages[run] = message
+    def _resume(self, message: ActivationMessage, began: bool) -> None:
+        self._messages[message.activation_id] = message
         self._idle.clear()
-        if left.began:
+        if began:
             self._refuse(message, error_of(RESTARTED, Outcome.PLATFORM_ERROR).result)
         else:
             self.begin_accepted(message)
+
+    def drop(self, run: str, epoch: int) -> None:
+        """See `intake.Acceptor`."""
+        message, dropped = self._messages.get(run), self._runs.get(run)
+        if message is None or message.epoch >= epoch:
+            return
+        del self._messages[run]
+        self._journal.ended(run)
+        self._outbox.flush()
+        if dropped is not None:
+            dropped.drop()
+        self._maybe_idle()
 
     def listen(self) -> None:
         """Take runs from the bus."""
@@ -202,6 +192,9 @@ class Owner:
         return program, await asyncio.to_thread(parameters_of_spool, raw, message.spool.members, wanted)
 
     def _start(self, message: ActivationMessage, program: Program, parameters: Parameters | None = None) -> None:
+        if message.epoch and begins_once(program.graph):
+            self._refuse(message, error_of(OWNER_LOST, Outcome.PLATFORM_ERROR).result)
+            return
         started_ms = message.started_ms
         spec = RunSpec(
             activation_id=message.activation_id,
@@ -301,14 +294,7 @@ class Owner:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """See Host."""
-        task = self._loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("task failed", extra={"task": task.get_name(), "error": repr(error)}, exc_info=error)
+        self._tasks.spawn(work, name)
 
     # -- doors -------------------------------------------------------------------------------------
 
@@ -384,9 +370,7 @@ class Owner:
 
     async def close(self) -> None:
         """Let go: records to the store, journal to the disk."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self._outbox.close(CLOSE_S)
         self._journal.close()
 

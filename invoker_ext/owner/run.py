@@ -87,7 +87,7 @@ class Run:
         self.elsewhere = Elsewhere()
         self.reads = LastRead(host.place if parent is None else None)
         self._record: Activation | None = None
-        self._began = False
+        self._began = self._dropped = False
         self._deadline: Callable[[], None] | None = None
         self._over = False
 
@@ -107,11 +107,6 @@ class Run:
     def over(self) -> bool:
         """The record of the run has been made."""
         return self._record is not None
-
-    @property
-    def firing_ids(self) -> list[str]:
-        """Activation ids of its firings so far, in order of dispatch."""
-        return self.own_tally.ids
 
     def wants(self, step: str) -> Mapping[str, str]:
         """Outputs of a step that somebody reads; of plain actions and sequences always the whole."""
@@ -161,6 +156,11 @@ class Run:
         """End the run and its containers."""
         self.post(Cancelled(reason, self.host.clock.now()))
         self._kill_all()
+
+    def drop(self) -> None:
+        """End the run without a record: it was given to another owner."""
+        self._dropped = True
+        self.cancel("the run was given to another owner")
 
     def fail(self, reason: str) -> None:
         """End the run because the platform cannot go on with it."""
@@ -308,13 +308,17 @@ class Run:
         epoch_ms = self.host.clock.epoch_ms
         ended_ms = epoch_ms(self.host.clock.now())
         self._record = run_record(self.spec, self.graph, judgement, self.tally, epoch_ms(self.accepted), ended_ms)
-        self.host.keep([self._record], self.spec.user)
+        self._keep(self._record)
         if self._on_end is not None:
             self._on_end(self, end.outcome)
         else:
             self.host.ended(self, self._record)
 
     # -- records -----------------------------------------------------------------------------------
+
+    def _keep(self, record: Activation) -> None:
+        if not self._dropped:
+            self.host.keep([record], self.spec.user)
 
     @property
     def record(self) -> Activation:
@@ -338,7 +342,7 @@ class Run:
 
     def firing_recorded(self, record: Activation) -> None:
         """Take the record of an attempt; of a plain action it is the run's."""
-        self.host.keep([record], self.spec.user)
+        self._keep(record)
         if self.graph.kind is GraphKind.ACTION and self._record is None:
             self._record = record
             self.host.ended(self, record)

@@ -22,6 +22,6 @@ def trace_of(run: Run) -> dict[str, Any]:
         "accepted": clock.epoch_ms(run.accepted),
         "now": clock.epoch_ms(clock.now()),
         "ended": run.over,
-        "ids": list(run.firing_ids),
+        "ids": list(run.own_tally.ids),
         "live": run.firings.time_lines(),
     }

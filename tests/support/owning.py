@@ -77,10 +77,10 @@ class FakeBus(Bus):
     async def close(self) -> None:
         """Disconnect nothing."""
 
-    def deliver(self, message: ActivationMessage) -> int:
-        """Hand a message to the owner; return its offset."""
+    def deliver(self, message: ActivationMessage, **headers: Any) -> int:
+        """Hand a message, with more headers, to the owner; return its offset."""
         self._offset += 1
-        self._handlers[TOPIC](Message(message.encode(), message.headers(), self._offset))
+        self._handlers[TOPIC](Message(message.encode(), message.headers() | headers, self._offset))
         return self._offset
 
     def told(self, run: str) -> list[dict[str, Any]]:

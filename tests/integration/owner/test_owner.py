@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -392,3 +393,56 @@ async def test_what_a_stop_does_to_containers_is_no_end_of_their_runs(make: Make
     second = make()
     await until(lambda: second.bus.told(plain.activation_id))
     assert [one.run for one in await second.submitted(1)] == [native.activation_id]
+
+
+async def test_a_workflow_of_an_owner_that_was_lost_starts_over_under_its_next_one(make):
+    owning = make()
+    digest = owning.deploy(chain())
+
+    message, job = await owning.run(graph=digest, epoch=1, content=b'{"x": 1}')
+    does(job, {"y": 2})
+    does((await owning.submitted(2))[1], {"z": 3})
+    await until(lambda: owning.bus.published)
+
+    ((headers, _),) = owning.bus.published
+    assert (headers["id"], headers["e"], headers["status"]) == (message.activation_id, 1, 0)
+    assert job.epoch == 1
+
+
+@pytest.mark.parametrize("make_graph", [sequence, lambda: chain(at_most_once=True)])
+async def test_what_must_not_begin_twice_ends_with_owner_lost_under_its_next_owner(make, make_graph):
+    owning = make()
+    message = a_message("guest/act", graph=owning.deploy(make_graph()), epoch=1, content=b'{"x": 1}')
+
+    owning.bus.deliver(message)
+    await until(lambda: owning.bus.told(message.activation_id))
+
+    (response,) = owning.bus.told(message.activation_id)
+    assert "owner lost" in response["response"]["result"]["error"]
+    assert response["response"]["statusCode"] == 3
+    assert not owning.pool.jobs
+
+
+async def test_an_owner_that_comes_back_lets_go_of_a_run_that_another_one_has(make):
+    owning = make()
+    message, job = await owning.run(graph=owning.deploy(chain()), content=b'{"x": 1}')
+    given = replace(message, epoch=1)
+
+    owning.bus.deliver(given, drop=True)
+    await until(lambda: not owning.owner.active)
+
+    assert owning.pool.killed == [job]
+    assert not owning.bus.published
+    assert message.activation_id not in owning.journalled().runs
+    assert not owning.records.written
+
+
+async def test_a_run_that_is_owned_under_the_same_epoch_is_kept(make):
+    owning = make()
+    message, job = await owning.run(graph=owning.deploy(chain()), content=b'{"x": 1}', epoch=1)
+
+    owning.bus.deliver(message, drop=True)
+
+    assert owning.owner.active == 1
+    assert owning.pool.killed == []
+    does(job, {"y": 1})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from controller_ext.balancer.slots import Charge
 from controller_ext.balancer.wire import Invoke, Limits
 from controller_ext.runs.ports import Throttled
 from invoker_ext.bus import BusUnavailable, Message
+from invoker_ext.contract.messages import ActivationMessage
+from tests.support.messages import a_message
 
 ACCEPT_S = 10.0
 TTL_S = 1000.0
@@ -475,3 +478,85 @@ def test_a_run_whose_owner_is_away_waits_on_the_bus_but_not_without_its_paramete
 def test_what_nobody_knows_of_is_nothing(on_kafka: World):
     on_kafka.dispatcher.completed(its_owner_has_it())
     assert on_kafka.unspooled == []
+
+
+# -- an owner that is lost -------------------------------------------------------------------------
+
+
+def a_workflow() -> tuple[ActivationMessage, Invoke]:
+    message = a_message("guest/flow", graph="digest", content=b'{"x": 1}')
+    invoke = an_invoke(message.activation_id, headers=message.headers(), payload=message.encode())
+    return message, invoke
+
+
+def lose(world: World) -> None:
+    """Let invoker 0 be silent for long enough, while the others go on."""
+    for _ in range(7):
+        world.pass_time(10.0)
+        world.dispatcher.pinged(Ping(1, 1024, "other", True))
+        world.dispatcher.tick()
+
+
+@pytest.fixture
+def owned(world: World) -> tuple[World, FakeWaiter, ActivationMessage]:
+    """A workflow that invoker 0 has accepted."""
+    world.around.owner_lost_s = 60.0
+    waiter = FakeWaiter()
+    message, invoke = a_workflow()
+    world.dispatcher.invoke(waiter, replace(invoke, wait_s=600.0))
+    world.keep()
+    return world, waiter, message
+
+
+def test_the_workflow_of_an_owner_that_stays_away_goes_to_another_under_the_next_epoch(owned):
+    world, waiter, message = owned
+
+    lose(world)
+
+    (_, old, _), (_, new, _) = world.posted[1:]
+    assert [topic for topic, *_ in world.posted] == ["invoker0", "invoker0", "invoker1"]
+    assert ActivationMessage.decode(new.payload, new.headers["c"]) == replace(message, epoch=1)
+    assert (old.payload, old.headers["drop"], "drop" in new.headers) == (new.payload, True, False)
+    assert not waiter.heard
+
+
+def test_what_the_lost_owner_tells_of_the_run_later_changes_nothing(owned):
+    world, waiter, message = owned
+    lose(world)
+
+    world.dispatcher.completed(a_completion(message.activation_id))
+    assert not waiter.heard
+    world.dispatcher.completed(Message(b"right", {"id": message.activation_id, "status": 0, "at": 0, "n": 0, "e": 1}))
+
+    assert waiter.heard == [("ended", message.activation_id, b"right")]
+
+
+def test_a_run_goes_nowhere_while_nobody_else_could_take_it(owned):
+    world, waiter, _ = owned
+
+    world.pass_time(100.0)
+    world.dispatcher.tick()
+
+    assert len(world.posted) == 1
+    assert not waiter.heard
+
+
+def test_an_owner_that_is_back_in_time_keeps_its_runs(owned):
+    world, _, _ = owned
+    for _ in range(12):
+        world.pass_time(10.0)
+        for number in (0, 1):
+            world.dispatcher.pinged(Ping(number, 1024, "host", True))
+        world.dispatcher.tick()
+
+    assert len(world.posted) == 1
+
+
+def test_a_plain_action_of_a_lost_owner_is_not_given_to_another(world):
+    world.around.owner_lost_s = 60.0
+    world.dispatcher.invoke(FakeWaiter(), an_invoke(wait_s=600.0))
+    world.keep()
+
+    lose(world)
+
+    assert len(world.posted) == 1

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from controller_ext.workflow.errors import Finding, Path, WorkflowInvalid
 from controller_ext.workflow.text import Document
+from invoker_ext.contract import expressions
 from invoker_ext.contract.graph import EdgeKind, Source
 
 MAX_FINDINGS: Final = 100
@@ -121,20 +122,8 @@ def there_are(names: Iterable[str]) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Name the JSON type of a value."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "a list"
-        case _:
-            return "a mapping"
+    """Name the type of a value, in the words of YAML."""
+    return "a mapping" if isinstance(value, dict) else expressions.kind_of(value)
 
 
 def shown(value: object) -> str:

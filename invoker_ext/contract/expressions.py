@@ -125,12 +125,13 @@ def evaluate(text: str, value: Any) -> bool:
         raise ConditionFailed(f"condition `{text}`: a list of the value is too short") from error
     except TypeError as error:
         raise ConditionFailed(
-            f"condition `{text}`: the value ({_kind(value)}) or a part of it has another type than the condition takes"
+            f"condition `{text}`: the value ({kind_of(value)}) or a part of it has another type than the condition"
+            " takes"
         ) from error
     except (ValueError, RuntimeError, ArithmeticError) as error:
         raise ConditionFailed(f"condition `{text}`: {_one_line(str(error))}") from error
     if outcome is not True and outcome is not False:
-        raise ConditionFailed(f"condition `{text}`: the outcome is {_kind(outcome)}, not true or false")
+        raise ConditionFailed(f"condition `{text}`: the outcome is {kind_of(outcome)}, not true or false")
     return bool(outcome)
 
 
@@ -153,7 +154,8 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())[:200]
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Name the JSON type of a value; what JSON does not have by its name in Python."""
     match value:
         case None:
             return "null"

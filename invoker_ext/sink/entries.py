@@ -47,6 +47,43 @@ class Entry:
     copying: bool = False
 
 
+@dataclass(slots=True)
+class Small:
+    """What small data are charged, which are counted only.
+
+    Attributes:
+        total_bytes: Of all.
+        by_owner: Owner → bytes; nobody who has none.
+    """
+
+    total_bytes: int = 0
+    by_owner: dict[str, int] = field(default_factory=dict)
+
+    def add(self, owner: str, charge_bytes: int) -> None:
+        """Charge an owner."""
+        self.total_bytes += charge_bytes
+        self.by_owner[owner] = self.by_owner.get(owner, 0) + charge_bytes
+
+    def drop(self, owner: str, charge_bytes: int) -> None:
+        """Charge an owner no more; what is left after an expiry may be less than what is let go of."""
+        have = self.by_owner.get(owner, 0)
+        if have > charge_bytes:
+            self.by_owner[owner] = have - charge_bytes
+            self.total_bytes -= charge_bytes
+        elif have:
+            del self.by_owner[owner]
+            self.total_bytes -= have
+
+    def expire(self, owner: str) -> None:
+        """Charge an owner nothing more."""
+        self.total_bytes -= self.by_owner.pop(owner, 0)
+
+    def heavy(self) -> tuple[str, ...]:
+        """Return who holds a fair share or more: the end of one that holds next to nothing would not help."""
+        fair = self.total_bytes / len(self.by_owner) if self.by_owner else 0.0
+        return tuple(owner for owner, held in self.by_owner.items() if held >= fair)
+
+
 def pages(size_bytes: int) -> int:
     """Return the bytes of the whole pages that a value takes."""
     return (size_bytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from invoker_ext.sink.entries import PAGE_BYTES, Entry, Group, pages
+from invoker_ext.sink.entries import PAGE_BYTES, Entry, Group, Small, pages
 from invoker_ext.sink.errors import InvalidTransition
 from invoker_ext.sink.terms import (
     INLINE_OVERHEAD_BYTES,
@@ -42,8 +42,7 @@ class Ledger:
         self._entries: dict[int, Entry] = {}
         self._waiting: OrderedDict[int, None] = OrderedDict()
         self._groups: dict[str, Group] = {}
-        self._inline_bytes = 0
-        self._inline: dict[str, int] = {}
+        self._small = Small()
         self._segment_bytes = 0
         self._reserved_bytes = 0
         self._spilling_bytes = 0
@@ -56,21 +55,19 @@ class Ledger:
 
     def hold_inline(self, owner: str, size_bytes: int) -> Sequence[Command]:
         """A small datum is here; it is never refused. May make cold data spill."""
-        charge = size_bytes + INLINE_OVERHEAD_BYTES
-        self._inline_bytes += charge
-        self._inline[owner] = self._inline.get(owner, 0) + charge
-        if self._inline_bytes + self._segment_bytes > self._high_bytes:
+        self._small.add(owner, size_bytes + INLINE_OVERHEAD_BYTES)
+        if self._small.total_bytes + self._segment_bytes > self._high_bytes:
             return self._settle(newcomer=owner)
         return NOTHING
 
     def free_inline(self, owner: str, size_bytes: int) -> Sequence[Command]:
         """A small datum is gone; nothing happens if it has expired."""
-        self._drop_inline(owner, size_bytes + INLINE_OVERHEAD_BYTES)
+        self._small.drop(owner, size_bytes + INLINE_OVERHEAD_BYTES)
         return self._settle() if self._waiting else NOTHING
 
     def expire_inline(self, owner: str) -> Sequence[Command]:
         """Count the small data of an owner no more, whoever still refers to them."""
-        self._drop_inline(owner, self._inline.get(owner, 0))
+        self._small.expire(owner)
         return self._settle() if self._waiting else NOTHING
 
     def ask(self, key: int, owner: str, size_bytes: int) -> Sequence[Command]:
@@ -189,11 +186,9 @@ class Ledger:
             return None
         if self._waiting:
             return Stuck(tuple(self._entries[key].owner for key in self._waiting), self._why())
-        if self._over_by() <= 0 or not self._inline:
+        if self._over_by() <= 0 or not self._small.by_owner:
             return None
-        fair = self._inline_bytes / len(self._inline)  # the end of one that holds next to nothing would not help
-        owners = tuple(owner for owner, held in self._inline.items() if held >= fair)
-        return Stuck(owners, self._why(), self._urgent())
+        return Stuck(self._small.heavy(), self._why(), self._urgent())
 
     @property
     def largest_bytes(self) -> int:
@@ -203,7 +198,7 @@ class Ledger:
     @property
     def room_bytes(self) -> int:
         """What the budget leaves for spares."""
-        return self._limits.budget_bytes - self._segment_bytes - max(self._inline_bytes, self._inline_floor)
+        return self._limits.budget_bytes - self._segment_bytes - max(self._small.total_bytes, self._inline_floor)
 
     @property
     def usage(self) -> Usage:
@@ -213,7 +208,7 @@ class Ledger:
             if entry.state is not State.WAITING:
                 by_owner[entry.owner] = by_owner.get(entry.owner, 0) + entry.charge_bytes
         return Usage(
-            inline_bytes=self._inline_bytes,
+            inline_bytes=self._small.total_bytes,
             segment_bytes=self._segment_bytes,
             reserved_bytes=self._reserved_bytes,
             spilled_bytes=self._spilled_bytes,
@@ -224,7 +219,7 @@ class Ledger:
 
     def unmapped(self) -> dict[str, int]:
         """Return the bytes of each owner that no container maps, in memory and spilled. Costs a walk over all."""
-        found = dict(self._inline)
+        found = dict(self._small.by_owner)
         for entry in self._entries.values():
             if not entry.pins and entry.state is not State.WAITING:
                 found[entry.owner] = found.get(entry.owner, 0) + entry.charge_bytes
@@ -276,7 +271,7 @@ class Ledger:
 
     def _choose(self, commands: list[Command]) -> None:
         """Pick what spills: for the budget's sake from the largest group, for a share's sake from that group."""
-        excess = self._segment_bytes + self._inline_bytes - self._spilling_bytes
+        excess = self._segment_bytes + self._small.total_bytes - self._spilling_bytes
         need = excess - self._low_bytes if excess > self._high_bytes else 0
         for key in self._waiting:
             entry = self._entries[key]
@@ -326,7 +321,7 @@ class Ledger:
         return group.memory_bytes + entry.charge_bytes - self._share_bytes
 
     def _over_by(self) -> int:
-        return self._inline_bytes + self._segment_bytes - self._limits.budget_bytes
+        return self._small.total_bytes + self._segment_bytes - self._limits.budget_bytes
 
     def _urgent(self) -> bool:
         return self._over_by() > self._inline_floor
@@ -355,17 +350,6 @@ class Ledger:
             self._groups[name] = Group()
         entry = self._entries[key] = Entry(owner, name, charge, state)
         return entry
-
-    def _drop_inline(self, owner: str, charge_bytes: int) -> None:
-        have = self._inline.get(owner, 0)
-        if have > charge_bytes:
-            self._inline[owner] = have - charge_bytes
-        elif have:  # what is left after an expiry may be less than what is let go of
-            charge_bytes = have
-            del self._inline[owner]
-        else:
-            return
-        self._inline_bytes -= charge_bytes
 
     def _charge(self, entry: Entry) -> None:
         self._segment_bytes += entry.charge_bytes

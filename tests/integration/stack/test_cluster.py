@@ -27,6 +27,7 @@ from tests.support import npm_clients
 from tests.support.cluster import Cluster
 from tests.support.commands import Command, alone
 from tests.support.deploying import KEY
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 ON_THE_HOST = ("defaults",)
@@ -77,12 +78,19 @@ steps:
       spare: {from: mark.value, optional: true}
 result: look
 """
+WHOLE = """
+dataflow: 1
+steps:
+  whole: {action: double, inputs: {text: $run.text}}
+result: whole
+"""
 NAPS = """
 dataflow: 1
 steps:
   nap: {action: nap, inputs: {n: {each: $run.items}}}
 result: {all: {gather: nap.n}}
 """
+DOZE = "import time\ndef main(args):\n    time.sleep(60)\n"
 JOIN = "def main(args):\n    one, two = args['texts']\n    return {'text': one if one == two else ''}\n"
 
 
@@ -105,8 +113,7 @@ def test_no_value_between_steps_is_in_kafka_or_couchdb(cluster: Cluster):
     api = cluster.client()
     api.workflow(EDGES, "edges", mark=MARK, look=LOOK, read=READ, join=JOIN, **{"pass": PASS})
     seed = "a seed of this run"
-    reply = api.call("POST", "actions/edges?blocking=true", json={"seed": seed})
-    run = api.finished(reply.json()["activationId"])
+    run, _ = api.firings("edges", seed=seed)
     api.close()
     assert run["response"]["result"] == dict.fromkeys(
         ("plain", "bytes", "gathered", "streamed", "chosen", "spare"), True
@@ -121,12 +128,24 @@ def test_no_value_between_steps_is_in_kafka_or_couchdb(cluster: Cluster):
     assert cluster.in_couchdb(run["activationId"].encode())
 
 
+def test_large_parameters_and_results_traces_and_cancelling_cross_hosts(cluster: Cluster):
+    api = cluster.client()
+    api.workflow(WHOLE, "whole", double="def main(args):\n    return {'text': args['text'] + args['text']}\n")
+    text = "large " * 400_000
+    assert api.run("whole", text=text) == {"text": text * 2}
+    api.workflow(NAPS.replace("action: nap", "action: doze"), "long", doze=DOZE)
+    run = api.call("POST", "actions/long", json={"items": [1]}).json()["activationId"]
+    wait_until(lambda: api.call("GET", f"activations/{run}/trace").json().get("live"), 20.0)
+    assert api.call("POST", f"activations/{run}/cancel").status_code == 202
+    assert api.finished(run)["response"]["status"] == "application error"
+    reply = api.call("POST", "actions/whole?blocking=true", json={"text": "x"})
+    assert api.record(reply.json()["activationId"])["response"]["result"] == {"text": "xx"}, "at once"
+    api.close()
+
+
 def test_invokers_lend_each_other_containers(cluster: Cluster):
     api = cluster.client()
-    text = (
-        "dataflow: 1\nsteps:\n  nap: {action: nap, inputs: {n: {each: $run.items}}}\nresult: {all: {gather: nap.n}}\n"
-    )
-    api.workflow(text, "naps", nap="import time\ndef main(args):\n    time.sleep(1)\n    return args\n")
+    api.workflow(NAPS, "naps", nap="import time\ndef main(args):\n    time.sleep(1)\n    return args\n")
     hosts: set[str] = set()
     for _ in range(3):  # the first time a host knows nothing of the other's room
         reply = api.call("POST", "actions/naps?blocking=true", json={"items": list(range(12))})

@@ -8,6 +8,9 @@ from typing import Any, Final
 from controller_ext.entities import names
 from controller_ext.entities.errors import Malformed, Rejected
 from controller_ext.entities.runtimes import BLACKBOX, NATIVE, SEQUENCE, Manifest, deprecation
+from controller_ext.workflow.composition.compile import why_not
+from controller_ext.workflow.composition.recovery import NotLowered, program_of
+from invoker_ext.contract.kinds import NODEJS, family
 
 _BASE64: Final = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
 
@@ -39,6 +42,8 @@ def parse(value: object, manifest: Manifest, namespace: str) -> dict[str, Any]:
         return _blackbox(value)
     if kind == NATIVE:
         return {"kind": kind, "code": _code(value, kind), "binary": False}
+    if not manifest.offers(kind) and _is_composition(value, kind):
+        return {"kind": kind, "code": value["code"], "binary": False}
     runtime = manifest.resolve(kind)
     if runtime.deprecated:
         raise Rejected(deprecation(runtime.kind))
@@ -48,6 +53,17 @@ def parse(value: object, manifest: Manifest, namespace: str) -> dict[str, Any]:
     if main is not None:
         parsed["main"] = main
     return parsed
+
+
+def _is_composition(value: dict[str, Any], kind: str) -> bool:
+    """Return whether code is a program of Composer that runs as data flow: it needs no runtime."""
+    if family(kind) != NODEJS:
+        return False
+    try:
+        program = program_of({"exec": value})
+    except NotLowered:
+        return False
+    return program is not None and why_not(program) is None
 
 
 def _components(value: dict[str, Any], namespace: str) -> list[str]:

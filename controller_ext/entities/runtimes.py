@@ -68,6 +68,10 @@ class Manifest:
             )
         return runtime
 
+    def offers(self, kind: str) -> bool:
+        """Return whether there is a runtime of this kind."""
+        return kind in self._kinds
+
     def deprecated(self, kind: str) -> bool:
         """Return whether actions of this kind can no longer be updated or invoked."""
         runtime = self._kinds.get(kind)

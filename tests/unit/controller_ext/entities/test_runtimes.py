@@ -2,8 +2,10 @@
 
 import pytest
 
+from controller_ext.entities import code
 from controller_ext.entities.errors import Malformed
 from controller_ext.entities.runtimes import manifest_of
+from tests.support.composer import trees
 
 
 def test_the_first_kind_of_each_family_is_its_default():
@@ -39,3 +41,14 @@ def test_a_family_of_which_nothing_is_there_has_no_default():
 def test_who_errs_about_the_kind_of_workflows_is_told_it():
     with pytest.raises(Malformed, match=r"'blackbox'\. Workflows are of kind 'dataflow:1'\."):
         manifest_of(["python:3.11"]).resolve("dataflow:2")
+
+
+def test_a_program_of_composer_needs_no_node_and_other_code_of_that_kind_does():
+    manifest = manifest_of(["python:3.11"])
+    program = trees.deployed(trees.seq("a", trees.function("p => p")))["exec"]
+    assert code.parse(program, manifest, "guest") == {**program, "binary": False}
+
+    needing = trees.deployed(trees.seq("a", trees.function("p => process.env")))["exec"]
+    for refused in (needing, {**program, "code": "const main = p => p"}, {**program, "kind": "ruby:default"}):
+        with pytest.raises(Malformed, match="is not supported by this platform"):
+            code.parse(refused, manifest, "guest")

@@ -68,11 +68,12 @@ class Pulls:
     async def pull(self, ref: Ref, owner: str) -> Stored:
         """Return a datum with a reference for the caller; see `Peers.pull`."""
         key = (ref.host, ref.name)
+        while (pull := self._under_way.get(key)) is not None and pull.given_up:
+            await asyncio.wait([pull.task])  # those who wanted it have left; it ends, and begins anew
         here = self._here.get(key)
         if here is not None and here.held:
             here.retain()
             return here
-        pull = self._under_way.get(key)
         if pull is None:
             task = asyncio.get_running_loop().create_task(self._bring(ref, owner), name="peer-pull")
             pull = self._under_way[key] = _Pull(task)
@@ -87,10 +88,10 @@ class Pulls:
 
     async def close(self) -> None:
         """End all; idempotent."""
-        tasks = [pull.task for pull in self._under_way.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pulls = list(self._under_way.values())
+        for pull in pulls:
+            pull.give_up()
+        await asyncio.gather(*(pull.task for pull in pulls), return_exceptions=True)
 
     def _ended(self, key: Key) -> None:
         pull = self._under_way.pop(key)
@@ -148,11 +149,17 @@ class Pulls:
         """Return room in the sink; raises SinkFull with the sink's reason."""
         answer: asyncio.Future[Segment] = asyncio.get_running_loop().create_future()
 
+        def grant(segment: Segment) -> None:
+            if answer.done():  # cancelled, and the ticket not withdrawn yet
+                self._sink.give_back(segment)
+            else:
+                answer.set_result(segment)
+
         def refuse(reason: str) -> None:
             if not answer.done():
                 answer.set_exception(SinkFull(reason))
 
-        ticket = self._sink.reserve(size_bytes, owner, answer.set_result, refuse)
+        ticket = self._sink.reserve(size_bytes, owner, grant, refuse)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -163,10 +170,15 @@ class Pulls:
 
 
 class _Pull:
-    """One datum on its way, and those who wait for it."""
+    """One datum on its way, and those who wait for it.
+
+    Attributes:
+        given_up: Its task was cancelled and has not ended yet.
+    """
 
     def __init__(self, task: asyncio.Task[Stored]) -> None:
         self.task = task
+        self.given_up = False
         self._waiters: set[asyncio.Future[Stored]] = set()
 
     async def wait(self) -> Stored:
@@ -182,14 +194,14 @@ class _Pull:
         finally:
             self._waiters.discard(waiter)
             if not self._waiters:
-                self.task.cancel()
+                self.give_up()
 
     def fail(self, error: PeerGone) -> None:
         """End it."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(error)
-        self.task.cancel()
+        self.give_up()
 
     def settle(self, left: PeerGone) -> None:
         """Hand everybody what came of it; called once the task is done.
@@ -209,3 +221,9 @@ class _Pull:
             stored.retain()
             waiter.set_result(stored)
         stored.release()
+
+    def give_up(self) -> None:
+        """End it, once."""
+        if not self.given_up and not self.task.done():
+            self.given_up = True
+            self.task.cancel()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final, TypeVar
+
+from action_runtime.wire.errors import PeerLost
 
 T = TypeVar("T")
 
@@ -52,7 +55,13 @@ class BulkThread:
         self._home.call_soon_threadsafe(function, *arguments)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine there and return its result. When this returns or raises, it has ended, also if cancelled."""
+        """Run a coroutine there and return its result. When this returns or raises, it has ended, also if cancelled.
+
+        Raises:
+            PeerLost: The thread does not run.
+        """
+        if not self._thread.is_alive():
+            raise PeerLost("this host leaves")
         outcome: asyncio.Future[T] = self._home.create_future()
         tasks: list[asyncio.Task[T]] = []
 
@@ -73,7 +82,11 @@ class BulkThread:
             return await asyncio.shield(outcome)
         except asyncio.CancelledError:
             self.call(end)
-            await asyncio.wait([outcome])
+            while not outcome.done():  # however often it is cancelled: what it works on is about to be closed
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([outcome])
+            if not outcome.cancelled():
+                outcome.exception()
             raise
 
     def _run(self) -> None:

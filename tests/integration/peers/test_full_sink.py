@@ -70,3 +70,33 @@ async def test_a_run_whose_data_expire_while_they_come_harms_nobody(hosts):
     await asyncio.gather(pull, return_exceptions=True)
     assert two.sink.usage.segments == 0
     assert (await two.peers.pull(one.offer(b"x" * MIB)[1], "guest/run")).read() == b"x" * MIB
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_room_that_comes_while_a_pull_is_given_up_is_given_back(hosts, turns):
+    one, two = await hosts(0), await hosts(1, budget_bytes=32 * MIB, spill_bytes=0)
+    segment = await Asked(two.sink, two.sink.largest_bytes).granted()
+    pull = asyncio.ensure_future(two.knows(one).peers.pull(one.offer(bytes(MIB // 8))[1], "guest/run"))
+    await until(lambda: two.sink.usage.waiting == 1)
+
+    pull.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    two.sink.give_back(segment)
+
+    await until(lambda: two.sink.usage.segments == 0)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_asks_for_what_others_have_just_given_up_gets_it(pair, turns):
+    one, two = pair
+    data = os.urandom(8 * MIB)
+    _, ref = one.offer(data)
+    first = asyncio.ensure_future(two.peers.pull(ref, "guest/run"))
+    await until(lambda: one.peers.lent_bytes)
+
+    first.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    assert (await two.peers.pull(ref, "guest/run")).read() == data

@@ -199,6 +199,17 @@ class TestMessages:
         assert sent(answered).graph != first.graph
         assert answered.balancer.memory_mb[-1] == 512
 
+    def test_a_message_names_its_graph_and_does_not_carry_it(self, answered: Api):
+        code = WORKFLOW.replace("one", "remarkable")
+        answered.put("actions/w", {"exec": {"kind": "dataflow:1", "code": code}})
+        answered.call("POST", "actions/w", {"x": 1})
+        message = sent(answered)
+        assert f'"graph":"{message.graph}"'.encode() in message.encode()
+        assert b"remarkable" not in message.encode()
+        graph = answered.entities.graph(message.graph or "")
+        assert graph is not None
+        assert graph["steps"][0]["name"] == "remarkable"
+
     def test_a_workflow_whose_action_is_gone_tells_so(self, answered: Api):
         answered.put("actions/w", {"exec": {"kind": "dataflow:1", "code": WORKFLOW}})
         answered.call("DELETE", "actions/a")

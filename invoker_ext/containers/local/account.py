@@ -20,6 +20,8 @@ from invoker_ext.sink.sink import Sink
 
 AT_ONCE: Final = 16
 """Items of one function that may be on their way; the bodies of others are left unread until one of them is there."""
+WHOLE_BYTES: Final = 16 * 1024 * 1024
+"""Of all items of a function whose whole result is wanted: they become members of it, in the invoker's memory."""
 _OVER: Final = "the function has returned: wait for the answer to each request before it does"
 
 
@@ -47,6 +49,7 @@ class Account:
         self._owner = f"{self._job.user.namespace}/{self._job.run}"
         self._waiting: dict[asyncio.Future[Segment], Ticket] = {}
         self._kept: dict[str, list[Stored]] | None = {} if WHOLE in self._job.wants else None
+        self._kept_bytes = 0
         self._fed = asyncio.Event()
         self._hungry = 0
         self._over = False
@@ -67,7 +70,7 @@ class Account:
         Raises:
             Refused: There never will be, or the function has returned.
         """
-        self.check()
+        self._admit(name, size_bytes)
         found: asyncio.Future[Segment] = asyncio.get_running_loop().create_future()
         ticket = self.sink.reserve(
             size_bytes, self._owner, partial(self._grant, found), partial(self._refuse, found, name)
@@ -82,7 +85,7 @@ class Account:
 
     def put(self, name: str, head: Head, data: bytes) -> None:
         """Hand over an item that is here; raises Refused as `room`."""
-        self.check()
+        self._admit(name, len(data))
         self._hand_over(name, partial(self.sink.put_bytes, head, data, self._owner))
 
     def commit(self, name: str, segment: Segment, head: Head) -> None:
@@ -108,6 +111,19 @@ class Account:
             stored.retain()
             self._kept.setdefault(name, []).append(stored)
         self._job.listener.emitted(name, index, "emit", stored)
+
+    def _admit(self, name: str, size_bytes: int) -> None:
+        self.check()
+        if self._kept is None:
+            return
+        self._kept_bytes += size_bytes
+        if self._kept_bytes > WHOLE_BYTES:
+            text = (
+                f"items of a function whose whole result somebody reads have at most {WHOLE_BYTES} bytes together: read"
+                " outputs by their names, in a workflow"
+            )
+            self._lose(name, text)
+            raise Refused(413, text)
 
     def check(self) -> None:
         """Raise Refused if the function has returned."""

@@ -256,6 +256,23 @@ async def test_a_body_that_goes_on_after_the_return_gives_its_room_back(tmp_path
     assert first.outputs == []
 
 
+async def test_items_of_a_whole_result_are_bounded(tmp_path, no_leaks):
+    code = """
+    async function main() {
+      const half = Buffer.alloc(10 << 20);
+      return {answers: [await post('outputs/o', half, BYTES), await post('outputs/o', half, BYTES)]};
+    }"""
+    async with open_fleet(tmp_path) as (fleet, sink):
+        whole = await run(fleet, code, wants={"": "value"})
+        named = await run(fleet, code, wants={"o": "items"})
+        await until(lambda: sink.usage.segments == 0)
+    answers = json.loads(next(data for name, _, _, data in whole.outputs if not name))["answers"]
+    assert [status for status, _ in answers] == [204, 413]
+    assert f"have at most {16 * MIB} bytes together" in answers[1][1]
+    assert whole.report.counts["o"] == ("emit", 2)
+    assert [status for status, _ in json.loads(named.report.body)["answers"]] == [204, 204]
+
+
 async def test_an_item_that_the_system_has_no_memory_for_is_missed_in_the_end(tmp_path, monkeypatch):
     def full(*_):
         raise SinkFull("no descriptors left")

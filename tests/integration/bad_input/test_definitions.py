@@ -67,7 +67,7 @@ def test_every_unknown_name_is_told_of_at_once(live: Deployer):
     """
     assert refused(live, text).split("\n") == [
         "steps.start.inptus (line 4): unknown key `inptus`: did you mean `inputs`?; known are action, inputs, retry, "
-        "timeout_s, at_most_once",
+        "repeat, timeout_s, at_most_once",
         "steps.next.inputs.x (line 5): there is no step `stat`: did you mean `start`?",
         "result.end (line 6): there is no step `nxt`: did you mean `next`?",
     ]

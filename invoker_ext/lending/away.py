@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -33,6 +33,9 @@ class Around(Protocol):
 
     def fetch(self, remote: Remote, then: Callable[[Stored], None], broke: Callable[[DataflowError], None]) -> None:
         """Have a datum here; `then` gets a reference of its own."""
+
+    def missing(self, names: Collection[str]) -> None:
+        """Another host cannot get data of these names from where they were."""
 
     def over(self, away: Away) -> None:
         """It will say no more."""
@@ -88,7 +91,6 @@ class Away:
             "began": self._on_began,
             "committed": self._on_committed,
             "returned": self._on_returned,
-            "taken": self._on_taken,
             "logs": self._on_logs,
             "drained": self._on_drained,
             "failed": self._on_failed,
@@ -186,9 +188,6 @@ class Away:
         self._whole = None
         self.job.listener.returned(report, self._around.now())
 
-    def _on_taken(self, meta: dict[str, Any], payload: bytes) -> None:
-        self.job.listener.taken(str(meta["name"]), int(meta["count"]))
-
     def _on_logs(self, meta: dict[str, Any], payload: bytes) -> None:
         self._logs += meta["lines"]
         if meta["more"]:
@@ -208,6 +207,9 @@ class Away:
         if failure is Failure.KIND_MISSING and not meta["began"]:
             self._elsewhere()  # hosts need not have the same runtimes
             return
+        lost = meta.get("lost")
+        if lost:
+            self._around.missing(lost)
         self._fail(failure, meta["detail"], bool(meta["began"]), self._around.now())
 
     def _refused(self, meta: dict[str, Any]) -> None:

@@ -330,6 +330,12 @@ class Borrower:
         else:
             then(here)
 
+    def missing(self, names: Collection[str]) -> None:
+        """See Around: before its reader is told to have failed, or it would be dispatched again for nothing."""
+        found = self._refs.named(names)
+        if found:
+            self.data_lost(found)
+
     def over(self, away: Away) -> None:
         """See Around."""
         if self._by_ticket.pop(away.ticket, None) is None:

@@ -18,7 +18,7 @@ from invoker_ext.lending.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-_REPORTS: Final = frozenset({"began", "committed", "returned", "taken", "logs", "drained", "failed", "refused"})
+_REPORTS: Final = frozenset({"began", "committed", "returned", "logs", "drained", "failed", "refused"})
 """What a host tells an owner; all else is told to a host."""
 _LOOKS: Final = 10
 """Looks for silent owners within one time to live."""

@@ -169,10 +169,10 @@ class Lender:
             doc = await asyncio.to_thread(self._actions.fetch, call.name, call.revision)
             held = await asyncio.gather(*pulls, return_exceptions=True)
             lent.owns([one for one in held if not isinstance(one, BaseException)])
-            errors = [one for one in held if isinstance(one, DataflowError)]
-            if errors:
+            lost = [name for name, one in zip(refs, held, strict=True) if isinstance(one, BaseException)]
+            if lost:
                 # What it reads is not to be had: its owner has it made again, and dispatches anew.
-                lent.break_off(Failure.RUN_DIED, None)
+                lent.break_off(Failure.RUN_DIED, None, lost)
             elif lent.killed or run.over:
                 lent.break_off(Failure.RUN_DIED, None)
             else:

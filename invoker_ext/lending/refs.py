@@ -54,6 +54,10 @@ class Refs:
         self._held.setdefault(ref.host, set()).add(remote)
         return remote
 
+    def named(self, names: Collection[str]) -> list[Remote]:
+        """Return what is held of these names; a scan, for losses alone."""
+        return [remote for held in self._held.values() for remote in held if remote.ref.name in names]
+
     def lost(self, host: int) -> None:
         """A host is gone, and all that it held."""
         gone = self._held.pop(host, set())

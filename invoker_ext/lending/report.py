@@ -48,9 +48,15 @@ class Lent:
         """Take over references that are kept until it is over."""
         self._made += made
 
-    def break_off(self, failure: Failure, detail: Any) -> None:
-        """End it before the pool had it."""
-        self.failed(failure, detail, False, 0.0)
+    def break_off(self, failure: Failure, detail: Any, lost: Sequence[str] = ()) -> None:
+        """End it before the pool had it.
+
+        Args:
+            failure: Why.
+            detail: Of that.
+            lost: Names of data that it reads and that cannot be had.
+        """
+        self._fail(failure, detail, False, lost)
         self.logs([], False)
 
     # -- Listener ------------------------------------------------------------------------------
@@ -97,9 +103,13 @@ class Lent:
 
     def failed(self, failure: Failure, detail: Any, began: bool, at: float) -> None:
         """See Listener."""
+        self._fail(failure, detail, began, ())
+
+    def _fail(self, failure: Failure, detail: Any, began: bool, lost: Sequence[str]) -> None:
         self._end()
         self._failed = True
-        self._tell("failed", {"failure": failure.value, "detail": detail, "began": began}, b"")
+        form = {"failure": failure.value, "detail": detail, "began": began, "lost": list(lost)}
+        self._tell("failed", form, b"")
 
     def _end(self) -> None:
         for stream in self.streams.values():

@@ -294,6 +294,21 @@ async def test_a_datum_that_cannot_be_pulled_is_lost_and_its_reader_has_not_begu
     assert (told.failure, told.began_before) == (Failure.RUN_DIED, False)
 
 
+async def test_what_a_host_cannot_pull_from_another_one_is_lost_before_its_reader_is_done_again(cluster):
+    _, datum = await made_elsewhere(cluster.owner, cluster.one, b"1" * LARGE)
+    reader, told = a_job(inputs=[Bound("y", datum)])
+    said: list[object] = []
+    cluster.owner.borrower.data_lost = lambda data: said.append((list(data), list(told.heard)))
+    cluster.network.dead.add(1)  # the owner has not noticed
+    cluster.owner.hosts.left(1)
+
+    cluster.owner.borrower.submit(reader)
+    await until(lambda: told.heard == ["failed", "logs"])
+
+    assert said == [([datum], [])]
+    assert (told.failure, told.began_before) == (Failure.RUN_DIED, False)
+
+
 async def test_a_release_lets_go_of_everything_of_a_run(cluster):
     job, _ = a_job(inputs=[Bound("x", cluster.owner.put(b"0" * LARGE))])
     cluster.owner.borrower.submit(job)

@@ -75,6 +75,26 @@ def test_what_a_killed_invoker_held_is_made_again_and_every_result_is_exact(make
         wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
 
 
+def test_an_invoker_that_is_stopped_ends_what_it_has_and_nothing_is_executed_twice(make_server, tmp_path: Path):
+    server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_DRAIN_S": "10"}).start()
+    acquainted(server)
+    server.client().workflow(FLOW, "flow", split=SPLIT, join=JOIN, **{"pass": PASS})
+    marks = tmp_path / "marks"
+
+    def ask(number: int) -> dict[str, object]:
+        found: dict[str, object] = server.client().run("flow", tag=f"t{number}", items=ITEMS, file=str(marks))
+        return found
+
+    with ThreadPoolExecutor(FLOWS) as pool:
+        answers = [pool.submit(ask, number) for number in range(FLOWS)]
+        wait_until(lambda: marks.exists() and len(marks.read_text().splitlines()) > ITEMS, 30.0, "executions")
+        os.kill(server.invoker(1), signal.SIGTERM)
+        for number, answer in enumerate(answers):
+            assert answer.result(60.0)["heads"] == [[f"t{number}", str(item)] for item in range(ITEMS)]
+
+    assert len(marks.read_text().splitlines()) == FLOWS * ITEMS
+
+
 def test_every_accepted_run_ends_once_through_the_death_of_one_of_two_invokers(make_server, tmp_path: Path):
     server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "2"}).start()
     acquainted(server)

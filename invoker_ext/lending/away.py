@@ -189,7 +189,10 @@ class Away:
         self.job.listener.returned(report, self._around.now())
 
     def _on_logs(self, meta: dict[str, Any], payload: bytes) -> None:
-        self._logs += meta["lines"]
+        lines = list(meta["lines"])
+        if meta["joins"] and self._logs and lines:
+            self._logs[-1] += lines.pop(0)
+        self._logs += lines
         if meta["more"]:
             return
         self._logged = True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-from action_runtime.wire.errors import DataflowError
+from action_runtime.wire.errors import DataflowError, FrameTooLarge
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Containers, Failure, Job
 from invoker_ext.contract.graph import ActionCall
@@ -100,7 +100,7 @@ class Borrower:
 
     def feed(self, job: Job, name: str, value: Stored) -> None:
         """See Containers."""
-        if isinstance(value, Remote) and value.ref.host != job.host:
+        if isinstance(value, Remote) and value.ref.host != job.host and value.here is None:
             job.pulled_bytes += value.size_bytes
         here = self._here.get(id(job))
         if here is not None:
@@ -165,7 +165,7 @@ class Borrower:
             return
         here = self._here[id(job)] = Here(job, self._forget_here)
         if remotes:
-            job.pulled_bytes += sum(remote.size_bytes for remote in remotes.values())
+            job.pulled_bytes += sum(remote.size_bytes for remote in remotes.values() if remote.here is None)
             self._tasks.spawn(self._pull_and_submit(here, remotes), f"inputs of {job.activation_id}")
         else:
             self._local.submit(here.ready({}))
@@ -250,6 +250,8 @@ class Borrower:
         epoch = self._touched[away.job.run][away.host]
         try:
             self._transport.send(away.host, kind, {"r": away.job.run, "e": epoch, "j": away.ticket, **meta}, payload)
+        except FrameTooLarge:
+            self._loop.call_soon(self.take_back, away)  # too many inputs for a message
         except DataflowError as error:
             _log.warning("peer takes no messages", extra={"peer": away.host, "error": str(error)})
             self._loop.call_soon(self.lost, away.host)
@@ -348,6 +350,10 @@ class Borrower:
     def elsewhere(self, away: Away) -> None:
         """See Around."""
         self._hosts.left(away.host)
+        self.take_back(away)
+
+    def take_back(self, away: Away) -> None:
+        """Do a job here that another host has not begun."""
         self.over(away)
         job = away.job
         job.host, job.pulled_bytes = self._me, 0

@@ -107,5 +107,5 @@ class Desk:
                 self.borrower.heard(peer, kind, meta, payload)
             else:
                 self.lender.heard(peer, kind, meta, payload)
-        except (ProtocolViolation, KeyError, TypeError, ValueError) as error:
+        except (ProtocolViolation, AttributeError, KeyError, TypeError, ValueError) as error:
             _log.error("message of a peer dropped", extra={"peer": peer, "kind": kind, "error": repr(error)})

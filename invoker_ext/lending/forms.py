@@ -39,7 +39,7 @@ def call_of(form: Mapping[str, Any]) -> ActionCall:
     """Return which action a job calls; raises ProtocolViolation."""
     try:
         call = call_from_json(form["call"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProtocolViolation(f"a lent job calls nothing: {error!r}") from error
     if not isinstance(call, ActionCall):
         raise ProtocolViolation("a lent job calls no action")
@@ -50,7 +50,7 @@ def user_of(form: Mapping[str, Any]) -> Identity:
     """Return on whose behalf a job is done; raises ProtocolViolation."""
     try:
         return Identity.from_json(form["user"])
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ProtocolViolation(f"a lent job has no user: {error!r}") from error
 
 
@@ -144,7 +144,7 @@ class Unpacked:
         """Read inputs; raises ProtocolViolation."""
         try:
             return [Bound(name, self._value(value)) for name, value in form]
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolViolation(f"inputs of a lent job are malformed: {error!r}") from error
 
     def stored(self, form: dict[str, Any]) -> Stored:
@@ -198,5 +198,5 @@ def report_of(form: Mapping[str, Any], payload: bytes) -> Report:
             digest=form["digest"],
             clashes=tuple(form["clashes"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProtocolViolation(f"the report of a lent job is malformed: {error!r}") from error

@@ -142,7 +142,7 @@ class Lender:
             return
         if epoch < self._epochs.get(name, epoch):
             tell("failed", {"failure": Failure.NOT_STARTED.value, "detail": STALE, "began": False}, b"")
-            tell("logs", {"lines": [], "truncated": False, "more": False}, b"")
+            tell("logs", {"lines": [], "joins": False, "truncated": False, "more": False}, b"")
             return
         run = self._run(owner, f"{meta['job']['user']['namespace']['name']}/{name}", epoch)
         ticket = meta["j"]

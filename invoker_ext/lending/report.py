@@ -90,8 +90,8 @@ class Lent:
 
     def logs(self, lines: Sequence[str], truncated: bool) -> None:
         """See Listener."""
-        for batch, more in _batches(lines):
-            self._tell("logs", {"lines": batch, "truncated": truncated, "more": more}, b"")
+        for batch, joins, more in _batches(lines):
+            self._tell("logs", {"lines": batch, "joins": joins, "truncated": truncated, "more": more}, b"")
         if self._failed:
             self._over(self)
 
@@ -119,14 +119,21 @@ class Lent:
             stored.release()
 
 
-def _batches(lines: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
-    """Yield lines in messages that are not too large, and whether more follow; one at least."""
+def _batches(lines: Sequence[str]) -> Iterator[tuple[list[str], bool, bool]]:
+    """Yield lines in messages that are not too large, one at least.
+
+    Yields:
+        Lines; whether the first one goes on with the last one of the message before; whether more messages follow.
+    """
     batch: list[str] = []
     characters = 0
+    joins = False
     for line in lines:
-        if batch and characters + len(line) > LOG_CHARACTERS:
-            yield batch, True
-            batch, characters = [], 0
-        batch.append(line)
-        characters += len(line)
-    yield batch, False
+        for at in range(0, max(1, len(line)), LOG_CHARACTERS):
+            piece = line[at : at + LOG_CHARACTERS]
+            if batch and characters + len(piece) > LOG_CHARACTERS:
+                yield batch, joins, True
+                batch, characters, joins = [], 0, at > 0
+            batch.append(piece)
+            characters += len(piece)
+    yield batch, joins, False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -145,11 +145,16 @@ def begins(job: Job) -> None:
 
 
 def returns(
-    job: Job, counts: Mapping[str, tuple[str, int]] | None = None, *, status: str = "ok", body: Any = b"{}"
+    job: Job,
+    counts: Mapping[str, tuple[str, int]] | None = None,
+    *,
+    status: str = "ok",
+    body: Any = b"{}",
+    lines: Sequence[str] = ("2026-01-01T00:00:00.0Z stdout: hello",),
 ) -> None:
     """Let it return and drain."""
     job.listener.returned(Report(status, 2, counts or {}, body, None), time.monotonic())
-    job.listener.logs(["2026-01-01T00:00:00.0Z stdout: hello"], False)
+    job.listener.logs(list(lines), False)
     job.listener.drained(time.monotonic())
 
 

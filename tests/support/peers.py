@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from action_runtime.wire.errors import FrameTooLarge
 from invoker_ext.peers.errors import PeerGone, PeerUnknown
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
@@ -27,6 +28,8 @@ class Network:
         self.pulls: list[tuple[int, Ref]] = []
         self.names = itertools.count(1)
         self.dead: set[int] = set()
+        self.largest_meta: int | None = None
+        """Characters of meta that a message may have; None: any."""
 
     def host(self, number: int, sink: Sink) -> MemoryPeers:
         """Add a host."""
@@ -66,6 +69,9 @@ class MemoryPeers:
             raise PeerUnknown(peer)
         if peer in self._network.dead:
             raise PeerGone(peer, "it was killed")
+        most = self._network.largest_meta
+        if most is not None and len(str(meta)) > most:
+            raise FrameTooLarge(len(str(meta)), most)
         asyncio.get_running_loop().call_soon(self._arrive, peer, kind, meta, payload)
 
     def _arrive(self, peer: int, kind: str, meta: dict[str, Any], payload: bytes) -> None:

@@ -12,6 +12,7 @@ from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Failure
 from invoker_ext.dataflow.commands import STREAMED, Bound, Chunks, Constant
 from invoker_ext.lending.borrower import PAYLOAD_BYTES
+from invoker_ext.lending.report import LOG_CHARACTERS
 from invoker_ext.sink.datum import Stored
 from tests.support.containers import a_call, a_job
 from tests.support.lending import LARGE, begins, dies, keeping, made_elsewhere, returns
@@ -45,6 +46,32 @@ async def test_a_job_without_room_is_done_elsewhere_and_its_owner_hears_all_of_i
     assert heard.text == ["hello"]
     assert heard.container == "1/c1"
     assert job.host == 1
+
+
+async def test_logs_of_any_length_arrive_as_they_are(cluster):
+    job, heard = a_job()
+    cluster.owner.borrower.submit(job)
+    lent = await cluster.one.job()
+    lines = ["short", "x" * (3 * LOG_CHARACTERS + 7), "", "y" * LOG_CHARACTERS, *(["z" * 1000] * 2000)]
+
+    returns(lent, lines=lines)
+    await heard.end()
+
+    assert heard.lines == lines
+    assert max(len(str(meta)) for *_, kind, meta, _ in cluster.network.said if kind == "logs") < 2 * LOG_CHARACTERS
+
+
+async def test_a_job_with_more_inputs_than_a_message_takes_is_done_by_its_owner(cluster):
+    job, _ = a_job(inputs=[Bound("x", cluster.owner.put(b"0" * LARGE))])
+    cluster.network.largest_meta = 10
+
+    cluster.owner.borrower.submit(job)
+    await cluster.owner.job()
+
+    assert not cluster.one.pool.jobs
+    cluster.network.largest_meta = None
+    cluster.owner.borrower.submit(a_job()[0])
+    await cluster.one.job()  # that host is as good as before
 
 
 async def test_code_is_read_from_the_store_by_the_host_that_runs_it(cluster):

@@ -94,7 +94,7 @@ class Acceptor:
         if plan.native and len(content) > INLINE_BYTES:
             spool = self._spooler.put(json_text.split(content))
         prepared = self._prepared(plan, owner, None if spool else content, transid=transid, blocking=True, spool=spool)
-        if not plan.native:
+        if not plan.adds_up:
             return prepared
         bound = min(self._workflow_bytes, WEB_RESULT_BYTES)
         return replace(prepared, message=replace(prepared.message, result_bytes=bound))
@@ -162,7 +162,7 @@ class Acceptor:
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
         # What it results in is posted to the next one: the bound of a request is that of its result, too.
-        bound = self._request_bytes if plan.native else None
+        bound = self._request_bytes if plan.adds_up else None
         return prepared.under(replace(prepared.message, cause=parent.activation_id, result_bytes=bound))
 
     def _prepared(
@@ -192,7 +192,7 @@ class Acceptor:
             graph=plan.graph,
             refusal=plan.refusal,
             spool=spool,
-            result_bytes=self._workflow_bytes if plan.native else None,
+            result_bytes=self._workflow_bytes if plan.adds_up else None,
         )
         if plan.components is not None:
             sequence = SequenceRun(message=message, components=plan.components, limits=plan.limits)
@@ -200,8 +200,16 @@ class Acceptor:
                 return Prepared(message, plan.needs, composed=sequence)
             return Prepared(message, plan.needs, fallback=sequence)
         if plan.conductor:
-            composition = ConductorRun(message=message, defaults=plan.defaults, needs=plan.needs, limits=plan.limits)
-            return Prepared(message, plan.needs, composed=composition)
+            own = replace(
+                plan.needs,
+                memory_mb=plan.limits["memory"],
+                timeout_s=plan.limits["timeout"] / 1000,
+                stepwise=False,
+            )
+            composition = ConductorRun(message=message, defaults=plan.defaults, needs=own, limits=plan.limits)
+            if plan.graph is None:
+                return Prepared(message, plan.needs, composed=composition)
+            return Prepared(message, plan.needs, fallback=composition)
         return Prepared(message, plan.needs)
 
 

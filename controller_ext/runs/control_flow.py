@@ -246,6 +246,7 @@ class ControlFlow:
             blocking=True,
             content=command.content,
             cause=parent.activation_id,
+            graph=None,
         )
         ended = self._invoke(Prepared(message, run.needs), tally)
         if isinstance(ended, Accepted):

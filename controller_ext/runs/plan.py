@@ -52,9 +52,9 @@ class Plan:
         graph: Digest of what to run; None: a plain action, or what the controller runs itself.
         native: It is a native workflow.
         components: Of a sequence that runs by stock control flow, or can: then it has a graph, too.
-        conductor: It is run again and again, as its results ask for.
+        conductor: Where there is no graph, or nobody who runs one, it is run again and again, as its results ask for.
         refusal: Why an invocation ends at once: the action was stored under other limits than hold for the user.
-        limits: `timeout` (ms) and `logs` (MB) of the entity itself, for its record.
+        limits: `timeout` (ms) and `logs` (MB) of the entity itself, of a conductor also `memory`.
         reads: What all this depends on.
     """
 
@@ -76,6 +76,11 @@ class Plan:
     refusal: str | None
     limits: Mapping[str, int]
     reads: Reads
+
+    @property
+    def adds_up(self) -> bool:
+        """Its result may be more than that of one action, which has a bound of its own."""
+        return self.native or (self.conductor and self.graph is not None)
 
 
 class Planner:
@@ -178,7 +183,6 @@ class Planner:
         conductor = actions.is_conductor(body)
         if conductor and not stepwise:
             graph = self._composition(user, located, allowed, reads)
-            conductor = graph is None
         # A sequence passes on what it is given: neither its own parameters nor its package's (stock).
         given = [] if kind == SEQUENCE else located.parameters
         defaults = raw_members(given)
@@ -196,7 +200,7 @@ class Planner:
                 timeout_s=(timeout_ms if graph is None else max(timeout_ms, longest_ms(graph))) / 1000,
                 concurrency=body["limits"].get("concurrency", 1) if plain and graph is None else 1,
                 pulled=kind == BLACKBOX,
-                stepwise=kind == SEQUENCE and graph is not None,
+                stepwise=(kind == SEQUENCE or conductor) and graph is not None,
             ),
             defaults=defaults,
             joined=json_text.join(defaults),
@@ -208,7 +212,7 @@ class Planner:
             components=written,
             conductor=conductor,
             refusal=refusal,
-            limits={name: body["limits"][name] for name in ("timeout", "logs")},
+            limits={name: body["limits"][name] for name in ("timeout", "logs", *(("memory",) if conductor else ()))},
             reads=reads,
         )
 

@@ -94,7 +94,7 @@ class Needs:
         timeout_s: How long it may take; 0: not known, a sequence that runs by control flow.
         concurrency: So many activations of a plain action share a container.
         pulled: Its image must be pulled first.
-        stepwise: It is a sequence, which the controller can run instead.
+        stepwise: It is a sequence or composition, which the controller can run instead.
     """
 
     memory_mb: int
@@ -126,7 +126,8 @@ class Balancer(Protocol):
         Raises:
             Throttled: The namespace is above a limit; nothing was started.
             NoInvoker: Nobody can take it; nothing was started.
-            OnlyStock: Nobody can take the sequence, which was not counted; only if `needs.stepwise` and not `repeated`.
+            OnlyStock: Nobody can take the sequence or composition, which was not counted; only if `needs.stepwise` and
+                not `repeated`.
             MessageTooLarge: Nothing was started.
             BalancerUnavailable: Not known to be started.
         """
@@ -250,7 +251,7 @@ class Prepared:
     message: ActivationMessage
     needs: Needs
     composed: SequenceRun | ConductorRun | None = None
-    fallback: SequenceRun | None = None
+    fallback: SequenceRun | ConductorRun | None = None
 
     def under(self, message: ActivationMessage) -> Prepared:
         """Return the same invocation with another message."""

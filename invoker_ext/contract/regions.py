@@ -52,7 +52,9 @@ class RegionKind(Enum):
     MAP = "map"
     """As SEQUENCE, at once for each element of the member `value`; results in `{"value": [...]}`. (*)"""
     ASYNC = "async"
-    """As SEQUENCE, as a run of its own that nobody waits for; its graph has this region as its root. (*)"""
+    """As SEQUENCE, as a run of its own that nobody waits for: the root of that is a RESUME. (*)"""
+    RESUME = "resume"
+    """As SEQUENCE; what it is given says which cells are around it. (*)"""
     REPEAT = "repeat"
     """The part runs again with its result as long as `condition` holds for it, `most` times in all. (1)"""
 

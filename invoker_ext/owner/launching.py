@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 from invoker_ext.contract.graph import RUN, Graph, GraphKind, Step, whole_of
 from invoker_ext.contract.messages import ActivationMessage
+from invoker_ext.contract.regions import RegionKind
 from invoker_ext.dataflow.regions.commands import Launch
 from invoker_ext.dataflow.regions.values import Items, Members, Text, text_of
 from invoker_ext.owner.answers import json_of
@@ -26,7 +28,8 @@ def launched(command: Launch, around: Graph, copies: Copies) -> tuple[Graph, byt
         OSError: Spilled bytes cannot be read back.
     """
     name = around.steps[0].name
-    step = Step(name=name, call=command.region, inputs=(whole_of(RUN),), at_most_once=True)
+    region = replace(command.region, kind=RegionKind.RESUME)
+    step = Step(name=name, call=region, inputs=(whole_of(RUN),), at_most_once=True)
     graph = Graph(kind=GraphKind.COMPOSITION, steps=(step,), result=(whole_of(name),), limits=around.limits)
     cells = Items(tuple(Text("null") if one is None else Members(one) for one in command.cells))
     return graph, json_of(Members({"params": command.params, "cells": cells}), copies)

@@ -92,7 +92,7 @@ class RegionRun:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._docs: dict[tuple[str, str | None], ActionDoc] = {}
-        self._resumes = region.kind is RegionKind.ASYNC
+        self._resumes = region.kind is RegionKind.RESUME
         self._asked: dict[int, int] = {}
         self._over = False
 
@@ -108,7 +108,7 @@ class RegionRun:
         elif any(datum.elsewhere for bound in inputs for datum in data_of(bound.value)):
             self._run.host.spawn(self._start_with(inputs), f"region of {self._run.activation_id}")
         else:
-            self._enter(self._run.put_json(object_json(inputs)))
+            self._enter_with(object_json(inputs))
 
     async def _start_with(self, inputs: Sequence[Bound]) -> None:
         """Begin once what other hosts hold has been pulled."""
@@ -118,10 +118,13 @@ class RegionRun:
             _log.warning("data cannot be had", extra={"run": self._run.activation_id, "error": str(error)})
             self._over = True
             firing, attempt = self._command.firing, self._command.attempt
-            self._run.region_over(firing)
+            self._run.regions.pop(firing, None)
             self._run.post(Lost(firing, attempt, False, self._now()))
         else:
-            self._enter(self._run.put_json(text))
+            self._run.turn(partial(self._enter_with, text))
+
+    def _enter_with(self, text: bytes) -> None:
+        self._enter(self._run.put_json(text))
 
     def _enter(self, stored: Stored) -> None:
         if self._resumes:
@@ -143,7 +146,7 @@ class RegionRun:
     def stop(self) -> None:
         """End it, as the run has ended."""
         if not self._machine.ended:
-            self._tell(Cancelled("", self._now()))
+            self._machine.handle(Cancelled("", self._now()))
             for asked in self._asked.values():
                 self._run.host.functions.cancel(asked)
             self._asked.clear()
@@ -255,7 +258,10 @@ class RegionRun:
             self._tell_answer(command, found, call)
 
     def _tell_answer(self, command: Ask, found: Found, call: ActionCall | graphs.Fault | None) -> None:
-        self._send(
+        self._run.turn(partial(self._give_answer, command, found, call))
+
+    def _give_answer(self, command: Ask, found: Found, call: ActionCall | graphs.Fault | None) -> None:
+        self._tell(
             Answered(
                 ticket=command.ticket,
                 at=self._now(),
@@ -305,8 +311,12 @@ class RegionRun:
 
     def _evaluated(self, ticket: int, evaluated: Evaluated) -> None:
         self._asked.pop(ticket, None)
+        self._run.turn(partial(self._give_evaluated, ticket, evaluated))
+
+    def _give_evaluated(self, ticket: int, evaluated: Evaluated) -> None:
+        self._run.own_tally.add_log(evaluated.log)
         put, result = self._run.put_json, evaluated.result
-        self._send(
+        self._tell(
             Applied(
                 ticket=ticket,
                 at=self._now(),
@@ -365,5 +375,5 @@ class RegionRun:
         if self._machine.idle and not self._over:
             self._over = True
             firing, attempt = self._command.firing, self._command.attempt
-            self._run.region_over(firing)
+            self._run.regions.pop(firing, None)
             self._run.post(Drained(firing, attempt, self._now()))

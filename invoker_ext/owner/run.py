@@ -53,6 +53,7 @@ _log = logging.getLogger(__name__)
 
 LARGE_BYTES: Final = 1024 * 1024
 """A result above this is put together in a thread."""
+_ADDS_UP: Final = (GraphKind.DATAFLOW, GraphKind.COMPOSITION)
 
 
 class Run:
@@ -81,7 +82,7 @@ class Run:
         self._busy = False
         self.firings = Firings(self, program)
         self.children = Children(self, self._inside)
-        self._regions: dict[Firing, RegionRun] = {}
+        self.regions: dict[Firing, RegionRun] = {}
         self.own_tally = Tally()
         self._sizes: dict[Firing, int | None] = {}
         self.elsewhere = Elsewhere()
@@ -236,7 +237,7 @@ class Run:
             case WorkflowCall():
                 self.children.call(command, call, self)
             case Region():
-                region = self._regions[command.firing] = RegionRun(self, command, call)
+                region = self.regions[command.firing] = RegionRun(self, command, call)
                 region.start()
             case Fault():
                 raise RuntimeError(f"{command.firing} cannot run, and its machine dispatched it")
@@ -281,7 +282,7 @@ class Run:
             self._deadline()
         data = [datum for bound in end.result for datum in data_of(bound.value)]
         make = partial(result_of, end, self._sizes, self.reads, self.spec.result_bytes)
-        large = sum(datum.size_bytes for datum in data) > LARGE_BYTES and self.graph.kind is GraphKind.DATAFLOW
+        large = sum(datum.size_bytes for datum in data) > LARGE_BYTES and self.graph.kind in _ADDS_UP
         if large or any(datum.elsewhere for datum in data):
             reading = read_in_thread(self.host.sink, data, make, self.host.copy)
             self.host.spawn(self._end_large(end, reading), f"result of {self.activation_id}")
@@ -298,7 +299,7 @@ class Run:
 
     def _conclude(self, end: End, judgement: Judgement) -> None:
         self.let_go(end.data)
-        for region in list(self._regions.values()):
+        for region in list(self.regions.values()):
             region.stop()
         if self.graph.kind is GraphKind.ACTION and (self.firings.live or self._record is not None):
             return  # the record of its only firing is the run's
@@ -360,10 +361,6 @@ class Run:
         self.own_tally.add_flow(attempt)
         self.firings.over(attempt)
         self._maybe_forget()
-
-    def region_over(self, firing: Firing) -> None:
-        """Let go of a region that has ended."""
-        self._regions.pop(firing, None)
 
     def put(self, head: Head, data: bytes) -> Stored:
         """Hold bytes that the invoker itself made, in this run's name."""

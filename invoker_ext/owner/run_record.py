@@ -48,6 +48,10 @@ class RunSpec:
     account: Account | None = None
 
 
+LOG_CHARS: Final = 16 * 1024
+"""Of all inline functions of a run."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What the firings of a run add up to.
@@ -57,6 +61,7 @@ class Tally:
         duration_ms: Sum of theirs.
         memory_mb: Largest memory limit among them.
         bytes_in, bytes_out: Data read and made.
+        log: What inline functions wrote and threw; its first LOG_CHARS.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -64,6 +69,11 @@ class Tally:
     memory_mb: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    log: str = ""
+
+    def add_log(self, text: str) -> None:
+        """Keep what an inline function wrote, as far as there is room."""
+        self.log += text[: LOG_CHARS - len(self.log)]
 
     def add_flow(self, attempt: Attempt) -> None:
         """Count the data of one firing."""
@@ -119,6 +129,8 @@ def run_record(
         notes["binding"] = spec.binding
     if spec.cause is not None:
         notes |= {"causedBy": "sequence", "topmost": False}
+    if tally.log:
+        notes["functionLog"] = tally.log
     line = {
         "firings": len(tally.ids),
         "accepted": accepted_ms,

@@ -40,6 +40,7 @@ from invoker_ext.dataflow.regions.values import (
     member,
     shape_of,
     text_of,
+    too_large,
     truth,
     truthy,
 )
@@ -293,6 +294,10 @@ class RegionMachine:
 
     def check(self, thread: Thread) -> bool:
         """Box what is no object, and take an error to its handler; return whether the thread goes on at once."""
+        large = too_large(thread.value)
+        if large is not None:
+            thread.fault(text_of(large))
+            return True
         shape = shape_of(thread.value)
         if shape is Shape.UNKNOWN or (shape is Shape.FAULTY and not is_open(thread.value)):
             return self.ask(thread, Question.SHAPE, lambda answer: self._shaped(thread, answer))
@@ -341,8 +346,11 @@ class RegionMachine:
         fork.results[thread.position] = thread.value
         fork.left -= 1
         if fork.left == 0:
-            fork.parent.value = forks.joined(fork)
-            self.go_on(fork.parent)
+            parent = fork.parent
+            parent.value = forks.joined(fork)
+            parent.move(State.READY)
+            if self.check(parent):
+                self.resume(parent)
 
     def _finish(self, thread: Thread) -> None:
         """End the region with the value of its first thread: an error that JavaScript takes for false is none."""

@@ -101,7 +101,7 @@ _programs: Final[dict[tuple[str, str], Program]] = {}
 def compile_region(region: Region, step: Step) -> Program:
     """Compile a region; its firings are named after the step, and bounded as it is."""
     compiler = _Compiler(step)
-    compiler.emit(replace(region, kind=RegionKind.SEQUENCE) if region.kind is RegionKind.ASYNC else region, "")
+    compiler.emit(region, "")
     return Program(compiler.code)
 
 
@@ -137,7 +137,7 @@ class _Compiler:
                 instruction.step = replace(self._step, name=self._unique(path), call=region.call or region)
             case RegionKind.FUNCTION | RegionKind.RAISE:
                 self._add(Op.FUNCTION if region.kind is RegionKind.FUNCTION else Op.RAISE, region, path)
-            case RegionKind.SEQUENCE:
+            case RegionKind.SEQUENCE | RegionKind.RESUME:
                 self._add(Op.PASS, region, path)
                 self._all(region.parts, region, path)
             case RegionKind.LET | RegionKind.MASK:

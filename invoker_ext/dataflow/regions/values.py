@@ -7,10 +7,10 @@ threads, cells and commands under way, and Python counts who holds them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from action_runtime.wire.values import WHOLE
 from invoker_ext.dataflow import commands
@@ -66,22 +66,63 @@ class Text:
 class Members:
     """An object made of values."""
 
-    __slots__ = ("members",)
+    __slots__ = ("members", "size")
 
     def __init__(self, members: Mapping[str, Value]) -> None:
         self.members = members
+        self.size = _around(members.values())
 
 
 class Items:
     """An array made of values."""
 
-    __slots__ = ("items",)
+    __slots__ = ("items", "size")
 
     def __init__(self, items: tuple[Value, ...]) -> None:
         self.items = items
+        self.size = _around(items)
 
 
 Value = Leaf | Text | Members | Items
+
+
+class Size(NamedTuple):
+    """What a value would be as text: values are shared, so it may be far more than what is held."""
+
+    bytes: int
+    depth: int
+
+
+MAX_VALUE: Final = Size(256 * 1024 * 1024, 200)
+_TOO_LARGE: Final = "The composition put together a value of more than {} MB, or {} levels; have it keep less."
+
+
+def size_of(value: Value) -> Size:
+    """Return how large a value is."""
+    match value:
+        case Leaf():
+            return Size(value.datum.size_bytes, 0)
+        case Text():
+            return Size(len(value.text), 0)
+        case _:
+            return value.size
+
+
+def _around(values: Iterable[Value]) -> Size:
+    bytes_, depth = 2, 0
+    for value in values:
+        size = size_of(value)
+        bytes_ += size.bytes + 1
+        depth = max(depth, size.depth)
+    return Size(bytes_, depth + 1)
+
+
+def too_large(value: Value) -> str | None:
+    """Return what is told of a value that is beyond the bounds."""
+    size = size_of(value)
+    if size.bytes <= MAX_VALUE.bytes and size.depth <= MAX_VALUE.depth:
+        return None
+    return _TOO_LARGE.format(MAX_VALUE.bytes // 1024**2, MAX_VALUE.depth)
 
 
 def text_of(value: Any) -> Text:

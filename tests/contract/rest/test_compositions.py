@@ -9,6 +9,7 @@ import pytest
 
 from controller_ext.entities.names import Name
 from controller_ext.runs.compositions import REASON
+from controller_ext.runs.ports import OnlyStock
 from invoker_ext.contract.graph import Fault, Graph, GraphKind, Region, WorkflowCall
 from tests.support.api import Api
 from tests.support.containers import GUEST
@@ -45,7 +46,6 @@ def graph(api: Api, name: str = "comp") -> Graph | None:
     if plan.graph is None:
         assert plan.conductor
         return None
-    assert not plan.conductor
     stored = api.entities.graph(plan.graph)
     assert stored is not None
     return Graph.from_json(stored)
@@ -146,3 +146,11 @@ def test_an_action_that_comes_later_is_found_by_the_next_invocation(ready: Api):
     found = graph(ready)
     assert found is not None
     assert not [call for call in found.calls() if isinstance(call, Fault)]
+
+
+def test_a_composition_that_no_invoker_takes_runs_as_a_conductor(ready: Api):
+    put(ready, PROGRAMS["sequence"])
+    ready.balancer.refuse = OnlyStock("only stock")
+    assert ready.call("POST", "actions/comp", {"x": 1}).status_code == 202
+    (composition_,) = ready.control_flow.compositions
+    assert (composition_.needs.memory_mb, composition_.needs.timeout_s) == (256, 60)

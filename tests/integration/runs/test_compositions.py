@@ -82,6 +82,14 @@ def test_a_composition_is_one_activation_and_its_actions_are_records_with_cause(
     assert reply["duration"] == sum(one["duration"] for one in records)
 
 
+def test_what_functions_write_and_throw_is_in_the_record(ready):
+    deploy(ready, seq(fun("() => { console.log('so far') }"), fun("() => { throw new Error('no further') }")))
+    reply = ready.call("POST", "actions/comp?blocking=true", json={}).json()
+    log = next(one["value"] for one in reply["annotations"] if one["key"] == "functionLog")
+    assert "so far" in log
+    assert "no further" in log
+
+
 def test_a_composition_in_a_composition_has_a_record_of_its_own(ready):
     deploy(ready, seq(act("a"), act("a")), "inner")
     deploy(ready, seq(act("inner"), act("b")))
@@ -194,6 +202,15 @@ def test_an_action_that_cannot_be_named_by_data_is_told_to_the_composition(ready
     assert error in ready.run("comp", **params)["seen"]["error"]
 
 
+def test_a_composition_that_is_all_async_is_one_too(ready):
+    deploy(ready, {"type": "async", "components": [{"type": "async", "components": [act("a")]}]})
+    told = ready.run("comp", n=1)
+    wait_until(lambda: ready.call("GET", f"activations/{told['activationId']}").status_code == 200)
+    told = ready.record(told["activationId"])["response"]["result"]
+    wait_until(lambda: ready.call("GET", f"activations/{told['activationId']}").status_code == 200)
+    assert ready.record(told["activationId"])["response"]["result"] == {"n": 2}
+
+
 def test_an_async_part_is_a_run_of_its_own_that_sees_the_variables_around_it(ready):
     part = {"type": "async", "components": [act("a"), fun("p => ({n: p.n, x})")]}
     deploy(ready, {"type": "let", "declarations": {"x": 1}, "components": [fun("() => { x = 5 }"), part]})
@@ -205,3 +222,9 @@ def test_an_async_part_is_a_run_of_its_own_that_sees_the_variables_around_it(rea
     assert (record["name"], record["response"]["result"]) == ("comp", {"n": 2, "x": 5})
     assert len(record["logs"]) == 1
     assert "cause" not in record
+
+
+def test_what_many_branches_come_to_may_be_more_than_one_action_may(ready):
+    deploy(ready, {"type": "map", "components": [act("big")]})
+    found = ready.run("comp", value=list(range(30)))["value"]
+    assert [len(one["text"]) for one in found] == [100_000] * 30

@@ -237,6 +237,17 @@ def test_repeat_runs_again_with_its_result_while_its_condition_holds_and_so_ofte
     assert "missing" in text
 
 
+def test_a_value_that_doubles_or_nests_without_end_is_an_error_before_anybody_writes_it():
+    twice = Region(kind=RegionKind.PARALLEL, parts=(mask(), mask()))
+    doubling = Region(kind=RegionKind.SEQUENCE, parts=(twice,) * 40)
+    outcome, text = Play(doubling).run({"n": 1})
+    assert (outcome, text[:44]) == (FAILED, "The composition put together a value of more")
+    caught = Region(kind=RegionKind.TRY, parts=(doubling, called("a")))
+    assert Play(caught, {"a": lambda args: {"caught": "error" in args}}).run({}) == (SUCCESS, {"caught": True})
+    nesting = Region(kind=RegionKind.SEQUENCE, parts=(lower(PROGRAMS["retain"], lambda _: mask()),) * 300)
+    assert Play(nesting).run({})[0] is FAILED
+
+
 def test_a_move_that_is_not_in_the_table_raises():
     for before, after in TRANSITIONS.items():
         for state in State:

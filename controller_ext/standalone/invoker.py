@@ -67,9 +67,11 @@ def run(data_dir: Path | None, given: Mapping[str, str]) -> int:
         if chosen == AUTO:
             chosen = str(_number(store, directory, now_ms))
         keep_secret(environ, PREFIX, directory, store, now_ms)
+        (directory / _HOST).write_text(socket.gethostname())
+    except OSError as error:
+        raise CannotStart(f"cannot write to {directory}: {error.strerror}") from error
     finally:
         store.close()
-    (directory / _HOST).write_text(socket.gethostname())
     lock.keep()
     launch.lift_open_files()
     ready = os.dup(sys.stdout.fileno())

@@ -172,8 +172,7 @@ class Stack:
             "INVOKER_MEMORY_MB": "1024",
             "INVOKER_SINK_MB": "256",
         }
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLOWER_CON")}
-        self.environ = {**clean, **images(), **own, **variables}
+        self.environ = {**os.environ, **images(), **own, **variables}
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run a command of compose; return what it printed."""

@@ -138,6 +138,13 @@ class Bench:
         spent_ms: float = line["returned"] - line["matched"]
         return spent_ms
 
+    def peer_bytes(self, activation_id: str) -> int:
+        """Return how many bytes the firings of a run have got from other hosts."""
+        trace = self._client.trace(activation_id)
+        if trace is None:
+            raise BenchmarkFailed(f"no record of {activation_id}")
+        return sum(firing["dataflow"]["in"].get("peer", 0) for firing in trace["firings"])
+
     @contextmanager
     def caller(self) -> Iterator[Caller]:
         """Open a connection."""
@@ -149,15 +156,16 @@ class Bench:
 
 
 @contextmanager
-def running(short: bool, environ: Mapping[str, str] | None = None) -> Iterator[Bench]:
+def running(short: bool, environ: Mapping[str, str] | None = None, *options: str) -> Iterator[Bench]:
     """Start a server, and stop it when left.
 
     Args:
         short: Take fewer measurements.
         environ: Settings of the server that differ from the defaults.
+        *options: Of `dataflower standalone`.
     """
     begin_s = time.monotonic()
-    with EmbeddedServer(environ=environ) as server:
+    with EmbeddedServer(*options, environ=environ) as server:
         start_s = time.monotonic() - begin_s
         with Client(Endpoint(server.url, GUEST_AUTH)) as client:
             yield Bench(server.url, client, short, start_s, server)

@@ -39,5 +39,6 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "many": many.at_once,
     "wrk": many.wrk,
     "peers": peers.pulls,
+    "far-hand-over": peers.between_containers,
     "memory-busy": server.busy,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ STACK_BYTES: Final = 2 * MIB
 """Of native stack for recursion; a process has 8 MiB."""
 _PRELUDE: Final = Path(__file__).with_name("prelude.js").read_text(encoding="utf-8")
 _STATUS: Final = Path("/proc/self/status")
+_STATM: Final = Path("/proc/self/statm")
+_PAGE_KB: Final = resource.getpagesize() // 1024
 _MEMORY: Final = "out of memory"
 _INTERRUPTED: Final = "interrupted"
 _NOT_DEFINED: Final = " is not defined"
@@ -66,6 +69,7 @@ class Engine:
         self._used: tuple[str, _Context] | None = None
         self._kept: OrderedDict[str, _Context] = OrderedDict()
         self._own_kb = _peak_kb()
+        self._floor_kb = _data_kb()
 
     def prepare(self) -> None:
         """Do, while nobody waits, what the next call would have to wait for."""
@@ -75,8 +79,18 @@ class Engine:
             self._kept[name] = context
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+        if used is not None:
+            self._make_room()
         if self._spare is None:
             self._spare = self._make()
+
+    def _make_room(self) -> None:
+        """Give up what is kept if functions left so much in it that another's call might lack room."""
+        data_kb = _data_kb()
+        self._floor_kb = min(self._floor_kb, data_kb)
+        if data_kb - self._floor_kb > self._bounds.memory_mb * 512:
+            self._kept.clear()
+            self._floor_kb = _data_kb()
 
     def evaluate(self, call: Call) -> Evaluated:
         """Return how a call ended; raises nothing that the function could bring about."""
@@ -186,6 +200,11 @@ def _missing(name: str, message: str) -> str | None:
         return None
     missing = "import" if _MODULE in message else message.removesuffix(_NOT_DEFINED)
     return missing if missing in HOST_NAMES else None
+
+
+def _data_kb() -> int:
+    """Return the writable memory that this process has asked for."""
+    return int(_STATM.read_bytes().split()[5]) * _PAGE_KB
 
 
 def _peak_kb() -> int:

@@ -20,7 +20,7 @@ from invoker_ext.inline.frames import Messages, answer_parts, pack, read_call
 
 READ_BYTES: Final = 256 * 1024
 _OWN_MB: Final = 160
-"""Writable memory of the interpreter, besides the engine's and copies of what is asked and answered."""
+"""Writable memory of the interpreter, besides a call's, what others left, and copies of what is asked and answered."""
 _COPIES: Final = 6
 """Of a message of the answer's bound, that may exist at once."""
 _DESCRIPTORS: Final = 8
@@ -45,7 +45,7 @@ def main() -> None:
 
 def _confine(bounds: Bounds) -> None:
     """Give up what is not needed, before anything of a user's is read."""
-    memory = (bounds.memory_mb + _OWN_MB + _COPIES * bounds.answer_mb) * MIB
+    memory = (2 * bounds.memory_mb + _OWN_MB + _COPIES * bounds.answer_mb) * MIB
     for what, most in (
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_CORE, 0),

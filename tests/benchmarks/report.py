@@ -33,6 +33,8 @@ HEADLINES: Final = frozenset(
         ("fan-in", "16 × 1 MiB, from the first emit"),
         ("fan-out", "1,000 firings"),
         ("wordcount", "8 books, 3.4 MB"),
+        ("composer", "10 no-op steps"),
+        ("composer", "map, 100 × 100 KB"),
         ("sequences of 4", "1 caller"),
         ("sequences of 4", "4 callers"),
         ("sequences of 4", "16 callers"),

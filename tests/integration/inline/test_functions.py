@@ -24,9 +24,11 @@ class Client:
     def __init__(self, functions: Functions) -> None:
         self.functions = functions
 
-    async def __call__(self, code: str, params: bytes = b"{}", namespace: str = "guest", **cells: bytes) -> Evaluated:
+    async def __call__(
+        self, code: str, params: bytes = b"{}", namespace: str = "guest", program: str = "", **cells: bytes
+    ) -> Evaluated:
         heard: asyncio.Future[Evaluated] = asyncio.get_running_loop().create_future()
-        call = Call(namespace=namespace, code=code, params=params, cells=cells)
+        call = Call(namespace=namespace, program=program, code=code, params=params, cells=cells)
         self.functions.evaluate(call, heard.set_result)
         return await asyncio.wait_for(heard, 20)
 
@@ -61,6 +63,16 @@ async def test_a_function_that_takes_all_memory_is_stopped_and_the_next_is_serve
     answer = await evaluate("() => { const a = []; for (;;) a.push('x'.repeat(1000) + a.length) }")
     assert answer.error == "Function combinator at AST node root needed more than 32 MB of memory"
     assert (await evaluate("() => 1")).result == b"1"
+
+
+async def test_what_functions_leave_behind_is_bounded_for_all_programs_together(no_leaks):
+    functions = Functions(asyncio.get_running_loop(), Bounds(memory_mb=32), workers=1)
+    client = Client(functions)
+    for program in ("first", "second", "third"):
+        await client("() => { Array.prototype.held = new Uint8Array(10e6) }", program=program)
+    look = "() => [].held?.length ?? 0"
+    assert [(await client(look, program=one)).result for one in ("first", "second")] == [b"0", b"0"]
+    await functions.close()
 
 
 async def test_a_function_that_never_ends_is_stopped_while_others_are_served(evaluate):

@@ -349,8 +349,16 @@ class RegionMachine:
             parent = fork.parent
             parent.value = forks.joined(fork)
             parent.move(State.READY)
-            if self.check(parent):
+            if self._waited(parent) and self.check(parent):
                 self.resume(parent)
+
+    def _waited(self, thread: Thread) -> bool:
+        """Count a turn, as stock does, each time that branches took as long as functions may; False: once too often."""
+        while self._limit_ms is not None and self._at - thread.since > self._limit_ms / 1000:
+            thread.since += self._limit_ms / 1000
+            if not self.turn(thread):
+                return False
+        return True
 
     def _finish(self, thread: Thread) -> None:
         """End the region with the value of its first thread: an error that JavaScript takes for false is none."""

@@ -3,7 +3,7 @@
 | state | means | found in | moved by |
 | --- | --- | --- | --- |
 | ready | it can go on | `RegionMachine._ready`, or paused | an answer, a start |
-| waiting | for a firing, an answer, or its branches | `_flights`, `_asked`, or its `Fork` | an instruction |
+| waiting | for a firing, answer, function or branches | `flights`, `_asked`, `_applied`, a `Fork` | an instruction |
 | over | it has ended; nobody refers to it | nowhere | `RegionMachine._over` |
 """
 

@@ -237,6 +237,19 @@ def test_repeat_runs_again_with_its_result_while_its_condition_holds_and_so_ofte
     assert "missing" in text
 
 
+def test_branches_may_take_longer_than_functions_may():
+    branch = Region(kind=RegionKind.SEQUENCE, parts=(called("a"),) * 20)
+    play = Play(Region(kind=RegionKind.PARALLEL, parts=(branch, branch)), {"a": plus}, limit_ms=20)
+    assert play.run({"n": 0}) == (SUCCESS, {"value": [{"n": 20}, {"n": 20}]})
+
+
+def test_a_loop_around_branches_ends_as_well():
+    parts = (*lower(PROGRAMS["literal"], called).parts, Region(kind=RegionKind.PARALLEL, parts=(called("a"),)))
+    true = Region(kind=RegionKind.LET, cells=(("value", "true"),), parts=parts[:1])
+    forever = Region(kind=RegionKind.WHILE, parts=(true, parts[1]))
+    assert Play(forever, limit_ms=20, most=5).run({}) == (FAILED, TOO_MANY)
+
+
 def test_a_value_that_doubles_or_nests_without_end_is_an_error_before_anybody_writes_it():
     twice = Region(kind=RegionKind.PARALLEL, parts=(mask(), mask()))
     doubling = Region(kind=RegionKind.SEQUENCE, parts=(twice,) * 40)

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from invoker_ext.store import Document, EntityStore, RevisionConflict
@@ -40,6 +41,8 @@ class SqliteEntities(EntityStore):
     def __init__(self, path: Path) -> None:
         self._connections = Connections(path, _SCHEMA + subjects.SCHEMA)
         self._watch = self._connections.another()
+        self._watching = Lock()
+        """A connection that is closed while another thread asks it something takes the process with it."""
         self._cache = Cache(self._look)
         self._graphs_known = Known()
 
@@ -152,12 +155,14 @@ class SqliteEntities(EntityStore):
 
     def close(self) -> None:
         """Close all connections; idempotent."""
-        self._watch.close()
+        with self._watching:
+            self._watch.close()
         self._connections.close()
 
     def _look(self) -> object:
         try:
-            version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+            with self._watching:
+                version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error:
             return object()  # the next read says what is wrong; until then nothing may be taken from the cache
         return version

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 import multiprocessing
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from invoker_ext.store import EntityStore, RevisionConflict, StoreUnavailable
 from invoker_ext.stores.sqlite import SqliteEntities, connections
 from invoker_ext.stores.subjects import GUEST_KEY, seed_subjects, subject
+from tests.support.waiting import wait_until
 
 UUID = GUEST_KEY.partition(":")[0]
 
@@ -297,3 +301,21 @@ def test_what_another_process_changes_of_a_subject_is_seen_at_once(open_entities
     found = there.subject_by_uuid(UUID)
     assert found is not None
     assert found["limits"] == {"firesPerMinute": 3}
+
+
+def test_a_store_is_closed_while_others_ask_it(open_entities: Callable[[], EntityStore]):
+    store = open_entities()
+    store.put("guest/a", an_action(), None)
+
+    def ask() -> None:
+        with contextlib.suppress(StoreUnavailable):
+            while True:
+                store.get(f"guest/{threading.get_ident()}-{next(numbers)}")
+
+    numbers = itertools.count()
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        wait_until(lambda: next(numbers) > 200, message="reads")
+        store.close()
+        for one in asking:
+            one.result(10)

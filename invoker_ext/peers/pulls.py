@@ -159,7 +159,7 @@ class Pulls:
             if not answer.done():
                 answer.set_exception(SinkFull(reason))
 
-        ticket = self._sink.reserve(size_bytes, owner, grant, refuse)
+        ticket = self._sink.reserve(size_bytes, owner, grant, refuse, pages_later=True)
         try:
             return await answer
         except asyncio.CancelledError:

@@ -48,9 +48,10 @@ class Ticket:
 
     Attributes:
         pending: Neither granted, refused nor cancelled yet.
+        pages_later: A large segment may come without its pages.
     """
 
-    __slots__ = ("_withdraw", "grant", "key", "owner", "pending", "refuse", "size_bytes")
+    __slots__ = ("_withdraw", "grant", "key", "owner", "pages_later", "pending", "refuse", "size_bytes")
 
     def __init__(
         self,
@@ -59,12 +60,15 @@ class Ticket:
         size_bytes: int,
         answers: tuple[Callable[[Segment], None], Callable[[str], None]],
         withdraw: Callable[[Ticket], None],
+        *,
+        pages_later: bool = False,
     ) -> None:
         self.key = key
         self.owner = owner
         self.size_bytes = size_bytes
         self.grant, self.refuse = answers
         self.pending = True
+        self.pages_later = pages_later
         self._withdraw = withdraw
 
     def cancel(self) -> None:

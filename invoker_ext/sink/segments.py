@@ -36,6 +36,22 @@ def allocate(size_bytes: int) -> int:
     return descriptor
 
 
+def unallocated(size_bytes: int) -> int:
+    """Return a memfd of a size and without pages: for who writes it by `pwrite`, which makes a page as it fills it.
+
+    A page that cannot be had is an error of that `pwrite`; a map of such a memfd would be killed by a signal.
+
+    Raises:
+        SinkFull: No descriptor is left.
+    """
+    try:
+        descriptor = os.memfd_create(_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(descriptor, size_bytes)
+    except OSError as error:
+        raise SinkFull(f"no segment of {size_bytes} bytes: {error.strerror}") from error
+    return descriptor
+
+
 def from_bytes(data: bytes | memoryview, spare: tuple[int, int] | None = None) -> int:
     """Return a read-only descriptor of a sealed memfd with these bytes; copies once.
 

@@ -110,7 +110,13 @@ class Sink:
     # --- data that a container will write -----------------------------------------------------------------------
 
     def reserve(
-        self, size_bytes: int, owner: str, grant: Callable[[Segment], None], refuse: Callable[[str], None]
+        self,
+        size_bytes: int,
+        owner: str,
+        grant: Callable[[Segment], None],
+        refuse: Callable[[str], None],
+        *,
+        pages_later: bool = False,
     ) -> Ticket:
         """Ask for room for a value of `size_bytes` > 0. Exactly one of the callbacks is called, unless cancelled.
 
@@ -119,8 +125,10 @@ class Sink:
             owner: `namespace/run`; requests of a namespace above its share wait longer.
             grant: Takes a segment that must go to `commit` or `give_back`.
             refuse: Takes a sentence for the action's developer.
+            pages_later: The invoker itself writes the segment, by `pwrite`: it need not wait for its pages.
         """
-        ticket = Ticket(next(self._keys), owner, size_bytes, (grant, refuse), self._withdraw)
+        answers = (grant, refuse)
+        ticket = Ticket(next(self._keys), owner, size_bytes, answers, self._withdraw, pages_later=pages_later)
         self._tickets[ticket.key] = ticket
         self._carry_out(self._ledger.ask(ticket.key, owner, size_bytes))
         return ticket
@@ -266,7 +274,8 @@ class Sink:
         """Find memory for a granted request."""
         ticket = self._tickets.get(key)
         if ticket is not None:
-            self._supply.find(ticket.size_bytes, partial(self._hand_out, key), partial(self._turn_down, key))
+            found, failed = partial(self._hand_out, key), partial(self._turn_down, key)
+            self._supply.find(ticket.size_bytes, found, failed, pages_later=ticket.pages_later)
 
     def _hand_out(self, key: int, descriptor: int, have_bytes: int) -> None:
         ticket = self._tickets.pop(key, None)

@@ -3,6 +3,9 @@
 A seal cannot be taken back, so a segment serves once and spares must always be made anew. What is kept follows what
 was asked for: a size class that was never asked for keeps none, so an idle server holds no memory here. A class is an
 eighth of an octave, so cutting a spare to its value frees at most an eighth of it.
+
+A large spare (above SOON_BYTES) is made only when its like was not asked for in a while: at once, its allocation would
+take the processor from the hand-over that used the last one.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from typing import Final
 
 MIN_BYTES: Final = 256 * 1024
 """Below, allocating takes less than 0.1 ms and happens in place."""
-MAX_BYTES: Final = 72 * 1024 * 1024
-"""A value of 64 MiB and something fits; above, allocation is a small part of what the value costs anyway."""
+SOON_BYTES: Final = 72 * 1024 * 1024
+"""A value of 64 MiB and something fits; up to here a spare is replaced as soon as it is taken."""
+MAX_BYTES: Final = 288 * 1024 * 1024
+"""A value of 256 MiB and something fits; cutting the largest class to its value takes 4 ms."""
 _STEPS: Final = 8
 _KEPT_PER_CLASS: Final = 32
 
@@ -36,15 +41,19 @@ class Spares:
     soon finds four.
     """
 
-    def __init__(self, bound_bytes: int, order: Callable[[int], None]) -> None:
+    def __init__(
+        self, bound_bytes: int, order: Callable[[int], None], shut: Callable[[int, int], None] | None = None
+    ) -> None:
         """Begin with none.
 
         Args:
             bound_bytes: Of all spares, those on order included.
             order: Start to allocate a segment of a class size; `put` or `failed` must follow.
+            shut: Takes descriptor and size of one that is given back; None: closed in place.
         """
         self._bound_bytes = bound_bytes
         self._order = order
+        self._shut = shut or (lambda descriptor, _: os.close(descriptor))
         self._stock: OrderedDict[int, list[int]] = OrderedDict()  # class → descriptors; least recently used first
         self._wanted: dict[int, int] = {}
         self._ordered: dict[int, int] = {}
@@ -122,7 +131,7 @@ class Spares:
         while self.held_bytes > max(bound_bytes, 0):
             kind, stock = next(iter(self._stock.items()))
             if stock:
-                os.close(stock.pop())
+                self._shut(stock.pop(), kind)
                 self.held_bytes -= kind
             if not stock:
                 del self._stock[kind]

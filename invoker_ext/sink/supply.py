@@ -10,11 +10,13 @@ from typing import Final
 
 from invoker_ext.sink import segments
 from invoker_ext.sink.errors import SinkFull
-from invoker_ext.sink.spares import MIN_BYTES, Spares
+from invoker_ext.sink.spares import MAX_BYTES, MIN_BYTES, SOON_BYTES, Spares
 from invoker_ext.sink.threads import Threads
 
 _IDLE_S: Final = 30.0
 """Spares that nobody asked for in this time are given back."""
+_CALM_S: Final = 1.0
+"""So long after the last value that could take a large spare one is made."""
 
 Found = Callable[[int, int], None]
 """Takes a descriptor, and owns it, and the bytes it has, which may be more than were asked for."""
@@ -37,9 +39,10 @@ class Supply:
         self._threads = threads
         self._loop = loop
         self._room_bytes = room_bytes
-        self._spares = Spares(spare_bytes, self._order)
+        self._spares = Spares(spare_bytes, self._order, threads.shut)
         self._takes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._large_timer: asyncio.TimerHandle | None = None
 
     @property
     def spare_bytes(self) -> int:
@@ -52,7 +55,7 @@ class Supply:
         self._refill(size_bytes, taken=spare is not None)
         return spare
 
-    def find(self, size_bytes: int, found: Found, failed: Callable[[str], None]) -> None:
+    def find(self, size_bytes: int, found: Found, failed: Callable[[str], None], *, pages_later: bool = False) -> None:
         """Get memory: a spare; small amounts here; the next spare that is ready; else in the allocator's thread.
 
         Exactly one of the callbacks is called, unless the supply is closed before.
@@ -61,12 +64,15 @@ class Supply:
             size_bytes: How much.
             found: Takes it.
             failed: Takes a sentence on why there is none.
+            pages_later: A large piece may come without its pages, as `segments.unallocated` does.
         """
         spare = self._spares.take(size_bytes)
         if spare is not None:
             found(*spare)
         elif size_bytes < MIN_BYTES:
-            self._allocate_here(size_bytes, found, failed)
+            self._make_here(segments.allocate, size_bytes, found, failed)
+        elif pages_later and size_bytes > SOON_BYTES:
+            self._make_here(segments.unallocated, size_bytes, found, failed)
         elif not self._spares.wait(size_bytes, partial(self._came, size_bytes, found, failed)):
             self._allocate(size_bytes, found, failed)
         self._refill(size_bytes, taken=spare is not None)
@@ -75,11 +81,14 @@ class Supply:
         """Close all spares; idempotent."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._large_timer is not None:
+            self._large_timer.cancel()
         self._spares.trim(0)
 
-    def _allocate_here(self, size_bytes: int, found: Found, failed: Callable[[str], None]) -> None:
+    @staticmethod
+    def _make_here(make: Callable[[int], int], size_bytes: int, found: Found, failed: Callable[[str], None]) -> None:
         try:
-            descriptor = segments.allocate(size_bytes)
+            descriptor = make(size_bytes)
         except SinkFull as error:
             failed(str(error))
         else:
@@ -108,6 +117,15 @@ class Supply:
         if taken:
             self._watch()
         self._spares.trim(self._room_bytes())
+        if size_bytes <= SOON_BYTES:
+            self._spares.replenish(size_bytes, self._room_bytes())
+        elif size_bytes <= MAX_BYTES:
+            if self._large_timer is not None:
+                self._large_timer.cancel()
+            self._large_timer = self._loop.call_later(_CALM_S, self._refill_large, size_bytes)
+
+    def _refill_large(self, size_bytes: int) -> None:
+        self._large_timer = None
         self._spares.replenish(size_bytes, self._room_bytes())
 
     def _order(self, kind: int) -> None:

@@ -14,11 +14,11 @@ from tests.support.waiting import until
 class Asked:
     """One reserve and what came of it."""
 
-    def __init__(self, sink: Sink, size_bytes: int, owner: str = "guest/run") -> None:
+    def __init__(self, sink: Sink, size_bytes: int, owner: str = "guest/run", *, pages_later: bool = False) -> None:
         self.sink = sink
         self.segment: Segment | None = None
         self.reason: str | None = None
-        self.ticket: Ticket = sink.reserve(size_bytes, owner, self._granted, self._refused)
+        self.ticket: Ticket = sink.reserve(size_bytes, owner, self._granted, self._refused, pages_later=pages_later)
 
     @property
     def answered(self) -> bool:

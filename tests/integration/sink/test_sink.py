@@ -9,6 +9,7 @@ import os
 import pytest
 
 from action_runtime.wire.values import Head, Media
+from invoker_ext.sink import segments, supply
 from invoker_ext.sink.errors import InvalidTransition
 from invoker_ext.sink.terms import Stuck
 from tests.support.reserving import Asked, stored
@@ -216,3 +217,33 @@ async def test_closing_frees_what_is_waited_for_written_referenced_and_spilled(s
 
     data[0].release()
     sink.unpin(data[5])
+
+
+async def test_room_that_the_invoker_writes_itself_does_not_wait_for_its_pages(sinks, monkeypatch):
+    monkeypatch.setattr(supply, "SOON_BYTES", MIB)
+    sink = sinks()
+    data = block("a")
+    segment = Asked(sink, len(data), pages_later=True).segment
+
+    assert segment is not None
+    assert os.fstat(segment.descriptor).st_size == len(data)
+    assert os.fstat(segment.descriptor).st_blocks == 0
+    assert sink.usage.reserved_bytes == len(data)
+    segments.write_all(segment.descriptor, data)
+    datum = sink.commit(segment, Head(Media.BYTES, len(data)))
+    assert datum.read() == data
+
+
+async def test_a_large_spare_is_made_once_nobody_has_asked_for_a_while(sinks, monkeypatch):
+    monkeypatch.setattr(supply, "SOON_BYTES", MIB)
+    monkeypatch.setattr(supply, "_CALM_S", 3600)
+    sink = sinks(spare_bytes=16 * MIB)
+    (await stored(sink, block("a"))).release()
+    monkeypatch.setattr(supply, "_CALM_S", 0)
+    assert sink.spare_bytes == 0
+
+    (await stored(sink, block("b"))).release()
+
+    await until(lambda: sink.spare_bytes == 4 * MIB, message="a spare")
+    assert Asked(sink, 4 * MIB).segment is not None
+    assert sink.spare_bytes == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import resource
 import time
 from collections import OrderedDict
@@ -27,6 +27,8 @@ _MEMORY: Final = "out of memory"
 _INTERRUPTED: Final = "interrupted"
 _NOT_DEFINED: Final = " is not defined"
 _MODULE: Final = "could not load module"
+_ESCAPE: Final = re.compile(r"\\(?:(?P<half>ud[89a-f][0-9a-f]{2})|.)")
+"""Of JSON; `half` is half a character."""
 _KINDS: Final = {
     "threw": Fault.THREW, "null": Fault.THREW, "function": Fault.FUNCTION, "internal": Fault.INTERNAL
 }  # fmt: skip
@@ -166,7 +168,7 @@ class Engine:
                 return None
             if time.process_time() > deadline:
                 raise quickjs.JSException(_INTERRUPTED)
-        read: dict[str, str] = orjson.loads(head)
+        read: dict[str, str] = orjson.loads(_utf8(head))
         return read
 
 
@@ -214,8 +216,10 @@ def _peak_kb() -> int:
 
 
 def _utf8(text: str) -> bytes:
-    """Return JSON text as bytes. Halves of a character, which JavaScript allows and UTF-8 has not, are replaced."""
-    if "\\ud" not in text:
-        return text.encode()
-    whole = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
-    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    """Return JSON text as bytes. Halves of a character, which JavaScript allows and UTF-8 has not, are replaced.
+
+    The engine writes an escape for such a half alone; the text may nest deeper than a parser here would go.
+    """
+    if "\\ud" in text:
+        text = _ESCAPE.sub(lambda found: found[0] if found["half"] is None else "\ufffd", text)
+    return text.encode()

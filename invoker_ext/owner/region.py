@@ -52,6 +52,7 @@ from invoker_ext.inline.call import Call, Evaluated, Fault
 from invoker_ext.owner import answers
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.answers import Found
+from invoker_ext.owner.applying import Applying
 from invoker_ext.owner.children import parameters_of, whole_events
 from invoker_ext.owner.launching import launch_message, launched, resumed
 from invoker_ext.owner.reading import Copies, read_in_thread
@@ -94,6 +95,7 @@ class RegionRun:
         self._docs: dict[tuple[str, str | None], ActionDoc] = {}
         self._resumes = region.kind is RegionKind.RESUME
         self._asked: dict[int, int] = {}
+        self._applying = Applying(self._apply)
         self._over = False
 
     def start(self) -> None:
@@ -147,9 +149,7 @@ class RegionRun:
         """End it, as the run has ended."""
         if not self._machine.ended:
             self._machine.handle(Cancelled("", self._now()))
-            for asked in self._asked.values():
-                self._run.host.functions.cancel(asked)
-            self._asked.clear()
+            self._drop_functions()
             firing, attempt = self._command.firing, self._command.attempt
             self._run.post(Returned(firing, attempt, Outcome.APPLICATION_ERROR, {}, None, self._now()))
             self._drain()
@@ -199,7 +199,7 @@ class RegionRun:
             case Ask():
                 self._ask(command)
             case Apply():
-                self._apply(command)
+                self._applying.add(command)
             case Launch():
                 self._launch(command)
             case Pause():
@@ -300,6 +300,7 @@ class RegionRun:
             call = await reading
         except (DataflowError, OSError) as error:
             self._send(Applied(ticket, self._now(), error=f"The value cannot be read: {error}", fatal=True))
+            self._applying.over(ticket)
         else:
             self._evaluate(ticket, call)
 
@@ -316,17 +317,22 @@ class RegionRun:
     def _give_evaluated(self, ticket: int, evaluated: Evaluated) -> None:
         self._run.own_tally.add_log(evaluated.log)
         put, result = self._run.put_json, evaluated.result
+        try:
+            shape = Shape.UNKNOWN if result is None else answers.shape_of_text(result)
+        except RecursionError:
+            shape = Shape.UNKNOWN  # asked for in its turn, and answered with an error
         self._tell(
             Applied(
                 ticket=ticket,
                 at=self._now(),
                 result=None if result is None else put(result),
-                shape=Shape.UNKNOWN if result is None else answers.shape_of_text(result),
+                shape=shape,
                 error=evaluated.error,
                 fatal=evaluated.fault is Fault.INTERNAL,
                 cells={name: put(text) for name, text in evaluated.cells.items()},
             )
         )
+        self._applying.over(ticket)
 
     def _launch(self, command: Launch) -> None:
         values = [command.params, *(value for cells in command.cells if cells for value in cells.values())]
@@ -348,7 +354,15 @@ class RegionRun:
 
     # -- end ---------------------------------------------------------------------------------------
 
+    def _drop_functions(self) -> None:
+        """Nobody wants to know what they come to."""
+        self._applying.clear()
+        for asked in self._asked.values():
+            self._run.host.functions.cancel(asked)
+        self._asked.clear()
+
     def _leave(self, leave: Leave) -> None:
+        self._drop_functions()
         run, wanted = self._run, self._run.wants(self._command.step.name)
         if leave.outcome is Outcome.SUCCESS and wanted.keys() <= {WHOLE}:
             firing, attempt, at = self._command.firing, self._command.attempt, self._now()

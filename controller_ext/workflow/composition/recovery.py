@@ -17,6 +17,8 @@ _PROGRAM: Final = "const composition = "
 _END: Final = "// do not edit below this point"
 _HEADER_CHARS: Final = 4096
 """Where the header must stand; before it is at most a line that sets DEBUG."""
+_HALF: Final = r"\ud"
+"""How the escape of half a surrogate pair begins."""
 VERSIONS: Final = range(9, 13)
 """Of Composer 0.x whose programs are lowered."""
 
@@ -60,6 +62,17 @@ def program_of(body: Mapping[str, Any]) -> dict[str, Any] | None:
         raise NotLowered(f"the program in its code is not JSON ({error}): deploy it again") from error
     if not code[end:].lstrip().startswith(_END):
         raise NotLowered("its code was edited after the program: deploy it again")
+    if _HALF in code[start:end].lower() and _has_halves(program):
+        raise NotLowered("the program in its code has half a surrogate pair, which is no character: take it out")
     if not isinstance(program, dict):
         raise NotLowered("the program in its code is no object: deploy it again")
     return program
+
+
+def _has_halves(program: Any) -> bool:
+    """Return whether some text in a program is none that can be written as UTF-8."""
+    try:
+        json.dumps(program, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False

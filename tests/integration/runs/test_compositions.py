@@ -228,3 +228,13 @@ def test_what_many_branches_come_to_may_be_more_than_one_action_may(ready):
     deploy(ready, {"type": "map", "components": [act("big")]})
     found = ready.run("comp", value=list(range(30)))["value"]
     assert [len(one["text"]) for one in found] == [100_000] * 30
+
+
+def test_a_function_for_each_of_many_elements_is_evaluated(ready):
+    deploy(ready, {"type": "map", "components": [fun("p => p.value + 1")]})
+    assert ready.run("comp", value=list(range(1500))) == {"value": [{"value": n + 1} for n in range(1500)]}
+
+
+def test_what_a_function_nests_too_deep_to_be_read_is_an_error_of_the_composition(ready):
+    deploy(ready, fun("() => ({error: JSON.parse('['.repeat(3000) + ']'.repeat(3000))})"))
+    assert ready.fail("comp").startswith("The value cannot be read: ")

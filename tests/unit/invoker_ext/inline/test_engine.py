@@ -197,6 +197,25 @@ def test_the_log_is_bounded(engine):
     assert answer.result == b"1"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "() => { console.log('\\ud800') }",
+        f"() => {{ console.log('{'x' * (LOG_CHARS - 1)}\U0001f600') }}",
+        "() => { throw new Error('\\udc00') }",
+        "() => ({get a() { throw {error: '\\ud800'} }})",
+    ],
+)
+def test_half_a_character_in_what_is_told_ends_no_process(engine, code):
+    assert "\ufffd" in repr(engine.evaluate(ask(code)))
+
+
+def test_half_a_character_is_replaced_however_deep_the_value_is(engine):
+    nested = "JSON.parse('['.repeat(2000) + ']'.repeat(2000))"
+    answer = engine.evaluate(ask(f"() => ['\\ud800', '\\\\ud800', {nested}]"))
+    assert answer.result.startswith('["\ufffd","\\\\ud800",[['.encode())
+
+
 @pytest.mark.parametrize("code", ["", "\ud800", "\0", "}", ")", "(", "`", "/*", "\\u{110000}", "a=>{'\\"])
 def test_no_text_is_more_than_an_error(engine, code):
     assert engine.evaluate(ask(code)).fault is Fault.THREW

@@ -54,6 +54,7 @@ def test_a_conductor_of_another_make_is_no_composition(body):
         (code_of(ACTION).replace('"type"', "type"), "not JSON"),
         (code_of(ACTION).replace("// do not edit", "composition.x = 1 // do not edit"), "edited"),
         (code_of([ACTION]), "no object"),
+        (code_of({"type": "let", "declarations": {"\ud800": 1}, "components": []}), "half a surrogate pair"),
     ],
 )
 def test_a_composition_that_cannot_be_read_says_why(code, reason):

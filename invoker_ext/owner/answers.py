@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from action_runtime.wire.errors import DataflowError
 from invoker_ext.contract import expressions
 from invoker_ext.dataflow.regions.commands import Ask, Question
+from invoker_ext.dataflow.regions.forks import MAX_THREADS
 from invoker_ext.dataflow.regions.values import Items, Leaf, Members, Shape, Text, Value, truthy
 from invoker_ext.owner.reading import Copies
 from invoker_ext.relay.json_form import as_json
@@ -151,6 +152,8 @@ def _elements(command: Ask, text: bytes) -> Found:
         return Found()
     if not isinstance(found, list):
         return Found(error="no array")
+    if len(found) > MAX_THREADS:
+        return Found(error="too many elements")  # before a datum is made of each
     return Found(texts=tuple(map(_text, found)), shapes=tuple(map(shape_of, found)))
 
 

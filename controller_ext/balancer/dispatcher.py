@@ -188,10 +188,10 @@ class Dispatcher:
         """Give the sequences and workflows of invokers that stay away to others, if there are any."""
         lost = self.fleet.lost(now, self._around.owner_lost_s)
         usable = self.fleet.usable(runs=True)
-        if not lost or not usable:
+        if not usable:
             return
         for run in list(self._runs.values()):
-            if run.invoker in lost and run.state is State.KEPT and "run" in run.invoke.headers:
+            if run.adrift or (run.invoker in lost and run.state is State.KEPT and "run" in run.invoke.headers):
                 self._outlives(run, usable)
 
     def _outlives(self, run: Followed, usable: Sequence[int]) -> None:
@@ -208,9 +208,17 @@ class Dispatcher:
         )
         self._around.bus.post(f"invoker{run.invoker}", farewell(invoke))
         self._slots.give_back(run.invoker, run.invoke.charge)
-        run.invoke, run.invoker = invoke, chosen
+        run.invoke, run.invoker, run.adrift = invoke, chosen, False
         run.over_at = self._around.monotonic() + self._run_ttl_s
-        self._around.bus.post(f"invoker{chosen}", Message(invoke.payload, invoke.headers))
+        self._around.bus.post(
+            f"invoker{chosen}", Message(invoke.payload, invoke.headers), partial(self._passed_on, run, invoke.epoch)
+        )
+
+    def _passed_on(self, run: Followed, epoch: int, error: Exception | None) -> None:
+        """Hear whether the bus has a run for its next owner; if it has not, the next tick finds another."""
+        if error is not None and run.invoke.epoch == epoch:
+            logger.warning("next owner not told", extra={"run": run.invoke.activation_id, "error": str(error)})
+            run.adrift = True
 
     def _give_up(self, run: Followed) -> None:
         """End a run of whose end nobody tells: stock's forced completion. What is told later changes nothing."""

@@ -77,6 +77,8 @@ class Followed:
     entry: Any = None
     stored: bool = False
     """The bus keeps it; whether its owner does is not known yet."""
+    adrift: bool = False
+    """Its owner was lost, and the bus did not take the message for the next one."""
     timer: Timer | None = None
 
     def move(self, state: State) -> None:

@@ -84,7 +84,8 @@ class Desk:
         self._transport.know(number, told.address)
         if self._hosts.pinged(number, told, self._loop.time()):
             _log.warning("peer was started anew", extra={"peer": number})
-            self._lost(number)
+            self.borrower.lost(number)
+            self.lender.outlived(number, told.life)
             self._hosts.pinged(number, told, self._loop.time())
         if not ping.enabled:
             self._hosts.left(number)

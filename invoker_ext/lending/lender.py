@@ -125,6 +125,11 @@ class Lender:
         for run in [run for run in self._runs.values() if run.owner == owner]:
             self._drop(run)
 
+    def outlived(self, owner: int, life: int) -> None:
+        """An owner was started again: drop what its earlier lives want. The present one may have asked already."""
+        for run in [run for run in self._runs.values() if run.owner == owner and run.epoch[1] < life]:
+            self._drop(run)
+
     def expire(self, ttl_s: float) -> None:
         """Drop the runs of owners that were not heard of for a time."""
         before = self._loop.time() - ttl_s

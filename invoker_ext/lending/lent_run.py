@@ -46,6 +46,8 @@ class LentRun:
         self._transport = transport
         self._offered: set[str] = set()
         self._pulls: dict[str, asyncio.Task[Stored]] = {}
+        self._unread: set[str] = set()
+        """Of what is pulled: nobody reads it any more."""
 
     def offer(self, stored: Stored) -> str:
         """Take over a datum that was made here; return its name."""
@@ -83,7 +85,9 @@ class LentRun:
             here = await self._transport.pull(ref, self.account)
         finally:
             del self._pulls[ref.name]
-        if self.over:
+            unread = ref.name in self._unread
+            self._unread.discard(ref.name)
+        if self.over or unread:
             here.release()
         else:
             self.here[ref.name] = here
@@ -97,6 +101,8 @@ class LentRun:
                 self._offered.discard(name)
                 self._transport.withdraw(name)
             stored.release()
+        elif name in self._pulls:
+            self._unread.add(name)
 
     def close(self) -> None:
         """Let go of all."""

@@ -80,7 +80,18 @@ class Refs:
         if pull is None:
             pull = self._pulls[stored] = self._loop.create_task(self._pull(stored), name="pull")
         self._waiting[stored] += 1
-        return await asyncio.shield(pull)
+        try:
+            return await asyncio.shield(pull)
+        except asyncio.CancelledError:
+            self._give_up(stored, pull)
+            raise
+
+    def _give_up(self, remote: Remote, pull: asyncio.Task[Stored]) -> None:
+        """Drop the reference of one that waits no longer: that it would have got, or that it has got already."""
+        if self._pulls.get(remote) is pull:
+            self._waiting[remote] -= 1
+        elif not pull.cancelled() and pull.exception() is None:
+            pull.result().release()
 
     async def _pull(self, remote: Remote) -> Stored:
         try:

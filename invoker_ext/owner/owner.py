@@ -283,9 +283,10 @@ class Owner:
 
     def forget(self, run: Run) -> None:
         """See Host."""
-        self._family.pop(run.activation_id, None)
-        self._runs.pop(run.activation_id, None)
-        self._released(run.activation_id)
+        if self._find(run.activation_id) is run:  # one that was dropped may have come back under a later epoch
+            self._family.pop(run.activation_id, None)
+            self._runs.pop(run.activation_id, None)
+            self._released(run.activation_id)
         self._maybe_idle()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:

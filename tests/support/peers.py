@@ -30,6 +30,9 @@ class Network:
         self.dead: set[int] = set()
         self.largest_meta: int | None = None
         """Characters of meta that a message may have; None: any."""
+        self.flows = asyncio.Event()
+        """While it is cleared, data stay on their way."""
+        self.flows.set()
 
     def host(self, number: int, sink: Sink) -> MemoryPeers:
         """Add a host."""
@@ -95,4 +98,6 @@ class MemoryPeers:
         stored = self._network.hosts[ref.host].offered.get(ref.name)
         if stored is None:
             raise PeerGone(ref.host, f"it does not hold {ref.name}")
-        return self._sink.put_bytes(ref.head, stored.read(), owner)
+        data = stored.read()
+        await self._network.flows.wait()
+        return self._sink.put_bytes(ref.head, data, owner)

@@ -10,8 +10,11 @@ import pytest
 from action_runtime.wire.errors import DataflowError
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Failure
+from invoker_ext.contract.stock import InvokerId, PingMessage
+from invoker_ext.contract.told import Told
 from invoker_ext.dataflow.commands import STREAMED, Bound, Chunks, Constant
 from invoker_ext.lending.borrower import PAYLOAD_BYTES
+from invoker_ext.lending.remote import Remote
 from invoker_ext.lending.report import LOG_CHARACTERS
 from invoker_ext.sink.datum import Stored
 from tests.support.containers import a_call, a_job
@@ -428,3 +431,62 @@ async def test_a_host_without_the_runtime_of_a_job_leaves_it_to_its_owner(cluste
     await heard.end()
 
     assert "failed" not in heard.heard
+
+
+async def test_a_reader_that_ends_amid_a_pull_leaves_nothing_behind(cluster):
+    first, heard = keeping(a_job()[0])
+    cluster.owner.borrower.submit(first)
+    lent = await cluster.one.job()
+    cluster.owner.pool.room = 1024
+    reader, _ = a_job(inputs=[Bound("lines", STREAMED)])
+    cluster.owner.borrower.submit(reader)
+    await cluster.owner.job()
+
+    lent.listener.emitted("lines", 0, "chunk", cluster.one.put(b"1" * LARGE))
+    await until(lambda: heard.data)
+    (part,) = heard.data
+    assert isinstance(part, Remote)
+    cluster.network.flows.clear()
+    cluster.owner.borrower.feed(reader, "lines", part)
+    await until(lambda: cluster.network.pulls)
+    dies(cluster.owner.pool.jobs[0])
+    cluster.network.flows.set()
+    await until(lambda: part.here is not None)
+    cluster.owner.borrower.let_go(part)
+
+    await until(lambda: quiet(cluster))
+
+
+async def test_what_nobody_reads_any_more_is_not_kept_when_its_pull_ends(cluster):
+    held = cluster.owner.put(b"1" * LARGE)
+    job, heard = a_job(inputs=[Bound("x", held)])
+
+    cluster.network.flows.clear()
+    cluster.owner.borrower.submit(job)
+    cluster.owner.borrower.kill(job)
+    await until(lambda: cluster.network.pulls)
+    cluster.owner.borrower.let_go(held)
+    await until(lambda: "let-go" in cluster.network.kinds(1))
+    cluster.network.pulls.clear()
+    cluster.network.flows.set()
+    await heard.end()
+
+    await until(lambda: quiet(cluster))
+
+
+async def test_the_first_ping_of_an_owner_that_was_started_again_ends_what_its_earlier_lives_want_alone(cluster):
+    def ping(life):
+        told = Told("127.0.0.1:1", life, 0)
+        return PingMessage(InvokerId(instance=0, memory_bytes=1024, tags=(told.tag(),))).encode()
+
+    cluster.one.desk.pinged(ping(0))
+    job, heard = a_job()
+    cluster.owner.borrower.submit(job)  # under life 1, of which no ping has come yet
+    await cluster.one.job()
+
+    cluster.one.desk.pinged(ping(1))
+
+    assert not cluster.one.pool.killed
+    cluster.one.desk.pinged(ping(2))
+    assert cluster.one.pool.killed
+    assert not heard.heard

@@ -437,6 +437,20 @@ async def test_an_owner_that_comes_back_lets_go_of_a_run_that_another_one_has(ma
     assert not owning.records.written
 
 
+async def test_a_run_that_comes_back_to_an_owner_that_had_lost_it_is_not_forgotten_with_its_earlier_self(make):
+    owning = make()
+    message, job = await owning.run(graph=owning.deploy(chain()), content=b'{"x": 1}')
+    owning.pool.kill = lambda job: None  # its container takes its time
+    owning.bus.deliver(replace(message, epoch=1), drop=True)
+    owning.bus.deliver(replace(message, epoch=2))
+    _, again = await owning.submitted(2)
+
+    fails(job, Failure.RUN_DIED)
+
+    assert owning.owner.trace(message.activation_id, message.user.namespace) is not None
+    does(again, {"y": 1})
+
+
 async def test_a_run_that_is_owned_under_the_same_epoch_is_kept(make):
     owning = make()
     message, job = await owning.run(graph=owning.deploy(chain()), content=b'{"x": 1}', epoch=1)

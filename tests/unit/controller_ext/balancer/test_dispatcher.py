@@ -520,6 +520,23 @@ def test_the_workflow_of_an_owner_that_stays_away_goes_to_another_under_the_next
     assert not waiter.heard
 
 
+def test_a_run_whose_next_owner_could_not_be_told_goes_on_to_one_that_can(owned):
+    world, waiter, message = owned
+    lose(world)
+
+    world.keep(BusUnavailable("kafka is away"))
+    world.dispatcher.tick()
+
+    assert [topic for topic, *_ in world.posted[3:]] == ["invoker1", "invoker1"]
+    (_, old, _), (_, new, _) = world.posted[3:]
+    assert (old.headers["drop"], new.headers["e"]) == (True, 2)
+    world.keep()
+    world.dispatcher.tick()
+    assert len(world.posted) == 5
+    world.dispatcher.completed(Message(b"right", {"id": message.activation_id, "status": 0, "at": 0, "n": 0, "e": 2}))
+    assert waiter.heard == [("ended", message.activation_id, b"right")]
+
+
 def test_what_the_lost_owner_tells_of_the_run_later_changes_nothing(owned):
     world, waiter, message = owned
     lose(world)

@@ -15,7 +15,7 @@ from gunicorn.app.base import BaseApplication
 
 from controller_ext.api.app import create_app
 from controller_ext.api.services import ApiSettings, Services
-from controller_ext.balancer.client import BalancerClient, DefaultLimits
+from controller_ext.balancer.client import BalancerClient, DefaultLimits, Results
 from controller_ext.entities.catalog import Catalog
 from controller_ext.entities.limits import Range, SystemLimits
 from controller_ext.entities.runtimes import manifest_of
@@ -65,6 +65,8 @@ def application(settings: Settings, token: str) -> Flask:
     catalog = Catalog(entities)
     spooler = Spooler(settings.spool_dir, settings.door_name)
     acceptor = Acceptor(catalog, api.manifest, limits, spooler, settings.id)
+    caller = caller_of(settings, f"controller{settings.id}")
+    door = Doors(settings.invoker_door_sockets, token=token, caller=caller, elsewhere=lambda: balancer.doors())
     balancer = BalancerClient(
         settings.balancer_socket,
         token=token,
@@ -72,7 +74,7 @@ def application(settings: Settings, token: str) -> Flask:
             settings.invocations_per_minute, settings.concurrent_invocations, settings.fires_per_minute
         ),
         lookup=activations.get,
-        fetch=activations.kept_result,
+        results=Results(activations.kept_result, door.pull),
         source=f"controller{settings.id}",
     )
     if settings.bus:
@@ -81,8 +83,6 @@ def application(settings: Settings, token: str) -> Flask:
     control_flow = ControlFlow(
         balancer, acceptor.component, activations, threads=settings.control_flow_threads, told=told
     )
-    caller = caller_of(settings, f"controller{settings.id}")
-    door = Doors(settings.invoker_door_sockets, token=token, caller=caller, elsewhere=balancer.doors)
     keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)
     services = Services(
         settings=api,

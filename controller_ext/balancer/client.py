@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,8 @@ from controller_ext.balancer.wire import Invoke, Limits, read_ended
 from controller_ext.runs.ports import (
     Accepted,
     BalancerUnavailable,
+    DataGone,
+    DoorUnavailable,
     Ended,
     MessageTooLarge,
     Needs,
@@ -25,7 +27,7 @@ from controller_ext.runs.ports import (
     Throttled,
 )
 from invoker_ext.contract.events import activation_event
-from invoker_ext.contract.messages import ActivationMessage, Identity
+from invoker_ext.contract.messages import WHOLE_RESULT_BYTES, ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.door.blocking import near_pool
 from invoker_ext.door.client import DoorClient
@@ -53,9 +55,31 @@ Fetch = Callable[[str], bytes | None]
 """Place of a result → its bytes; `ActivationStore.kept_result`."""
 
 
+Pull = Callable[[str, str, int], Iterable[bytes]]
+"""Door, name and size → the bytes; `ports.Door.pull`."""
+
+
 def _nothing_kept(place: str) -> None:
     """Answer as a store that keeps results with their records only."""
     del place
+
+
+def _nothing_pulled(door: str, name: str, size_bytes: int) -> Iterable[bytes]:
+    """Answer as a controller that reaches no doors."""
+    raise DoorUnavailable(f"{size_bytes} bytes of {name} are at {door}, which this controller does not reach")
+
+
+@dataclass(slots=True, frozen=True)
+class Results:
+    """Reads results that completions leave out.
+
+    Attributes:
+        fetch: Large ones that the store has kept ahead of their records.
+        pull: Those that an invoker holds for us.
+    """
+
+    fetch: Fetch = _nothing_kept
+    pull: Pull = _nothing_pulled
 
 
 _ERRORS: Final[Mapping[str, type[DataflowError]]] = {
@@ -92,7 +116,7 @@ class BalancerClient:
         token: str,
         defaults: DefaultLimits,
         lookup: Lookup,
-        fetch: Fetch = _nothing_kept,
+        results: Results | None = None,
         source: str = "controller0",
     ) -> None:
         """Connect nothing yet.
@@ -102,7 +126,7 @@ class BalancerClient:
             token: The installation's secret.
             defaults: Limits of namespaces without their own.
             lookup: Asks the activation store; used only after a connection broke.
-            fetch: Reads large results that the store has kept ahead of their records.
+            results: Where those are that completions leave out; None: all carry them.
             source: This controller, as stock's user events name it.
         """
         self._source = source
@@ -110,7 +134,7 @@ class BalancerClient:
         self._calls = DoorClient(path, role=Role.WORKER, token=token)
         self._defaults = defaults
         self._lookup = lookup
-        self._fetch = fetch
+        self._results = results or Results()
         self._closing = threading.Event()
 
     def invoke(
@@ -232,7 +256,10 @@ class BalancerClient:
         if answer.kind is FrameKind.ENDED and "at" not in answer.meta:
             return self._await_record(message, until)
         try:
-            return self._whole(_read(answer, message.activation_id))
+            ended = self._whole(_read(answer, message.activation_id))
+            if isinstance(ended, Ended) and ended.large is not None and ended.large[2] <= WHOLE_RESULT_BYTES:
+                return self._pulled(ended.activation, ended.large, message, until)
+            return ended
         except OnlyStock as error:
             if again:  # an invoker that is away by now may have taken it before
                 raise NoInvoker(str(error)) from error
@@ -283,10 +310,20 @@ class BalancerClient:
         if isinstance(answer, Accepted) or answer.activation.place is None:
             return answer
         try:
-            result = self._fetch(answer.activation.place)
+            result = self._results.fetch(answer.activation.place)
         except StoreUnavailable as error:
             raise BalancerUnavailable(f"the activation ended; its result cannot be read: {error}") from error
         return Ended(replace(answer.activation, result=result, place=None), answer.large)
+
+    def _pulled(
+        self, activation: Activation, large: tuple[str, str, int], message: ActivationMessage, until: float
+    ) -> Accepted | Ended:
+        """Put in a result that its invoker holds; if that is out of reach, the store has it or will have it."""
+        try:
+            return Ended(replace(activation, result=b"".join(self._results.pull(*large))))
+        except (DataGone, DoorUnavailable) as error:
+            logger.warning("a result is awaited from the store", extra={"door": large[0], "error": str(error)})
+            return self._await_record(message, until)
 
     def _stored(self, message: ActivationMessage) -> Ended | None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from invoker_ext.door.places import FarPlace, read_place
+
 
 @dataclass(slots=True, kw_only=True)
 class Identification:
@@ -23,3 +25,8 @@ class Identification:
     door: str
     stock_acks: bool = False
     events: bool = False
+
+    @property
+    def door_is_far(self) -> bool:
+        """Controllers of other hosts reach the door."""
+        return isinstance(read_place(self.door), FarPlace)

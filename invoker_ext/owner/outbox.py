@@ -16,7 +16,7 @@ from typing import Final
 from invoker_ext.bus import Bus, Message
 from invoker_ext.contract.acks import KEPT, Published, acknowledgements, healthy
 from invoker_ext.contract.events import TOPIC as EVENTS, activation_event
-from invoker_ext.contract.messages import ActivationMessage, Completion, Identity
+from invoker_ext.contract.messages import WHOLE_RESULT_BYTES, ActivationMessage, Completion, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.journal import Journal
@@ -26,12 +26,11 @@ from invoker_ext.store import ActivationStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
-INLINE_RESULT_BYTES: Final = 1024 * 1024
-"""A result above this is pulled at our door instead of travelling in the completion: the bus takes 1 MB (stock)."""
+SENT_RESULT_BYTES: Final = 64 * 1024
+"""A larger result of a sequence or workflow is pulled at our door, where controllers reach it from other hosts: a
+broker would take it in, write it, and send it on."""
 MAX_ACK_BYTES: Final = 1024 * 1024 + 6068
 """Of one to a stock controller, if the bus has no bound of its own; stock's."""
-TRUNCATION_BYTES: Final = 4096
-"""The text of a truncated response stands around its first megabyte."""
 REMEMBERED: Final = 10_000
 """Ended runs whose repeated message is recognised; the bus repeats only what was not committed."""
 PUBLISH_AGAIN_S: Final = 1.0
@@ -133,7 +132,7 @@ class Outbox:
             shown = record  # what of it is told, and how, follows from the message
         elif record.unstored and record.place is not None:
             shown = replace(shown, result=None)  # it lies in the store alone, without a record
-        elif result is not None and len(result) > INLINE_RESULT_BYTES + TRUNCATION_BYTES:
+        elif result is not None and len(result) > self._sent_bytes(message, record):
             self._held[record.activation_id] = result
             large = (self._who.door, f"{record.namespace}/{record.activation_id}", len(result))
             shown = replace(shown, result=None, place=None)
@@ -146,6 +145,12 @@ class Outbox:
         self.remember(message.activation_id, remembered)
         self._ended.append(completion)
         self._flush_soon()
+
+    def _sent_bytes(self, message: ActivationMessage, record: Activation) -> int:
+        """Return up to how many bytes a result travels in the completion."""
+        # Of a plain action who waits may be of stock; what is never stored is not held for anybody either.
+        pulled = self._who.door_is_far and message.graph is not None and not record.unstored
+        return SENT_RESULT_BYTES if pulled else WHOLE_RESULT_BYTES
 
     def remember(self, run: str, completion: Completion | None) -> None:
         """Recognise this run if its message comes again."""

@@ -275,6 +275,7 @@ def an_owner(
     records: FakeRecords | None = None,
     pending_bytes: int = 1 << 20,
     far: bool = False,
+    door: str = "/door",
     pull: PullParameters = _no_spool,
 ) -> Owning:
     """Return an owner; action `guest/act` is in its store.
@@ -284,6 +285,7 @@ def an_owner(
         records: Its store of records.
         pending_bytes: Bound of records that wait for it.
         far: Controllers may be on other hosts, as on Kafka.
+        door: How controllers name its door.
         pull: Gets spooled parameters.
     """
     entities = SqliteEntities(folder / "entities.db")
@@ -306,7 +308,7 @@ def an_owner(
     sink = Sink(
         SinkSettings(limits=Limits(budget_bytes=1 << 24, segments=100), spare_bytes=0), asyncio.get_running_loop()
     )
-    who = Identification(topic=TOPIC, instance={"instance": 0}, door="/door", stock_acks=far)
+    who = Identification(topic=TOPIC, instance={"instance": 0}, door=door, stock_acks=far)
     parts = Parts(
         bus=bus,
         journal=journal,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controller_ext.balancer.app import BalancerApp
-from controller_ext.balancer.client import BalancerClient, DefaultLimits
+from controller_ext.balancer.client import BalancerClient, DefaultLimits, Results
 from controller_ext.runs.ports import (
     Accepted,
     BalancerUnavailable,
@@ -52,7 +52,7 @@ class Installation:
             token=TOKEN,
             defaults=DefaultLimits(1000, 100, 1000),
             lookup=lambda namespace, activation_id: self.stored.get(activation_id),
-            fetch=self.fetch,
+            results=Results(self.fetch),
         )
 
     async def start(self) -> None:

@@ -38,6 +38,10 @@ def test_large_parameters_and_results_and_calls_about_runs_cross_hosts(deploy: F
     # Both prove themselves by the secret that the store holds.
     # 3 MiB of parameters are spooled by the controller, 6 MiB of result are held by the invoker.
     assert api.run("twice-flow", text=TEXT) == {"text": TEXT + TEXT}
+    # One of 128 KiB is held by the invoker, too, and told as a small one is.
+    some = TEXT[: 1 << 16]
+    ended = api.call("POST", "actions/twice-flow?blocking=true", json={"text": some}).json()
+    assert ended["response"]["result"] == {"text": some + some}
 
     running = api.call("POST", "actions/slow-flow", json={}).json()["activationId"]
     trace = f"activations/{running}/trace"

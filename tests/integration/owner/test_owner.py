@@ -194,6 +194,28 @@ async def test_the_place_of_a_large_result_outlives_a_restart(make: Make):
     assert second.bus.told(message.activation_id)[0]["place"] in first.records.places
 
 
+@pytest.mark.parametrize(
+    ("door", "length", "pulled"),
+    [("tcp://h:1", 70_000, True), ("tcp://h:1", 60_000, False), ("/door", 70_000, False)],
+)
+async def test_where_controllers_reach_the_door_a_run_names_what_would_weigh_on_the_bus(
+    make: Make, door: str, length: int, pulled: bool
+):
+    owning = make(door=door)
+    run, job = await owning.run(graph=owning.deploy(graph(step("a"), result=value("a"))))
+    plain, other = await owning.run()
+    for one in (job, other):
+        does(one, {"text": "x" * length})
+    await until(lambda: owning.bus.told(run.activation_id) and owning.bus.told(plain.activation_id))
+    large = {headers["id"]: headers.get("large") for headers, _ in owning.bus.published}
+
+    named = large[run.activation_id]
+    assert (named is not None) is pulled
+    assert large[plain.activation_id] is None
+    if named is not None:
+        assert json.loads(await owning.owner.result(named[1]) or b"") == {"text": "x" * length}
+
+
 async def test_a_large_result_is_held_until_the_store_has_it(make: Make):
     owning = make()
     owning.records.away = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 
 from action_runtime.wire.errors import PeerLost
 from action_runtime.wire.frames import Frame, FrameKind
-from controller_ext.balancer.client import BalancerClient, DefaultLimits
+from controller_ext.balancer.client import BalancerClient, DefaultLimits, Results
 from controller_ext.runs.ports import Accepted, BalancerUnavailable, Ended, Needs
-from invoker_ext.contract.messages import ActivationMessage
+from invoker_ext.contract.messages import ActivationMessage, Completion
 from invoker_ext.contract.records import Activation
 from tests.support.fake_invoker import a_record
 from tests.support.messages import a_message
@@ -90,6 +91,42 @@ def test_a_run_that_ended_is_found_before_it_is_sent_again():
     assert isinstance(ended, Ended)
     assert ended.activation == a_record(message)
     assert pool.sent == 1
+
+
+class NamingPool(BreakingPool):
+    """Answers with a completion that names the door at which its result is pulled."""
+
+    def receive(self, deadline: float) -> Frame:
+        record = replace(a_record(self._message), result=None)
+        headers, payload = Completion(["#t", 0], record, ("tcp://h:1", "guest/run", 70_000)).encode({})
+        return Frame(FrameKind.ENDED, {"i": headers["id"], **headers}, payload)
+
+
+def test_a_result_that_an_invoker_holds_is_put_in_for_whoever_waits():
+    message = a_message()
+    client, _ = a_client(NamingPool(message, breaks=0))
+    pulled = []
+
+    def pull(*what: object) -> list[bytes]:
+        pulled.append(what)
+        return [b'{"n":', b"1}"]
+
+    client._results = Results(pull=pull)
+    ended = client.invoke(message, Needs(memory_mb=256), wait_s=1.0)
+
+    assert ended == Ended(replace(a_record(message), result=b'{"n":1}'))
+    assert pulled == [("tcp://h:1", "guest/run", 70_000)]
+
+
+def test_a_result_whose_invoker_is_out_of_reach_is_awaited_from_the_store():
+    message = a_message()
+    found = [None, a_record(message)]
+    client, pauses = a_client(NamingPool(message, breaks=0), lambda *_: found.pop(0))
+
+    ended = client.invoke(message, Needs(memory_mb=256), wait_s=1.0)
+
+    assert ended == Ended(a_record(message))
+    assert len(pauses.lengths) == 1
 
 
 def test_the_store_is_not_asked_while_nothing_breaks():

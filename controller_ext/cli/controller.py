@@ -16,6 +16,9 @@ When it serves, one line `ready http://HOST:PORT` appears on stdout; logs go to 
   dataflower controller --bus kafka://kafka:9092 --store-url http://couchdb:5984
   dataflower invoker --bus kafka://kafka:9092 --store-url http://couchdb:5984 --driver docker
 
+Other hosts reach it where DATAFLOWER_CONTROLLER_PEER_LISTEN says, HOST:PORT; without it, invokers of other hosts get no
+parameters that do not fit into a message.
+
 Everything else is set by the environment: python -m controller_ext.balancer --print-settings
 """
 

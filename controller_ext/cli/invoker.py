@@ -16,6 +16,8 @@ When it takes runs, one line `ready invokerN` appears on stdout; logs go to stde
   dataflower invoker --bus kafka://kafka:9092 --store-url http://couchdb:5984 --driver docker
   dataflower invoker --check              exit code 0: it answers; for health checks
 
+Other hosts reach it where DATAFLOWER_INVOKER_PEER_LISTEN says, HOST:PORT; without it, it lends and borrows nothing.
+
 Everything else is set by the environment: python -m invoker_ext --print-settings
 """
 

@@ -68,13 +68,16 @@ class PeerSettings(StoreSettings):
         if not self.peer_listen.startswith(":"):
             return self.peer_listen
         name = socket.gethostname()
+        about = f"PEER_LISTEN is {self.peer_listen}, and"
         try:
-            return socket.gethostbyname(name) + self.peer_listen
+            address = socket.gethostbyname(name)
         except OSError as error:
-            problem = (
-                f"PEER_LISTEN is {self.peer_listen}, and no address is known for this host's name {name}: name one"
-            )
-            raise SettingsError([problem]) from error
+            raise SettingsError([f"{about} no address is known for this host's name {name}: name one"]) from error
+        if address.startswith("127."):
+            # As Debian has it in /etc/hosts: others would be told to look for this process on their own hosts.
+            text = f"{about} this host's name {name} stands for {address}, where no other host reaches it"
+            raise SettingsError([f"{text}: set PEER_LISTEN to HOST{self.peer_listen}"])
+        return address + self.peer_listen
 
     def credentials(self) -> Credentials:
         """Read the files; raises NotAllowed."""

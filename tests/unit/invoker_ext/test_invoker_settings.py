@@ -60,3 +60,13 @@ def test_a_port_alone_is_listened_on_at_the_address_of_this_hosts_name(monkeypat
     settings = Settings.from_env({PREFIX + name: value for name, value in environ.items()})
 
     assert settings.peer_address == "192.0.2.7:7000"
+
+
+def test_a_port_alone_is_not_listened_on_where_only_this_host_reaches_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("socket.gethostbyname", lambda _: "127.0.1.1")
+    environ = {"DATA_DIR": "/data", "PEER_LISTEN": ":7000", "PEER_SECRET_FILE": "/secret"}
+
+    settings = Settings.from_env({PREFIX + name: value for name, value in environ.items()})
+
+    with pytest.raises(SettingsError, match=r"stands for 127\.0\.1\.1, .* set PEER_LISTEN to HOST:7000"):
+        _ = settings.peer_address

@@ -5,8 +5,9 @@ that does so for the invoker, `desk.py` decides which call goes to which worker,
 `prelude.js` is the half of the engine that must be JavaScript.
 
 Why processes: the engine is native code that runs what users wrote. What crashes it, hangs it where it cannot be
-interrupted, or breaks out of it, ends or holds a process that has no descriptor but one socket, no environment and
-little memory, and the server goes on. Functions of one program, that is of one composition in one namespace, may meet
-in a context, one after the other, as those of a conductor meet in its container; its global object is put back between
-two of them. All others have contexts of their own, made while nobody waits for them.
+interrupted, or breaks out of it, ends or holds a process that has one socket, no environment, little memory, and a
+kernel that opens, connects and starts nothing for it (`confine.py`, on x86-64 and 64-bit ARM), and the server goes
+on. Functions of one program, that is of one composition in one namespace, may meet in a context, one after the other,
+as those of a conductor meet in its container; its global object is put back between two of them. All others have
+contexts of their own, made while nobody waits for them.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import time
@@ -22,6 +23,7 @@ STACK_BYTES: Final = 2 * MIB
 _PRELUDE: Final = Path(__file__).with_name("prelude.js").read_text(encoding="utf-8")
 _STATUS: Final = Path("/proc/self/status")
 _STATM: Final = Path("/proc/self/statm")
+_STATUS_BYTES: Final = 16 * 1024
 _PAGE_KB: Final = resource.getpagesize() // 1024
 _MEMORY: Final = "out of memory"
 _INTERRUPTED: Final = "interrupted"
@@ -70,8 +72,14 @@ class Engine:
         self._spare: _Context | None = None
         self._used: tuple[str, _Context] | None = None
         self._kept: OrderedDict[str, _Context] = OrderedDict()
-        self._own_kb = _peak_kb()
-        self._floor_kb = _data_kb()
+        self._status = os.open(_STATUS, os.O_RDONLY | os.O_CLOEXEC)  # now: it may not be allowed later
+        self._statm = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
+        self._own_kb = self._peak_kb()
+        self._floor_kb = self._data_kb()
+
+    def __del__(self) -> None:
+        os.close(self._status)
+        os.close(self._statm)
 
     def prepare(self) -> None:
         """Do, while nobody waits, what the next call would have to wait for."""
@@ -88,11 +96,11 @@ class Engine:
 
     def _make_room(self) -> None:
         """Give up what is kept if functions left so much in it that another's call might lack room."""
-        data_kb = _data_kb()
+        data_kb = self._data_kb()
         self._floor_kb = min(self._floor_kb, data_kb)
         if data_kb - self._floor_kb > self._bounds.memory_mb * 512:
             self._kept.clear()
-            self._floor_kb = _data_kb()
+            self._floor_kb = self._data_kb()
 
     def evaluate(self, call: Call) -> Evaluated:
         """Return how a call ended; raises nothing that the function could bring about."""
@@ -151,7 +159,16 @@ class Engine:
         """Return whether a function ended for want of memory; where even an error found no room, by what was used."""
         if head["message"] == _MEMORY and head["name"] == "InternalError":
             return True
-        return head["kind"] == "null" and _peak_kb() - self._own_kb > self._bounds.memory_mb * 512
+        return head["kind"] == "null" and self._peak_kb() - self._own_kb > self._bounds.memory_mb * 512
+
+    def _data_kb(self) -> int:
+        """Return the writable memory that this process has asked for."""
+        return int(os.pread(self._statm, _STATUS_BYTES, 0).split()[5]) * _PAGE_KB
+
+    def _peak_kb(self) -> int:
+        """Return the most memory that this process has had; `getrusage` counts that of the program before it, too."""
+        lines = os.pread(self._status, _STATUS_BYTES, 0).splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(b"VmHWM:"))
 
     def _run(self, context: _Context, call: Call) -> dict[str, str] | None:
         """Return the head of the answer; None: nothing is left to do, and there is none.
@@ -182,6 +199,8 @@ def _answer(turn: Any, head: Mapping[str, str], call: Call, bounds: Bounds) -> E
             cells[name] = after
             room -= len(after)
     log = head["log"]
+    if room < 0:
+        return failed(Fault.SIZE, call.path, str(bounds.answer_mb), log=log)
     fault = _KINDS.get(head["kind"])
     if fault is Fault.THREW:
         missing = _missing(head["name"], head["message"])
@@ -202,17 +221,6 @@ def _missing(name: str, message: str) -> str | None:
         return None
     missing = "import" if _MODULE in message else message.removesuffix(_NOT_DEFINED)
     return missing if missing in HOST_NAMES else None
-
-
-def _data_kb() -> int:
-    """Return the writable memory that this process has asked for."""
-    return int(_STATM.read_bytes().split()[5]) * _PAGE_KB
-
-
-def _peak_kb() -> int:
-    """Return the most memory that this process has had; `getrusage` counts that of the program before it, too."""
-    with _STATUS.open() as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
 
 def _utf8(text: str) -> bytes:

@@ -35,16 +35,25 @@ def unpack(body: memoryview) -> list[bytes]:
 
 
 class Messages:
-    """Bytes in, messages out."""
+    """Bytes in, messages out.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: Of a message; None: no bound, as its sender keeps to one.
+    """
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self._most = most_bytes
         self._pieces: list[bytes] = []
         self._held = 0
         self._wanted = _COUNT.size
         self._head = True
 
     def feed(self, data: bytes) -> list[list[bytes]]:
-        """Return the messages that are whole with these bytes; pieces of a large one are joined once."""
+        """Return the messages that are whole with these bytes; pieces of a large one are joined once.
+
+        Raises:
+            ValueError: It is none, or above the bound.
+        """
         self._pieces.append(data)
         self._held += len(data)
         whole = []
@@ -54,8 +63,13 @@ class Messages:
             rest = joined[self._wanted :]
             if self._head:
                 (self._wanted,) = _COUNT.unpack(taken)
+                if self._most is not None and self._wanted > self._most:
+                    raise ValueError(f"a message of {self._wanted} bytes")
             else:
-                whole.append(unpack(taken))
+                try:
+                    whole.append(unpack(taken))
+                except (struct.error, TypeError) as error:
+                    raise ValueError("no message") from error
                 self._wanted = _COUNT.size
             self._head = not self._head
             self._pieces = [rest]
@@ -89,12 +103,19 @@ def answer_parts(answer: Evaluated) -> list[bytes]:
 
 
 def read_answer(parts: Sequence[bytes]) -> Evaluated:
-    """Return the answer that has these parts."""
-    head = orjson.loads(parts[0])
-    return Evaluated(
-        result=parts[1] if head["result"] else None,
-        error=head["error"],
-        fault=Fault(head["fault"]) if head["fault"] is not None else None,
-        cells=dict(zip(head["cells"], parts[2:], strict=True)),
-        log=head["log"],
-    )
+    """Return the answer that has these parts.
+
+    Raises:
+        ValueError: They are none: the worker is not what it was.
+    """
+    try:
+        head = orjson.loads(parts[0])
+        return Evaluated(
+            result=parts[1] if head["result"] else None,
+            error=head["error"],
+            fault=Fault(head["fault"]) if head["fault"] is not None else None,
+            cells=dict(zip(head["cells"], parts[2:], strict=True)),
+            log=head["log"],
+        )
+    except (LookupError, TypeError) as error:
+        raise ValueError("no answer") from error

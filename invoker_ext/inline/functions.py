@@ -133,9 +133,9 @@ class Functions:
         if worker not in self._with:
             self._do(self._desk.started(worker))
             return
+        answer = read_answer(parts)  # first: who answers nonsense still has the call when it is ended
         ticket, timer = self._with.pop(worker)
         timer.cancel()
-        answer = read_answer(parts)
         self._do(self._desk.answered(worker, spent=answer.fault is Fault.MEMORY))
         self._answer(ticket, answer)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from invoker_ext.inline.call import Bounds
+from invoker_ext.inline.call import MIB, Bounds
 from invoker_ext.inline.frames import Messages, pack
 from invoker_ext.inline.worker import READ_BYTES
 
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _ROOT: Final = str(Path(__file__).resolve().parents[2])
 """Folder of the packages."""
 _PROGRAM: Final = "import sys; sys.path.insert(0, sys.argv.pop()); from invoker_ext.inline.worker import main; main()"
+_AROUND_BYTES: Final = 1024 * 1024
+"""Of an answer, besides result and variables: texts, and their names."""
 _ENVIRONMENT: Final = {"LANG": "C.UTF-8", "TZ": "UTC"}
 """Dates are local to UTC, as in stock's images; nothing of the invoker's environment is there."""
 
@@ -50,7 +52,7 @@ class Process:
         self._loop = loop
         self._heard = heard
         self._gone = gone
-        self._messages = Messages()
+        self._messages = Messages(bounds.answer_mb * MIB + _AROUND_BYTES)
         self._unsent = memoryview(b"")
         ours, theirs = socket.socketpair()
         with theirs:
@@ -116,8 +118,12 @@ class Process:
         if not data:
             self.close()
             return
-        for parts in self._messages.feed(data):
-            self._heard(parts)
+        try:
+            for parts in self._messages.feed(data):
+                self._heard(parts)
+        except ValueError as error:
+            logger.warning("a process for inline functions talks nonsense", extra={"error": str(error)})
+            self.close()
 
     def close(self) -> None:
         """Let go of it, kill and collect it, and call `gone`; nothing of a worker outlives its socket. Idempotent."""

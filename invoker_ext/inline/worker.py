@@ -15,6 +15,7 @@ from typing import Final
 import orjson
 
 from invoker_ext.inline.call import MIB, Bounds
+from invoker_ext.inline.confine import confine_calls
 from invoker_ext.inline.engine import Engine
 from invoker_ext.inline.frames import Messages, answer_parts, pack, read_call
 
@@ -33,6 +34,7 @@ def main() -> None:
     sock = socket.socket(fileno=0)
     engine = Engine(bounds)
     engine.prepare()
+    confine_calls()
     sock.sendall(pack([]))  # ready
     messages = Messages()
     while data := sock.recv(READ_BYTES):

@@ -12,6 +12,7 @@ import pytest
 
 from invoker_ext.inline import process
 from invoker_ext.inline.call import Bounds, Call, Evaluated, Fault
+from invoker_ext.inline.frames import pack
 from invoker_ext.inline.functions import Functions
 from tests.support.waiting import until
 
@@ -56,7 +57,31 @@ async def test_a_worker_has_nothing_of_the_invoker(evaluate):
     (pid,) = evaluate.functions.processes
     proc = Path(f"/proc/{pid}")
     assert b"PATH" not in proc.joinpath("environ").read_bytes()
-    assert {one.name for one in proc.joinpath("fd").iterdir()} == {"0", "1", "2"}
+    opened = {one.name: one.readlink() for one in proc.joinpath("fd").iterdir()}
+    assert str(opened.pop("0")).startswith("socket:")
+    own = (proc / "status", proc / "statm")
+    assert sorted(opened.values()) == sorted((Path("/dev/null"), Path("/dev/null"), *own))
+
+
+def confinement(pid: int) -> set[str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {line for line in lines if line.startswith(("NoNewPrivs:", "Seccomp:"))}
+
+
+async def test_a_worker_is_confined_by_the_kernel(evaluate):
+    await evaluate("() => 1")
+    (pid,) = evaluate.functions.processes
+    assert confinement(pid) == {"NoNewPrivs:\t1", "Seccomp:\t2"}
+
+
+@pytest.mark.parametrize("nonsense", [pack([]), pack([b"{}"]), pack([b"[]", b""]), bytes(4), b"\xff" * 4])
+async def test_a_worker_that_answers_nonsense_is_ended_and_its_function_fails(evaluate, monkeypatch, nonsense):
+    ready, hear = f"import socket; s = socket.socket(fileno=0); s.sendall({pack([])!r})", "s.recv(9999)"
+    program = f"{ready}; {hear}; s.sendall({nonsense!r}); {hear}"
+    monkeypatch.setattr(process, "_PROGRAM", program)
+    assert (await evaluate("() => 1")).fault is Fault.CRASHED
+    monkeypatch.undo()
+    assert (await evaluate("() => 2")).result == b"2"
 
 
 async def test_a_function_that_takes_all_memory_is_stopped_and_the_next_is_served(evaluate):

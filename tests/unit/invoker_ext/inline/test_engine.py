@@ -186,6 +186,10 @@ def test_variables_count_for_the_bound_of_the_answer(evaluate):
     assert evaluate("() => { x = 'x'.repeat(2e6) }", x="")[0].endswith("returned more than 1 MB")
 
 
+def test_they_count_however_a_function_ends(evaluate):
+    assert evaluate("() => { x = 'x'.repeat(2e6); throw 1 }", x="")[0].endswith("returned more than 1 MB")
+
+
 def test_the_console_and_what_was_thrown_are_logged(engine):
     answer = engine.evaluate(ask("() => { console.log('got', {a: 1}, undefined); throw new TypeError('wrong') }"))
     assert answer.log.startswith('got {"a":1} undefined\nTypeError: wrong\n')

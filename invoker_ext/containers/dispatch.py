@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import Final
 
 from invoker_ext.containers.commands import Command, Remove, Run, Start, WakeAt
@@ -10,6 +10,7 @@ from invoker_ext.containers.events import ActionKey
 from invoker_ext.containers.job import Warmth
 from invoker_ext.containers.lanes import TAKING, Lane, Place, Slot
 from invoker_ext.containers.limits import PoolLimits
+from invoker_ext.containers.stems import Stems
 from invoker_ext.containers.yard import Yard
 
 _FIRST_START_S: Final = 0.1
@@ -23,10 +24,10 @@ class Dispatcher:
 
     Args:
         limits: Bounds.
-        stems: (runtime, memory) → how many spares are kept ready.
+        stems: How many spares are kept ready.
     """
 
-    def __init__(self, limits: PoolLimits, stems: Mapping[tuple[str, int], int]) -> None:
+    def __init__(self, limits: PoolLimits, stems: Stems) -> None:
         self.yard = Yard()
         self.lanes: dict[ActionKey, Lane] = {}
         self.queues: dict[ActionKey, Lane] = {}
@@ -176,6 +177,8 @@ class Dispatcher:
     def start(self, runtime: str, memory_mb: int, lane: Lane | None, at: float) -> Slot:
         """Start a container for an action, or for nobody yet."""
         slot = self.yard.start(runtime, memory_mb, at, lane)
+        if lane is not None:
+            self._stems.cold(runtime, memory_mb)
         self._out.append(Start(slot.number, runtime, memory_mb, slot.owner))
         return slot
 
@@ -213,13 +216,15 @@ class Dispatcher:
         """Bring the stem cells back to their number, as far as room allows."""
         if self.closed or self.hungry:
             return
-        for (runtime, memory_mb), count in self._stems.items():
+        for (runtime, memory_mb), count in self._stems.wanted.items():
             for _ in range(count - self.yard.count_spares(runtime, memory_mb)):
                 if self.yard.used_mb + memory_mb <= self._limits.memory_mb:
                     self.start(runtime, memory_mb, None, at)
 
     def plan(self, at: float) -> None:
-        """See to it that a Tick comes by then."""
+        """See to it that a Tick comes by then; infinite: nobody waits for one."""
+        if at == math.inf:
+            return
         if self.wake is None or at < self.wake - TICK_SLACK_S:
             self.wake = at
             self._out.append(WakeAt(at))

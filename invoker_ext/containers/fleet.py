@@ -105,11 +105,14 @@ class Fleet:
     async def open(self) -> None:
         """Open the driver and start the stem cells."""
         await self._driver.open()
-        stems = {}
+        stems, reactive = {}, {}
         for stem in self._limits.stem_cells:
             if stem.kind in self._driver.kinds:
-                stems[self._driver.runtime_of(stem.kind), stem.memory_mb] = stem.count
-        self._pool = Pool(self._limits, stems)
+                kind = self._driver.runtime_of(stem.kind), stem.memory_mb
+                stems[kind] = stem.count
+                if stem.reactive is not None:
+                    reactive[kind] = stem.reactive
+        self._pool = Pool(self._limits, stems, reactive)
         self._do(self._pool.open(time.monotonic()))
 
     # -- job.Containers ---------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from invoker_ext.contract.manifest import Reactive
+
 MIB: Final = 1024 * 1024
 _SHARE: Final = 0.75
 """Of the memory that is available when the invoker starts; the rest is for the sink, the invoker and the page cache."""
@@ -18,6 +20,8 @@ class StemCell:
     kind: str
     memory_mb: int
     count: int
+    reactive: Reactive | None = None
+    """Its number follows the kind's cold starts (`stems.py`)."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

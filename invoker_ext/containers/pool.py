@@ -32,6 +32,8 @@ from invoker_ext.containers.job import Warmth
 from invoker_ext.containers.lanes import RUNNING, Lane, Place, Slot, Waiting
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pressure import blended
+from invoker_ext.containers.stems import Kind, Stems
+from invoker_ext.contract.manifest import Reactive
 
 _LEAVABLE: Final = frozenset({Place.IDLE, Place.SPARE, Place.RESTING, Place.STARTING, Place.LOADING})
 
@@ -41,18 +43,26 @@ class Pool:
 
     Args:
         limits: Bounds.
-        stems: (runtime, memory) → how many spares are kept ready.
+        stems: (runtime, memory) → how many spares are kept ready, at first.
+        reactive: Of those whose number follows cold starts.
     """
 
-    def __init__(self, limits: PoolLimits, stems: Mapping[tuple[str, int], int] | None = None) -> None:
+    def __init__(
+        self,
+        limits: PoolLimits,
+        stems: Mapping[Kind, int] | None = None,
+        reactive: Mapping[Kind, Reactive] | None = None,
+    ) -> None:
         self._limits = limits
-        self._stems = dict(stems or {})
+        self._stems = Stems(stems or {}, reactive or {})
         self._desk = Dispatcher(limits, self._stems)
         self.yard = self._desk.yard
         self.lanes = self._desk.lanes
 
     def open(self, at: float) -> list[Command]:
         """Start the stem cells."""
+        self._stems.begin(at)
+        self._desk.plan(self._stems.check_at)
         self._desk.replenish(at)
         return self._desk.taken()
 
@@ -219,7 +229,7 @@ class Pool:
         else:
             self.yard.spare(slot, at)
             self._desk.drop_if_empty(lane)
-            self._desk.plan(at + self._limits.keep_alive_s)
+            self._desk.plan(self._stale_at(slot))
         self._desk.everybody(at)
 
     def _initialised(self, event: Initialised) -> None:
@@ -248,6 +258,7 @@ class Pool:
 
     def _ticked(self, at: float) -> None:
         self._desk.wake = None
+        checked = self._stems.check(at)
         for slot in list(self.yard.slots.values()):
             match slot.place:
                 case Place.RESTING if not slot.retiring and 0 < slot.rest_until <= at:
@@ -255,11 +266,13 @@ class Pool:
                     self._desk.idle(slot, at)
                 case Place.IDLE if not slot.undrained and self._is_stale(slot, at):
                     self._desk.remove(slot, at)
-                case Place.SPARE if self._is_stale(slot, at):
+                case Place.SPARE if at >= self._stale_at(slot):
                     self._expire_spare(slot, at)
                 case _:
                     pass
         self._desk.everybody(at)
+        if checked:
+            self._desk.replenish(at)
         self._plan_next(at)
 
     def _hinted(self, event: Hinted) -> None:
@@ -311,8 +324,13 @@ class Pool:
     def _is_stale(self, slot: Slot, at: float) -> bool:
         return at - slot.since >= self._limits.keep_alive_s
 
+    def _stale_at(self, slot: Slot) -> float:
+        """Return when a spare that is too many goes."""
+        ttl_s = self._stems.ttl_s(slot.runtime, slot.memory_mb)
+        return slot.since + (self._limits.keep_alive_s if ttl_s is None else ttl_s)
+
     def _expire_spare(self, slot: Slot, at: float) -> None:
-        kept = self._stems.get((slot.runtime, slot.memory_mb), 0)
+        kept = self._stems.wanted.get((slot.runtime, slot.memory_mb), 0)
         if self.yard.count_spares(slot.runtime, slot.memory_mb) > kept:
             self._desk.remove(slot, at)
         else:
@@ -322,8 +340,11 @@ class Pool:
 
     def _plan_next(self, at: float) -> None:
         """Plan the tick that the slots need, after one has come."""
+        self._desk.plan(self._stems.check_at)
         for slot in self.yard.slots.values():
-            if slot.place is Place.SPARE or (slot.place is Place.IDLE and not slot.undrained):
+            if slot.place is Place.SPARE:
+                self._desk.plan(max(at + TICK_SLACK_S, self._stale_at(slot)))
+            elif slot.place is Place.IDLE and not slot.undrained:
                 self._desk.plan(max(at + TICK_SLACK_S, slot.since + self._limits.keep_alive_s))
             elif slot.place is Place.RESTING and slot.rest_until > at:
                 self._desk.plan(slot.rest_until)

@@ -13,6 +13,30 @@ from typing import Any, Final
 
 _MEMORY: Final = re.compile(r"(\d+) ?(m|mb|g|gb)", re.IGNORECASE)
 _GB: Final = 1024
+_DURATION: Final = re.compile(r"(\d+) ?(s|seconds?|m|minutes?|h|hours?)")
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600}
+_COUNTS: Final = ("minCount", "maxCount", "threshold", "increment")
+_REACTIVE: Final = (
+    "'reactive' of a stem cell of {} needs whole numbers 0 <= minCount <= maxCount, maxCount, threshold and increment "
+    'above 0, and a ttl above 0, as in "2 minutes"'
+)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Reactive:
+    """How the number of a kind's stem cells follows its cold starts."""
+
+    min_count: int
+    max_count: int
+    ttl_s: float
+    """One above the number goes when nobody has used it for so long."""
+    threshold: int
+    """So many cold starts between two checks call for `increment` stem cells."""
+    increment: int
+
+    def wanted(self, cold_starts: int) -> int:
+        """Return how many stem cells so many cold starts since the last check call for."""
+        return min(max(self.min_count, cold_starts // self.threshold * self.increment), self.max_count)
 
 
 @dataclass(slots=True, frozen=True)
@@ -22,6 +46,7 @@ class Stem:
     kind: str
     memory_mb: int
     count: int
+    reactive: Reactive | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,8 +100,30 @@ def _reference(kind: str, image: Any) -> str:
 
 def _stems(kind: str, cells: Any) -> Iterator[Stem]:
     for cell in cells if isinstance(cells, list) else [None]:
-        count = cell.get("initialCount", cell.get("count")) if isinstance(cell, dict) else None
-        memory = _MEMORY.fullmatch(str(cell.get("memory", "")).strip()) if isinstance(cell, dict) else None
+        fields = cell if isinstance(cell, dict) else {}
+        count = fields.get("initialCount", fields.get("count"))
+        memory = _MEMORY.fullmatch(str(fields.get("memory", "")).strip())
         if not isinstance(count, int) or memory is None:
             raise ValueError(f"a stem cell of {kind} needs 'initialCount' and 'memory', as in \"256 MB\"")
-        yield Stem(kind, int(memory[1]) * (_GB if memory[2].lower().startswith("g") else 1), count)
+        memory_mb = int(memory[1]) * (_GB if memory[2].lower().startswith("g") else 1)
+        yield Stem(kind, memory_mb, count, _reactive(kind, fields.get("reactive")))
+
+
+def _reactive(kind: str, found: Any) -> Reactive | None:
+    if found is None:
+        return None
+    fields = found if isinstance(found, dict) else {}
+    ttl = _DURATION.fullmatch(str(fields.get("ttl", "")).strip())
+    counts = [fields.get(one) for one in _COUNTS]
+    if ttl is None or not all(type(one) is int for one in counts):
+        raise ValueError(_REACTIVE.format(kind))
+    made = Reactive(
+        min_count=fields["minCount"],
+        max_count=fields["maxCount"],
+        ttl_s=int(ttl[1]) * _UNITS_S[ttl[2][0]],
+        threshold=fields["threshold"],
+        increment=fields["increment"],
+    )
+    if not 0 <= made.min_count <= made.max_count or min(made.max_count, made.ttl_s, made.threshold, made.increment) < 1:
+        raise ValueError(_REACTIVE.format(kind))
+    return made

@@ -47,7 +47,10 @@ def stem_cells(settings: Settings) -> tuple[StemCell, ...]:
     """Return what is kept started: by the manifest, else the Python that is first among the kinds."""
     manifest = read_manifest(settings.manifest) if settings.driver == DOCKER else None
     if manifest is not None:
-        return tuple(StemCell(kind=one.kind, memory_mb=one.memory_mb, count=one.count) for one in manifest.stems)
+        return tuple(
+            StemCell(kind=one.kind, memory_mb=one.memory_mb, count=one.count, reactive=one.reactive)
+            for one in manifest.stems
+        )
     if settings.driver == DOCKER:
         kinds = settings.images
     else:

@@ -19,6 +19,7 @@ from invoker_ext.containers.events import (
 from invoker_ext.containers.job import Warmth
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
+from invoker_ext.contract.manifest import Reactive
 
 
 def need(action="a", memory_mb=256, namespace="guest", concurrency=1):
@@ -28,8 +29,9 @@ def need(action="a", memory_mb=256, namespace="guest", concurrency=1):
 class Driven:
     """A pool and a clock."""
 
-    def __init__(self, stems=None, **limits):
-        self.pool = Pool(PoolLimits(**{"memory_mb": 512, "cores": 2, "extra_memory_mb": 0, **limits}), stems)
+    def __init__(self, stems=None, reactive=None, **limits):
+        limits = {"memory_mb": 512, "cores": 2, "extra_memory_mb": 0, **limits}
+        self.pool = Pool(PoolLimits(**limits), stems, reactive)
         self.at = 10.0
         self.tickets = 0
 
@@ -74,6 +76,74 @@ def test_a_spare_of_the_runtime_and_size_saves_the_start():
     driven.pool.open(driven.at)
     driven.tell(Started, 1)
     assert driven.submit() == [Run(1, 1, Warmth.PREWARM), Start(2, "python", 256, None)]
+
+
+def following(min_count=1, max_count=3, increment=2, ttl_s=150.0):
+    """Return a pool with one stem cell, up, whose number follows cold starts."""
+    reactive = Reactive(min_count=min_count, max_count=max_count, ttl_s=ttl_s, threshold=2, increment=increment)
+    kind = ("python", 256)
+    driven = Driven(stems={kind: 1}, reactive={kind: reactive}, memory_mb=4096)
+    assert driven.pool.open(driven.at) == [WakeAt(70.0), Start(1, "python", 256, None)]
+    driven.tell(Started, 1)
+    return driven
+
+
+def test_cold_starts_since_the_last_check_call_for_more_stem_cells():
+    driven = following()
+    driven.submit(need("a"))  # has the stem cell, whose successor is not up yet
+    driven.submit(need("b"))
+    driven.submit(need("c"))
+    driven.submit(need("d", memory_mb=128))  # of another size
+    driven.at += 59
+    assert driven.tell(Tick) == []
+
+    driven.at += 1
+
+    assert driven.tell(Tick) == [Start(6, "python", 256, None)]
+
+
+def test_stem_cells_are_no_more_than_the_manifest_allows():
+    driven = following()
+    for action in "abcdefghi":
+        driven.submit(need(action))
+    driven.at += 60
+
+    starts = driven.tell(Tick)
+
+    assert [one.namespace for one in starts] == [None, None]  # two beside the successor
+
+
+def test_stem_cells_above_the_number_go_when_nobody_has_used_them_for_their_time():
+    driven = following()
+    for action in "abc":
+        driven.submit(need(action))
+    driven.at += 60
+    for start in driven.tell(Tick):
+        driven.tell(Started, start.container)
+    driven.tell(Started, 2)
+    driven.at += 60
+    assert driven.tell(Tick) == []  # one is wanted again, two are there
+
+    driven.at += 90
+
+    removed = driven.tell(Tick)
+    assert [type(one) for one in removed] == [Remove]
+    driven.at += 1000
+    assert driven.tell(Tick) == []
+
+
+def test_without_a_smallest_number_all_stem_cells_go_in_the_end():
+    driven = following(min_count=0)
+    driven.at += 60
+    assert driven.tell(Tick) == []
+    driven.at += 90
+    assert driven.tell(Tick) == [Remove(1)]
+
+
+def test_the_check_comes_by_itself_as_long_as_the_pool_is_open():
+    driven = following()
+    driven.at += 60
+    assert WakeAt(driven.at + 60) in driven.pool.handle(Tick(driven.at))
 
 
 def test_a_returned_container_takes_the_next_job_while_outputs_leave():

@@ -23,6 +23,7 @@ from invoker_ext.containers.events import (
 from invoker_ext.containers.job import Warmth
 from invoker_ext.containers.limits import PoolLimits
 from invoker_ext.containers.pool import Pool
+from invoker_ext.contract.manifest import Reactive
 
 LIMITS = PoolLimits(memory_mb=1024, extra_memory_mb=256, cores=2, starts_at_once=3, keep_alive_s=20, pass_s=1)
 
@@ -50,7 +51,8 @@ class Shell:
 class PoolMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.pool = Pool(LIMITS, {("python", 128): 1})
+        reactive = Reactive(min_count=0, max_count=3, ttl_s=90, threshold=1, increment=1)
+        self.pool = Pool(LIMITS, {("python", 128): 1}, {("python", 128): reactive})
         self.now = 100.0
         self.containers: dict[int, Shell] = {}
         self.leaving: set[int] = set()

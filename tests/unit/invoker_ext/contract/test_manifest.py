@@ -5,7 +5,7 @@ import json
 import pytest
 
 from invoker_ext.contract import kinds
-from invoker_ext.contract.manifest import Stem, read_runtimes
+from invoker_ext.contract.manifest import Reactive, Stem, read_runtimes
 
 IMAGE = {"prefix": "openwhisk", "name": "action-python-v3.11", "tag": "nightly"}
 
@@ -27,6 +27,41 @@ def test_images_and_stem_cells_are_read_with_the_default_of_each_family_first():
         ("python:3.10", "a:latest"),
     ]
     assert found.stems == (Stem("python:3.11", 256, 2), Stem("python:3.11", 1024, 1))
+
+
+REACTIVE = {"minCount": 1, "maxCount": 4, "ttl": "2 minutes", "threshold": 2, "increment": 3}
+
+
+def with_reactive(**changes):
+    cell = {"initialCount": 2, "memory": "256 MB", "reactive": {**REACTIVE, **changes}}
+    return json.dumps({"runtimes": {"go": [{"kind": "go:1", "image": {"name": "x"}, "stemCells": [cell]}]}})
+
+
+@pytest.mark.parametrize(("ttl", "ttl_s"), [("2 minutes", 120), ("1 minute", 60), ("30s", 30), ("1 hour", 3600)])
+def test_stem_cells_may_follow_cold_starts(ttl, ttl_s):
+    (stem,) = read_runtimes(with_reactive(ttl=ttl)).stems
+
+    assert stem.reactive == Reactive(min_count=1, max_count=4, ttl_s=ttl_s, threshold=2, increment=3)
+    assert [stem.reactive.wanted(colds) for colds in (0, 1, 2, 3, 4, 100)] == [1, 1, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"minCount": -1},
+        {"minCount": 5},
+        {"minCount": 0, "maxCount": 0},
+        {"maxCount": True},
+        {"threshold": 0},
+        {"increment": 0},
+        {"ttl": "0 s"},
+        {"ttl": "soon"},
+        {"ttl": None},
+    ],
+)
+def test_stem_cells_that_cannot_follow_are_refused(wrong):
+    with pytest.raises(ValueError, match="'reactive' of a stem cell of go:1 needs"):
+        read_runtimes(with_reactive(**wrong))
 
 
 @pytest.mark.parametrize(

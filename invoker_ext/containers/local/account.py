@@ -122,8 +122,12 @@ class Account:
                 f"items of a function whose whole result somebody reads have at most {WHOLE_BYTES} bytes together: read"
                 " outputs by their names, in a workflow"
             )
-            self._lose(name, text)
-            raise Refused(413, text)
+            raise self.refuse(name, 413, text)
+
+    def refuse(self, name: str, status: int, text: str) -> Refused:
+        """Return the answer to an item that is not taken, and have it missed at the end."""
+        self._lose(name, text)
+        return Refused(status, text)
 
     def check(self) -> None:
         """Raise Refused if the function has returned."""

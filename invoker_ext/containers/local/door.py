@@ -29,6 +29,7 @@ class LocalDoor:
         self._accounts: dict[str, Account] = {}
         self._bases: dict[str, str] = {}
         self._servers: list[asyncio.Server] = []
+        self._checking = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def base(self, address: str | tuple[str, int]) -> str | None:
@@ -84,7 +85,7 @@ class LocalDoor:
         from invoker_ext.containers.local.visit import Visit
 
         try:
-            await Visit(reader, writer, self._accounts.get).serve()
+            await Visit(reader, writer, self._accounts.get, self._checking).serve()
         except (OSError, h11.RemoteProtocolError) as error:
             logger.info("local door: connection ended", extra={"reason": str(error)})
         finally:

@@ -29,6 +29,8 @@ from invoker_ext.sink.datum import Stored
 
 UNTOLD_BYTES: Final = 1024 * 1024
 """Bound of a body without `Content-Length`: it is kept here until its end is known."""
+JSON_BYTES: Final = 64 * 1024 * 1024
+"""Bound of a JSON text: to check it takes up to thirty times as much memory of the invoker."""
 _IDLE_S: Final = 75.0
 """How long a connection may be silent, between requests and within one."""
 _HEAD_BYTES: Final = 16 * 1024
@@ -48,14 +50,20 @@ class Visit:
         reader: Of it.
         writer: Of it; closed by the caller.
         find: From a token to the function that it stands for.
+        checking: Held while a JSON text is checked on a thread: one at a time in this host.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, find: Callable[[str], Account | None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        find: Callable[[str], Account | None],
+        checking: asyncio.Lock,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._find = find
+        self._checking = checking
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
 
     async def serve(self) -> None:
@@ -97,6 +105,10 @@ class Visit:
     async def _take(self, account: Account, name: str, headers: dict[bytes, bytes]) -> None:
         media = media_of(headers.get(b"content-type", b"").decode("latin-1"))
         told = headers.get(b"content-length")  # h11 has seen to it that it is a number
+        if media is Media.JSON and told is not None and int(told) > JSON_BYTES:
+            account.check()
+            text = f"a JSON text has at most {JSON_BYTES} bytes here: hand it over as bytes, or in several items"
+            raise account.refuse(name, 413, text)
         async with account.turn:
             if told is not None and int(told) >= KNEE_BYTES:
                 await self._write(account, name, media, int(told), self._body())
@@ -121,7 +133,7 @@ class Visit:
                 async for part in parts:
                     account.check()  # else a body that trickles in would keep its room as long as it likes
                     at = _write_all(writing, part, at)
-                other = await _checked(writing, size_bytes) if media is Media.JSON else None
+                other = await self._checked(writing, size_bytes) if media is Media.JSON else None
             finally:
                 os.close(writing)
         except BaseException:
@@ -132,6 +144,17 @@ class Visit:
         else:
             account.sink.give_back(segment)
             account.put(name, *other)
+
+    async def _checked(self, descriptor: int, size_bytes: int) -> tuple[Head, bytes] | None:
+        """See `read_json`, of what was written."""
+
+        def check() -> tuple[Head, bytes] | None:
+            return read_json(os.pread(descriptor, size_bytes, 0))
+
+        if size_bytes < _THREAD_BYTES:
+            return check()
+        async with self._checking:
+            return await asyncio.get_running_loop().run_in_executor(None, check)
 
     async def _short_body(self, account: Account) -> bytes:
         data = bytearray()
@@ -253,14 +276,3 @@ def _write_all(descriptor: int, data: bytes, at: int) -> int:
         written = os.pwrite(descriptor, view, at)
         at, view = at + written, view[written:]
     return at
-
-
-async def _checked(descriptor: int, size_bytes: int) -> tuple[Head, bytes] | None:
-    """See `read_json`, of what was written."""
-
-    def check() -> tuple[Head, bytes] | None:
-        return read_json(os.pread(descriptor, size_bytes, 0))
-
-    if size_bytes < _THREAD_BYTES:
-        return check()
-    return await asyncio.get_running_loop().run_in_executor(None, check)

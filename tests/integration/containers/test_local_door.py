@@ -9,6 +9,7 @@ import pytest
 
 from action_runtime.wire.values import Head, Media
 from invoker_ext.containers.job import Failure
+from invoker_ext.containers.local import visit
 from invoker_ext.containers.local.visit import UNTOLD_BYTES
 from invoker_ext.dataflow.commands import Bound, Constant, Streamed
 from invoker_ext.sink.errors import SinkFull
@@ -271,6 +272,20 @@ async def test_items_of_a_whole_result_are_bounded(tmp_path, no_leaks):
     assert f"have at most {16 * MIB} bytes together" in answers[1][1]
     assert whole.report.counts["o"] == ("emit", 2)
     assert [status for status, _ in json.loads(named.report.body)["answers"]] == [204, 204]
+
+
+async def test_a_json_text_that_is_too_long_to_be_checked_is_refused_and_missed_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(visit, "JSON_BYTES", 1000)
+    code = """
+    async function main() {
+      return {answers: [await emit('o', 'x'.repeat(998)), await emit('o', 'x'.repeat(999))]};
+    }"""
+    async with open_fleet(tmp_path) as (fleet, _):
+        heard = await run(fleet, code, wants={"o": "items"})
+    (taken, _), refused = json.loads(heard.report.body)["answers"]
+    assert (taken, refused[0], refused[1].split(":")[0]) == (204, 413, "a JSON text has at most 1000 bytes here")
+    assert heard.report.counts["o"] == ("emit", 2)
+    assert len(heard.outputs) == 1
 
 
 async def test_an_item_that_the_system_has_no_memory_for_is_missed_in_the_end(tmp_path, monkeypatch):

@@ -130,6 +130,11 @@ class Ping:
         memory_mb = invoker.memory_bytes // (1024 * 1024)
         told = Told.of(invoker.tags)
         address = None if told is None else told.address
+        if address is not None:
+            try:
+                far(address)
+            except ValueError as error:
+                raise MalformedPing(f"the address of invoker {invoker.instance} {error}") from error
         return Ping(invoker.instance, memory_mb, name, ping.enabled, invoker.takes_runs, address)
 
 

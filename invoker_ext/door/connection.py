@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from typing import Final
 
 from action_runtime.wire.codec import encode
 from action_runtime.wire.errors import DataflowError, PeerLost
@@ -16,6 +17,12 @@ from invoker_ext.door.framed import FramedProtocol
 from invoker_ext.door.greeting import GREETING_BYTES, Accepting, Dialling, Name, Use, refusal
 
 _log = logging.getLogger(__name__)
+
+IDLE_S: Final = 15
+"""A connection on which nothing came for so long: its other side is asked whether it is there."""
+ASKS_EVERY_S: Final = 5
+ASKS: Final = 3
+"""Without an answer to so many the connection has broken."""
 
 Address = tuple[str, int]
 
@@ -189,9 +196,17 @@ async def accept(connection: PeerConnection, sock: socket.socket, credentials: C
 
 
 def prepare(sock: socket.socket) -> None:
-    """Have a socket wait for nothing, neither here nor in the kernel, which asyncio leaves to accepted ones."""
+    """Have a socket wait for nothing, neither here nor in the kernel, which asyncio leaves to accepted ones.
+
+    A host that vanishes says no goodbye. Where nothing is sent, the kernel asks whether it is still there: else its
+    idle connections would be counted for good, and leave no place for those that it makes when it is back.
+    """
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ASKS_EVERY_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, ASKS)
 
 
 async def connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:

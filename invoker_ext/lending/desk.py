@@ -80,8 +80,12 @@ class Desk:
         number, told = ping.invoker.instance, Told.of(ping.invoker.tags)
         if told is None or number == self._hosts.me:
             return
+        try:
+            self._transport.know(number, told.address)
+        except ValueError as error:
+            _log.warning("peer tells no address", extra={"peer": number, "error": str(error)})
+            return
         self.lender.seen(number)
-        self._transport.know(number, told.address)
         if self._hosts.pinged(number, told, self._loop.time()):
             _log.warning("peer was started anew", extra={"peer": number})
             self.borrower.lost(number)

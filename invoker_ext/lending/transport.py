@@ -16,7 +16,7 @@ class Transport(Protocol):
     lost: Callable[[int], None]
 
     def know(self, number: int, address: str) -> None:
-        """Note where an invoker is."""
+        """Note where an invoker is. Raises ValueError: that is no address."""
 
     def send(self, peer: int, kind: str, meta: dict[str, Any], payload: bytes = b"") -> None:
         """Send a control message; they arrive in order, each once. Raises PeerUnknown or PeerGone."""

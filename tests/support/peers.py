@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from action_runtime.wire.errors import FrameTooLarge
+from invoker_ext.door.places import read_address
 from invoker_ext.peers.errors import PeerGone, PeerUnknown
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
@@ -64,6 +65,7 @@ class MemoryPeers:
         self._sink = sink
 
     def know(self, number: int, address: str) -> None:
+        read_address(address)
         self.known[number] = address
 
     def send(self, peer: int, kind: str, meta: dict[str, Any], payload: bytes = b"") -> None:

@@ -474,11 +474,21 @@ async def test_what_nobody_reads_any_more_is_not_kept_when_its_pull_ends(cluster
     await until(lambda: quiet(cluster))
 
 
-async def test_the_first_ping_of_an_owner_that_was_started_again_ends_what_its_earlier_lives_want_alone(cluster):
-    def ping(life):
-        told = Told("127.0.0.1:1", life, 0)
-        return PingMessage(InvokerId(instance=0, memory_bytes=1024, tags=(told.tag(),))).encode()
+def ping(life, address="127.0.0.1:1", number=0):
+    """Return a ping of an invoker."""
+    told = Told(address, life, 512)
+    return PingMessage(InvokerId(instance=number, memory_bytes=1024, tags=(told.tag(),))).encode()
 
+
+async def test_an_invoker_that_tells_no_address_is_passed_over(cluster, caplog):
+    cluster.one.desk.pinged(ping(1, "host", number=7))
+    cluster.one.desk.pinged(ping(1, number=8))
+
+    assert list(cluster.one.desk.hosts) == [8]
+    assert "peer tells no address" in caplog.messages
+
+
+async def test_the_first_ping_of_an_owner_that_was_started_again_ends_what_its_earlier_lives_want_alone(cluster):
     cluster.one.desk.pinged(ping(0))
     job, heard = a_job()
     cluster.owner.borrower.submit(job)  # under life 1, of which no ping has come yet

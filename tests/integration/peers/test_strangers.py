@@ -12,9 +12,11 @@ import pytest
 
 from action_runtime.wire.codec import Decoder, encode
 from action_runtime.wire.frames import Frame, FrameKind
+from invoker_ext.door.connection import connected
 from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.errors import CannotListen
 from invoker_ext.door.greeting import Use
+from invoker_ext.door.listener import Listener
 from invoker_ext.peers.bounds import Bounds
 from invoker_ext.peers.errors import PeerGone
 from tests.support.peering import MIB, QUICK, SECRET, SHORT, Host, told
@@ -222,3 +224,21 @@ async def test_an_address_that_is_taken_is_told(hosts, tmp_path):
         with pytest.raises(CannotListen, match="choose another"):
             await host.start()
         await host.close()
+
+
+async def test_the_kernel_asks_whether_a_silent_peer_is_there():
+    taken: list[socket.socket] = []
+    listener = Listener(("127.0.0.1", 0), lambda sock, use: taken.append(sock), 1, 1.0)
+    caller = await connected(asyncio.get_running_loop(), listener.start())
+    try:
+        caller.sendall(Use.BULK.value)
+        await until(lambda: taken)
+        for sock in (caller, *taken):
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle_s = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            every_s = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+            assert idle_s + every_s * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) <= 30
+    finally:
+        await listener.close()
+        for sock in (caller, *taken):
+            sock.close()

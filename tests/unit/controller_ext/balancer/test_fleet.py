@@ -102,6 +102,7 @@ def test_a_stock_ping_is_read():
         {"name": {"instance": -1, "instanceType": "invoker", "userMemory": "1 B"}},
         {"name": {"instance": 10**9, "instanceType": "invoker", "userMemory": "1 B"}},
         {"name": {"instance": True, "instanceType": "invoker", "userMemory": "1 B"}},
+        {"name": {"instance": 0, "instanceType": "invoker", "userMemory": "1 B", "tags": ["dataflow.peer=1;1;1;host"]}},
     ],
 )
 def test_anything_else_is_malformed(document: dict[str, object]):

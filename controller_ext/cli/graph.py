@@ -87,21 +87,28 @@ def _from_file(path: Path) -> Definition:
 
 def _from_server(arguments: argparse.Namespace) -> Definition:
     from controller_ext.cli.client import Client, RequestRefused, ServerUnreachable
+    from controller_ext.entities.actions import is_conductor
     from controller_ext.workflow.native import KIND, parse
     from controller_ext.workflow.sequence import by_name
 
     name = arguments.source
     with Client(endpoint(arguments)) as client:
         try:
-            code = client.action(name)["exec"]
+            action = client.action(name)
         except ServerUnreachable as error:
             raise NothingToDraw(f"there is no file {name}, and {error}") from error
         except RequestRefused as error:
             if error.status != 404:
                 raise
             raise NothingToDraw(f"{name} is neither a file here nor an action at {client.endpoint.url}") from error
+    code = action["exec"]
     if code["kind"] == KIND:
         return parse(code["code"])
     if code["kind"] == "sequence":
         return by_name(code["components"])
+    if is_conductor(action):
+        raise NothingToDraw(
+            f"{name} is a conductor; only workflows and sequences are drawn. "
+            "The actions of a composition's run: dataflower trace ID"
+        )
     raise NothingToDraw(f"{name} is an action of kind {code['kind']}; workflows are of kind {KIND} or sequence")

@@ -53,7 +53,9 @@ def draw(timeline: Timeline, width: int, *, most: int = MOST_LINES) -> Renderabl
         if hidden and number == cut:
             table.add_row("…", Text(f"{hidden} more", "dim"))
         *numbers, remark = texts
-        table.add_row(Text(firing.label), bar(firing, timeline, bar_width), *numbers, Text(remark, _style(firing)))
+        table.add_row(
+            Text(_end_of(firing.label)), bar(firing, timeline, bar_width), *numbers, Text(remark, _style(firing))
+        )
     parts: list[RenderableType] = [_headline(timeline), *_why(timeline), table]
     if hidden:
         parts.append(Text(f"all firings: dataflower trace --all {timeline.activation_id}", "dim"))
@@ -117,6 +119,11 @@ def _short(count: int) -> str:
 def _axis(timeline: Timeline, width: int) -> Text:
     text = duration(timeline.end_ms - timeline.begin_ms)
     return Text("0" + text.rjust(width - 1))
+
+
+def _end_of(label: str) -> str:
+    """Return a label without its beginning if it is too long: firings differ at the end."""
+    return label if len(label) <= LONGEST_LABEL else f"…{label[1 - LONGEST_LABEL :]}"
 
 
 def _headline(timeline: Timeline) -> Text:

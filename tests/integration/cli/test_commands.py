@@ -99,7 +99,11 @@ def test_graph_draws_what_is_deployed(capsys):
     answers = {
         "GET namespaces/_/actions/wc": (200, {"exec": {"kind": "dataflow:1", "code": GOOD}}),
         "GET namespaces/_/actions/seq": (200, {"exec": {"kind": "sequence", "components": ["/guest/a", "/guest/b"]}}),
-        "GET namespaces/_/actions/py": (200, {"exec": {"kind": "python:3.11", "code": ""}}),
+        "GET namespaces/_/actions/py": (200, {"exec": {"kind": "python:3.11", "code": ""}, "annotations": []}),
+        "GET namespaces/_/actions/composed": (
+            200,
+            {"exec": {"kind": "nodejs:20", "code": ""}, "annotations": [{"key": "conductor", "value": True}]},
+        ),
     }
     with rest_stub(answers) as stub:
         assert main(["graph", "--apihost", stub.url, "wc"]) == 0
@@ -108,6 +112,8 @@ def test_graph_draws_what_is_deployed(capsys):
         assert "▸ /guest/b" in capsys.readouterr().out
         assert main(["graph", "--apihost", stub.url, "py"]) == 1
         assert "kind python:3.11" in capsys.readouterr().err
+        assert main(["graph", "--apihost", stub.url, "composed"]) == 1
+        assert "composed is a conductor; only workflows and sequences are drawn" in capsys.readouterr().err
         assert main(["graph", "--apihost", stub.url, "none"]) == 1
         assert "neither a file here nor an action" in capsys.readouterr().err
 

@@ -44,6 +44,15 @@ def test_the_drawing_names_run_steps_and_bytes():
     assert "all out: 2.0 KiB memory" in text
 
 
+def test_of_a_long_label_the_end_is_shown_in_which_firings_differ():
+    firings = [a_firing(number, "root[0].body[0][0].body", tag=[number]) for number in (7, 8)]
+
+    text = drawn(traced(a_run(*firings), *firings))
+
+    assert "…y[0][0].body[7] " in text
+    assert "…y[0][0].body[8] " in text
+
+
 def test_times_of_the_headline_are_those_of_the_axis():
     firing = a_firing(1, returned=1019.0, drained=1052.0)
 

@@ -163,6 +163,10 @@ class Lender:
         except DataflowError as error:
             lent.break_off(Failure.NOT_STARTED, str(error))
             return
+        except (AttributeError, KeyError, TypeError, ValueError):
+            _log.exception("lent job cannot be read", extra={"run": name, "peer": owner})
+            lent.break_off(Failure.NOT_STARTED, UNPREPARED)
+            return
         work = self._prepare(run, lent, refs, call, meta, payload)
         self._tasks.spawn(work, f"lent job of {name}")
 
@@ -170,10 +174,15 @@ class Lender:
         self, run: LentRun, lent: Lent, refs: dict[str, Ref], call: ActionCall, meta: Form, payload: bytes
     ) -> None:
         try:
-            pulls = [run.bring(ref) for ref in refs.values()]
-            doc = await asyncio.to_thread(self._actions.fetch, call.name, call.revision)
-            held = await asyncio.gather(*pulls, return_exceptions=True)
+            (doc,), held = await asyncio.gather(
+                asyncio.gather(
+                    asyncio.to_thread(self._actions.fetch, call.name, call.revision), return_exceptions=True
+                ),
+                asyncio.gather(*map(run.bring, refs.values()), return_exceptions=True),
+            )
             lent.owns([one for one in held if not isinstance(one, BaseException)])
+            if isinstance(doc, BaseException):
+                raise doc
             lost = [name for name, one in zip(refs, held, strict=True) if isinstance(one, BaseException)]
             if lost:
                 # What it reads is not to be had: its owner has it made again, and dispatches anew.
@@ -184,6 +193,9 @@ class Lender:
                 self._submit(run, lent, doc, call, meta, payload)
         except DataflowError as error:
             lent.break_off(Failure.NOT_STARTED, str(error))
+        except Exception:  # noqa: BLE001 - the supervisor of what was dispatched: its owner hears an end of each
+            _log.exception("lent job cannot be prepared", extra={"run": run.name})
+            lent.break_off(Failure.NOT_STARTED, UNPREPARED)
 
     def _submit(self, run: LentRun, lent: Lent, doc: ActionDoc, call: ActionCall, meta: Form, payload: bytes) -> None:
         form = meta["job"]
@@ -312,5 +324,6 @@ class Lender:
             self._loop.call_soon(self.lost, owner)
 
 
+UNPREPARED: Final = "The action could not be prepared by the invoker that was to execute it; its log says why."
 STALE: Final = "The run was given to another owner."
 """Told to an owner that a run has outlived."""

@@ -77,7 +77,8 @@ class LendingHost:
         self.pool = Pool()
         self.peers = network.host(number, self.sink)
         self.hosts = Hosts(number, life=1)
-        self.desk = Desk(self.hosts, self.pool, self.peers, self.sink, Code(), ttl_s=60.0)
+        self.code = Code()
+        self.desk = Desk(self.hosts, self.pool, self.peers, self.sink, self.code, ttl_s=60.0)
         self.borrower, self.lender = self.desk.borrower, self.desk.lender
 
     def knows(self, *others: LendingHost) -> None:

@@ -14,6 +14,8 @@ from invoker_ext.contract.stock import InvokerId, PingMessage
 from invoker_ext.contract.told import Told
 from invoker_ext.dataflow.commands import STREAMED, Bound, Chunks, Constant
 from invoker_ext.lending.borrower import PAYLOAD_BYTES
+from invoker_ext.lending.forms import job_form
+from invoker_ext.lending.lender import UNPREPARED
 from invoker_ext.lending.remote import Remote
 from invoker_ext.lending.report import LOG_CHARACTERS
 from invoker_ext.sink.datum import Stored
@@ -500,3 +502,34 @@ async def test_the_first_ping_of_an_owner_that_was_started_again_ends_what_its_e
     cluster.one.desk.pinged(ping(2))
     assert cluster.one.pool.killed
     assert not heard.heard
+
+
+async def test_a_job_whose_host_cannot_prepare_it_ends_and_leaves_nothing_there(cluster, monkeypatch):
+    def fetch(name, revision):
+        raise KeyError("limits")
+
+    monkeypatch.setattr(cluster.one.code, "fetch", fetch)
+    job, heard = a_job(inputs=[Bound("x", cluster.owner.put(b"0" * LARGE))])
+
+    cluster.owner.borrower.submit(job)
+    await heard.end()
+    cluster.owner.borrower.release(job.run)
+
+    assert (heard.failure, heard.detail) == (Failure.NOT_STARTED, UNPREPARED)
+    await until(lambda: not cluster.one.holds)
+
+
+async def test_a_job_in_a_form_that_its_host_cannot_read_ends(cluster, monkeypatch):
+    cluster.owner.borrower.submit(a_job()[0])
+    await cluster.one.job()  # which has the code from here on
+
+    def form(job):
+        return {name: value for name, value in job_form(job).items() if name != "env"}
+
+    monkeypatch.setattr("invoker_ext.lending.borrower.job_form", form)
+    job, heard = a_job()
+
+    cluster.owner.borrower.submit(job)
+    await heard.end()
+
+    assert (heard.failure, heard.detail) == (Failure.NOT_STARTED, UNPREPARED)

@@ -35,6 +35,8 @@ class Fault(Enum):
     """The engine died under it."""
     BUSY = "busy"
     """It was not begun: too many calls wait."""
+    GIVEN = "given"
+    """It was not begun: it gets more than may wait."""
     ABSENT = "absent"
     """It was not begun: the engine does not start."""
 
@@ -51,6 +53,8 @@ TEXTS: Final[Mapping[Fault, str]] = {
     Fault.PENDING: "Function combinator at AST node root{path} returned a promise that nothing settles",
     Fault.CRASHED: "Function combinator at AST node root{path} ended the JavaScript engine",
     Fault.BUSY: "Function combinator at AST node root{path} was not started: too many of them wait; try again later",
+    Fault.GIVEN: "Function combinator at AST node root{path} was not started: with its variables it would get "
+    "more than {detail} MB; give it less",
     Fault.ABSENT: "Function combinator at AST node root{path} was not started: the JavaScript engine does not start; "
     "ask the operator for the invoker's log",
 }

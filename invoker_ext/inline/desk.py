@@ -120,6 +120,8 @@ class Desk:
 
     def ask(self, ticket: int, namespace: str, size_bytes: int) -> list[Command]:
         """Take a call; it is sent, waits, or is refused."""
+        if size_bytes > self._most_bytes:
+            return [Fail(ticket, Fault.GIVEN)]
         if self.waiting >= self._most_waiting or self.waiting_bytes + size_bytes > self._most_bytes:
             return [Fail(ticket, Fault.BUSY)]
         self._waiting.setdefault(namespace, deque()).append(_Waiting(ticket, size_bytes))

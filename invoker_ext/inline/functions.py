@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from invoker_ext.inline.call import MIB, Bounds, Call, Evaluated, Fault, failed
-from invoker_ext.inline.desk import Command, Desk, Fail, Kill, Send, Start
+from invoker_ext.inline.desk import Command, Desk, Fail, Kill, Send, Start, WorkerState
 from invoker_ext.inline.frames import call_parts, read_answer
 from invoker_ext.inline.process import Process
 
@@ -22,6 +22,9 @@ WAITING_BYTES: Final = 64 * MIB
 """Of codes, parameters and variables. A single call above it is refused."""
 IDLE_S: Final = 300.0
 """A worker that had nothing to do for so long, or up to twice that, is ended; it holds about 20 MB."""
+
+START_S: Final = 30.0
+"""For a process to come up, on a machine that has other things to do; then it is ended."""
 
 Answered = Callable[[Evaluated], None]
 
@@ -120,6 +123,7 @@ class Functions:
             self._loop.call_soon(self._gone, worker)
             return
         self._processes[worker] = process
+        self._loop.call_later(START_S, self._late, worker)
         if self._ticking is None:
             self._ticking = self._loop.call_later(self._idle_s, self._tick)
 
@@ -138,6 +142,10 @@ class Functions:
         timer.cancel()
         self._do(self._desk.answered(worker, spent=answer.fault is Fault.MEMORY))
         self._answer(ticket, answer)
+
+    def _late(self, worker: int) -> None:
+        if self._desk.workers.get(worker) is WorkerState.STARTING:
+            self._processes[worker].end()
 
     def _overdue(self, worker: int) -> None:
         self._do(self._desk.overdue(worker))
@@ -162,7 +170,8 @@ class Functions:
     def _fail(self, ticket: int, fault: Fault) -> None:
         asked = self._asked.get(ticket)
         if asked is not None:
-            detail = f"{self._bounds.time_s:g}" if fault is Fault.TIME else ""
+            details = {Fault.TIME: f"{self._bounds.time_s:g}", Fault.GIVEN: str(WAITING_BYTES // MIB)}
+            detail = details.get(fault, "")
             self._loop.call_soon(self._answer, ticket, failed(fault, asked.call.path, detail))
 
     def _answer(self, ticket: int, answer: Evaluated) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from invoker_ext.inline import process
+from invoker_ext.inline import functions, process
 from invoker_ext.inline.call import Bounds, Call, Evaluated, Fault
 from invoker_ext.inline.frames import pack
 from invoker_ext.inline.functions import Functions
@@ -136,6 +136,19 @@ async def test_where_no_process_comes_up_the_caller_is_told(evaluate, monkeypatc
     assert (await evaluate("() => 1")).fault is Fault.ABSENT
     monkeypatch.undo()
     assert (await evaluate("() => 1")).result == b"1"
+
+
+async def test_where_a_process_hangs_before_it_is_ready_the_caller_is_told(evaluate, monkeypatch):
+    monkeypatch.setattr(process, "_PROGRAM", "import sys; sys.stdin.read()")
+    monkeypatch.setattr(functions, "START_S", 0.2)
+    assert (await evaluate("() => 1")).fault is Fault.ABSENT
+    monkeypatch.undo()
+    assert (await evaluate("() => 1")).result == b"1"
+
+
+async def test_a_call_that_gets_too_much_says_so(evaluate):
+    answer = await evaluate("() => 1", b'"' + bytes(64 * 1024 * 1024) + b'"')
+    assert answer.error.endswith("was not started: with its variables it would get more than 64 MB; give it less")
 
 
 async def test_a_cancelled_call_is_not_answered(evaluate):

@@ -70,6 +70,10 @@ def test_more_bytes_than_the_bound_are_refused(desk):
     assert desk.ask(5, "a", 40) == []
 
 
+def test_a_call_that_is_larger_than_all_that_may_wait_is_told_so(desk):
+    assert desk.ask(1, "a", 101) == [Fail(1, Fault.GIVEN)]
+
+
 def test_a_call_that_was_withdrawn_makes_room(desk):
     busy(desk)
     desk.ask(3, "a", 100)

@@ -121,6 +121,8 @@ class Region:
         error: Of a RAISE.
         condition: Of a REPEAT: CEL over `value`.
         most: Of a REPEAT; ≥ 1.
+        python: It goes by Python's rules: a test takes for true what Python does, and must have the member `value`; any
+            `error` that is left at the end is one. Of all regions of a tree, or of none.
     """
 
     kind: RegionKind
@@ -133,6 +135,7 @@ class Region:
     error: str = ""
     condition: str = ""
     most: int = 1
+    python: bool = False
 
     def text_bytes(self) -> int:
         """Return about how much its functions and cells take."""
@@ -170,6 +173,8 @@ def region_to_json(region: Region, call_to_json: Callable[[Call], dict[str, Any]
         document["cells"] = [list(cell) for cell in region.cells]
     if region.kind is RegionKind.REPEAT:
         document |= {"condition": region.condition, "most": region.most}
+    if region.python:
+        document["python"] = True
     for name, text in (("code", region.code), ("error", region.error)):
         if text:
             document[name] = text
@@ -194,6 +199,7 @@ def region_from_json(document: dict[str, Any], call_from_json: Callable[[dict[st
         error=document.get("error", ""),
         condition=document.get("condition", ""),
         most=document.get("most", 1),
+        python=document.get("python", False),
     )
     if len(region.parts) != PARTS.get(region.kind, len(region.parts)):
         raise ValueError(f"a region of kind {region.kind.value} has {len(region.parts)} parts")

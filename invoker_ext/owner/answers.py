@@ -105,7 +105,7 @@ def find(command: Ask, copies: Copies = _NONE) -> Found:
     """
     try:
         return _ANSWERS[command.question](command, json_of(command.value, copies))
-    except (DataflowError, ValueError, OSError, RecursionError) as error:
+    except (DataflowError, ValueError, KeyError, OSError, RecursionError) as error:
         return unread(command, error)
 
 
@@ -139,6 +139,10 @@ def _shape(command: Ask, text: bytes) -> Found:
 def _truth(command: Ask, text: bytes) -> Found:
     parsed = json.loads(text)
     return Found(holds=isinstance(parsed, dict) and truthy(parsed.get("value")))
+
+
+def _truth_in_python(command: Ask, text: bytes) -> Found:
+    return Found(holds=bool(json.loads(text)["value"]))
 
 
 def _true_itself(command: Ask, text: bytes) -> Found:
@@ -187,6 +191,7 @@ def _condition(command: Ask, text: bytes) -> Found:
 _ANSWERS: Final[Mapping[Question, Callable[[Ask, bytes], Found]]] = {
     Question.SHAPE: _shape,
     Question.TRUTH: _truth,
+    Question.TRUTH_IN_PYTHON: _truth_in_python,
     Question.TRUE_ITSELF: _true_itself,
     Question.ELEMENTS: _elements,
     Question.JOIN: _join,

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from controller_ext.workflow.composition.recovery import NotLowered
+from controller_ext.workflow.composition import in_python
+from controller_ext.workflow.composition.recovery import MARK, NotLowered
 from invoker_ext.contract.inline import host_name_in
 from invoker_ext.contract.regions import Helper, Region, RegionKind
 
@@ -65,12 +66,17 @@ def lower(program: Mapping[str, Any], component: Component) -> Region:
     Raises:
         NotLowered: It is not one that can run here.
     """
-    return _Lowering(component).region(program, "", 0)
+    python = bool(program.get(MARK))
+    region = _Lowering(component, python).region(program, "", 0)
+    if python:
+        in_python.check_lets(region)
+    return region
 
 
 class _Lowering:
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: Component, python: bool) -> None:
         self._component = component
+        self._python = python
         self._nodes = 0
 
     def region(self, node: Any, where: str, depth: int) -> Region:
@@ -84,11 +90,13 @@ class _Lowering:
         where = path if isinstance(path, str) else where
         kind = node.get("type")
         region = self._region(kind if isinstance(kind, str) else "", node, where, depth)
-        if not isinstance(path, str) or region.path == path:
+        path = path if isinstance(path, str) else region.path
+        if (region.path, region.python) == (path, self._python):
             return region
-        return replace(region, path=path)
+        return replace(region, path=path, python=self._python)
 
-    def _region(self, kind: str, node: dict[str, Any], where: str, depth: int) -> Region:
+    def _region(self, written: str, node: dict[str, Any], where: str, depth: int) -> Region:
+        kind = in_python.KINDS.get(written, written if written == "function" else "") if self._python else written
         if kind in _LISTS:
             return Region(kind=_LISTS[kind], parts=self._components(node, where, depth))
         if kind in _PARTS:
@@ -102,7 +110,7 @@ class _Lowering:
                     raise NotLowered(f"the action root{where} has no name")
                 return self._component(name)
             case "function":
-                return _function(node, where)
+                return _function(node, where, self._python)
             case "let":
                 declarations = node.get("declarations")
                 if not isinstance(declarations, dict):
@@ -112,7 +120,7 @@ class _Lowering:
             case "dynamic":
                 return Region(kind=RegionKind.DYNAMIC)
             case _:
-                raise NotLowered(f"root{where} is `{kind}`, which is no combinator that is known")
+                raise NotLowered(f"root{where} is `{written}`, which is no combinator that is known")
 
     def _components(self, node: dict[str, Any], where: str, depth: int) -> tuple[Region, ...]:
         components = node.get("components")
@@ -127,12 +135,14 @@ class _Lowering:
         return self.region(part, f"{where}.{name}", depth + 1)
 
 
-def _function(node: dict[str, Any], where: str) -> Region:
+def _function(node: dict[str, Any], where: str, python: bool) -> Region:
     function = node.get("function")
     exec_ = function.get("exec") if isinstance(function, dict) else None
     code = exec_.get("code") if isinstance(exec_, dict) else None
     if not isinstance(code, str) or not isinstance(exec_, dict):
         raise NotLowered(f"the function root{where} has no code")
+    if python:
+        return in_python.function(exec_, where)
     if str(exec_.get("kind", "")).startswith("python"):
         raise NotLowered(f"the function root{where} is Python; inline functions are evaluated as JavaScript")
     needed = host_name_in(code)

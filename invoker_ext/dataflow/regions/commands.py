@@ -23,6 +23,8 @@ class Question(Enum):
     """Its shape, and the value of `error` if it has one."""
     TRUTH = "truth"
     """Whether its member `value` is true for JavaScript."""
+    TRUTH_IN_PYTHON = "truth-in-python"
+    """Whether its member `value` is true for Python; an error if there is none."""
     TRUE_ITSELF = "true-itself"
     """Whether it is."""
     ELEMENTS = "elements"

@@ -23,6 +23,7 @@ from invoker_ext.dataflow.regions.values import (
     boxed,
     error_of,
     inputs_of,
+    is_null,
     is_open,
     member,
     text_of,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 TOO_MANY: Final = "Too many actions in the composition."
 _NOT_FORKED: Final = "Parallel combinator failed to invoke a composition at AST node root{} (see log for details)"
 _NOT_LAUNCHED: Final = "Async combinator failed to invoke composition at AST node root{} (see log for details)"
+_NO_TEST: Final = "Internal error: the test of root{} results in no `value`, which Composer for Python needs"
 _NOT_DYNAMIC: Final = "Incorrect use of the dynamic combinator at AST node root{}"
 
 
@@ -47,6 +49,9 @@ def _check(machine: RegionMachine, thread: Thread, instruction: Instruction) -> 
 
 
 def _choose(machine: RegionMachine, thread: Thread, instruction: Instruction) -> bool:
+    if instruction.region.python:
+        return _choose_in_python(machine, thread, instruction)
+
     def then(answer: Answered) -> None:
         if not answer.holds:
             thread.place = instruction.target
@@ -61,6 +66,19 @@ def _choose(machine: RegionMachine, thread: Thread, instruction: Instruction) ->
     if not holds:
         thread.place = instruction.target
     return True
+
+
+def _choose_in_python(machine: RegionMachine, thread: Thread, instruction: Instruction) -> bool:
+    def then(answer: Answered) -> None:
+        if answer.error is not None:
+            thread.move(State.READY)
+            machine.abort(thread, Outcome.DEVELOPER_ERROR, _NO_TEST.format(instruction.path))
+            return
+        if not answer.holds:
+            thread.place = instruction.target
+        machine.go_on(thread)
+
+    return machine.ask(thread, Question.TRUTH_IN_PYTHON, then)
 
 
 def _try(machine: RegionMachine, thread: Thread, instruction: Instruction) -> bool:
@@ -129,7 +147,8 @@ def _function(machine: RegionMachine, thread: Thread, instruction: Instruction) 
         if outcome is Unable.UNREAD:
             return _look_at_result(machine, thread, instruction)
         if not isinstance(outcome, Unable):
-            thread.value = outcome
+            if not (instruction.region.python and is_null(outcome)):  # in Python, None is no result
+                thread.value = outcome
             return machine.check(thread)
     return machine.evaluate(thread, instruction)
 

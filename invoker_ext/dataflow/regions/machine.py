@@ -80,6 +80,7 @@ class RegionMachine:
         self.session = session
         self.flights = Flights(tag)
         self._code = program.code
+        self._any_error = program.python
         self._account = account
         self._limit_ms = limit_ms
         self._commands: list[Command] = []
@@ -361,14 +362,14 @@ class RegionMachine:
         return True
 
     def _finish(self, thread: Thread) -> None:
-        """End the region with the value of its first thread: an error that JavaScript takes for false is none."""
+        """End the region with the value of its first thread: an error that JavaScript takes for false is none there."""
         value = thread.value
         shape = shape_of(value)
         if shape is Shape.UNKNOWN or (shape is Shape.FAULTY and not is_open(value)):
             self.ask(thread, Question.SHAPE, lambda answer: self._finish_shaped(thread, answer))
             return
         error = member(value, "error") if shape is Shape.FAULTY else None
-        holds = False if error is None else truth(error)
+        holds = error is not None and (self._any_error or truth(error))
         if holds is None:
             self.ask(
                 thread, Question.TRUE_ITSELF, lambda answer: self._leave(thread, error if answer.holds else None), error
@@ -378,7 +379,7 @@ class RegionMachine:
 
     def _finish_shaped(self, thread: Thread, answer: Answered) -> None:
         error = Text(answer.error or "null") if answer.shape is Shape.FAULTY else None
-        self._leave(thread, error if error is not None and truthy(error.parsed) else None)
+        self._leave(thread, error if error is not None and (self._any_error or truthy(error.parsed)) else None)
 
     def _leave(self, thread: Thread, error: Value | None) -> None:
         thread.move(State.OVER)

@@ -70,9 +70,15 @@ class Instruction:
 
 @dataclass(slots=True, eq=False)
 class Program:
-    """Instructions; a thread that is past the last one is over."""
+    """Instructions; a thread that is past the last one is over.
+
+    Attributes:
+        code: The instructions.
+        python: See `Region`.
+    """
 
     code: list[Instruction] = field(default_factory=list)
+    python: bool = False
 
     @staticmethod
     def of(graph: Graph, step: Step, region: Region) -> Program:
@@ -102,7 +108,7 @@ def compile_region(region: Region, step: Step) -> Program:
     """Compile a region; its firings are named after the step, and bounded as it is."""
     compiler = _Compiler(step)
     compiler.emit(region, "")
-    return Program(compiler.code)
+    return Program(compiler.code, region.python)
 
 
 class _Compiler:

@@ -173,6 +173,11 @@ def is_open(value: Value) -> bool:
     return not isinstance(value, Leaf)
 
 
+def is_null(value: Value) -> bool:
+    """Return whether a value of the program's own is null."""
+    return isinstance(value, Text) and value.parsed is None
+
+
 def truth(value: Value) -> bool | None:
     """Return whether JavaScript takes a value for true; None: it must be read."""
     match value:

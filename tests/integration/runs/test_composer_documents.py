@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.composer import in_python, trees
+from tests.support.composer import in_python, python_oracle, trees
 from tests.support.deploying import Deployer
 
 REASON = "It runs as a conductor, not as data flow: "
@@ -15,6 +15,7 @@ REASON = "It runs as a conductor, not as data flow: "
 @pytest.fixture(scope="module")
 def ready(live: Deployer) -> Deployer:
     live.action("inc", "def main(args):\n    return {'n': args.get('n', 0) + 1}")
+    live.action("odd", "def main(args):\n    return {'value': args['n'] % 2}")
     live.action("refuse", "def main(args):\n    return {'error': 'no'}")
     return live
 
@@ -27,7 +28,21 @@ def put(live: Deployer, body: dict[str, Any], name: str = "composed") -> dict[st
     return {one["key"]: one["value"] for one in live.call("GET", f"actions/{name}").json()["annotations"]}
 
 
-def test_a_program_of_composer_for_python_runs_by_its_conductor(ready):
+def test_a_program_of_composer_for_python_runs_as_data_flow(ready):
+    program = python_oracle.when(
+        trees.action("odd"), python_oracle.repeat(2, trees.action("inc")), python_oracle.literal([])
+    )
+    notes = put(ready, in_python.deployed(program))
+    run, parts = ready.firings("composed", n=1)
+
+    assert "conductorReason" not in notes
+    assert run["response"]["result"] == {"n": 3}
+    assert [part["name"] for part in parts] == ["odd", "inc", "inc"]
+    assert ready.run("composed", n=2) == {"value": []}
+    assert ready.run("composed", n=3) == {"n": 5}, "each run begins with the variables as they are declared"
+
+
+def test_a_program_of_composer_for_python_with_functions_of_its_own_runs_by_its_conductor(ready):
     handler = in_python.function("note", "def note(env, args):\n    return {'caught': args['error']}")
     program = {
         "type": "sequence",
@@ -40,7 +55,7 @@ def test_a_program_of_composer_for_python_runs_by_its_conductor(ready):
     notes = put(ready, in_python.deployed(program))
     run, parts = ready.firings("composed", n=2)
 
-    assert notes["conductorReason"].startswith(f"{REASON}it was made by Composer for Python 0.15.1")
+    assert notes["conductorReason"].startswith(f"{REASON}the function root[1] is Python")
     assert run["response"]["result"] == {"caught": "no"}
     assert [part["name"] for part in parts] == ["composed", "inc", "composed", "refuse", "composed"]
 

@@ -39,12 +39,12 @@ class Outcome:
     """Actions that ran and their arguments; in order, but those of branches are one branch after the other."""
 
 
-class _Over(Exception):
+class Over(Exception):
     """The conductor itself failed: nothing in the program hears of it."""
 
 
 @dataclass(slots=True)
-class _Thread:
+class Thread:
     """State of one composition or branch."""
 
     params: Any
@@ -72,12 +72,14 @@ def oracle(
         limit: Actions in one composition or branch.
     """
     program = ast if "path" in ast else lower(ast)
-    machine = _Machine(compiled_states(program), actions, evaluate or Engine(Bounds(time_s=1.0)).evaluate, limit)
-    result = machine.run(_Thread(copy.deepcopy(params)))
+    machine = Machine(compiled_states(program), actions, evaluate or Engine(Bounds(time_s=1.0)).evaluate, limit)
+    result = machine.run(Thread(copy.deepcopy(params)))
     return Outcome(result, not _truthy(result.get("error")), machine.calls)
 
 
-class _Machine:
+class Machine:
+    """Steps a composition through its instructions."""
+
     def __init__(self, code: Code, actions: Actions, evaluate: Evaluate, limit: int) -> None:
         self._code = code
         self._actions = actions
@@ -85,19 +87,19 @@ class _Machine:
         self._limit = limit
         self.calls: list[tuple[str, Any]] = []
 
-    def run(self, thread: _Thread) -> dict[str, Any]:
+    def run(self, thread: Thread) -> dict[str, Any]:
         """Step from where a thread is to its end; return what its parameters are then."""
         try:
             while 0 <= thread.at < len(self._code):
                 one = self._code[thread.at]
                 here, thread.at = thread.at, thread.at + one.get("next", 1)
                 getattr(self, f"_{one['type']}")(thread, one, here)
-        except _Over as over:
+        except Over as over:
             return {"error": str(over)}
         params: dict[str, Any] = thread.params
         return params
 
-    def _inspect(self, thread: _Thread) -> None:
+    def _inspect(self, thread: Thread) -> None:
         """Box what is no object; unwind to the next handler if there is an error, at most to the branch's start."""
         if not isinstance(thread.params, dict):
             thread.params = {"value": thread.params}
@@ -111,31 +113,31 @@ class _Machine:
                 thread.at = frame["catch"]
                 return
 
-    def _pass(self, thread: _Thread, one: Any, here: int) -> None:
+    def _pass(self, thread: Thread, one: Any, here: int) -> None:
         pass
 
-    def _empty(self, thread: _Thread, one: Any, here: int) -> None:
+    def _empty(self, thread: Thread, one: Any, here: int) -> None:
         self._inspect(thread)
 
-    def _choice(self, thread: _Thread, one: Any, here: int) -> None:
+    def _choice(self, thread: Thread, one: Any, here: int) -> None:
         thread.at = here + one["then" if _truthy(thread.params.get("value")) else "else"]
 
-    def _try(self, thread: _Thread, one: Any, here: int) -> None:
+    def _try(self, thread: Thread, one: Any, here: int) -> None:
         thread.stack.insert(0, {"catch": here + one["catch"]})
 
-    def _let(self, thread: _Thread, one: Any, here: int) -> None:
+    def _let(self, thread: Thread, one: Any, here: int) -> None:
         thread.stack.insert(0, {"let": copy.deepcopy(one["let"])})
 
-    def _exit(self, thread: _Thread, one: Any, here: int) -> None:
+    def _exit(self, thread: Thread, one: Any, here: int) -> None:
         thread.stack.pop(0)
 
-    def _stop(self, thread: _Thread, one: Any, here: int) -> None:
+    def _stop(self, thread: Thread, one: Any, here: int) -> None:
         thread.at = -1
 
-    def _action(self, thread: _Thread, one: Any, here: int) -> None:
+    def _action(self, thread: Thread, one: Any, here: int) -> None:
         self._call(thread, one["name"], thread.params)
 
-    def _dynamic(self, thread: _Thread, one: Any, here: int) -> None:
+    def _dynamic(self, thread: Thread, one: Any, here: int) -> None:
         asked = thread.params
         args = asked.get("params", ...)
         if asked.get("type") != "action" or not isinstance(asked.get("name"), str) or not _is_object(args):
@@ -144,15 +146,15 @@ class _Machine:
             return
         self._call(thread, asked["name"], args if isinstance(args, dict) else {"value": args})
 
-    def _call(self, thread: _Thread, name: str, args: dict[str, Any]) -> None:
+    def _call(self, thread: Thread, name: str, args: dict[str, Any]) -> None:
         """Have the platform run an action; then the conductor, with what it came to."""
         thread.params = self._ran(thread, name, args)
         thread.conductions += 1
         if thread.conductions > 2 * self._limit + 1:
-            raise _Over(TOO_MANY)
+            raise Over(TOO_MANY)
         self._inspect(thread)
 
-    def _ran(self, thread: _Thread, name: str, args: dict[str, Any]) -> Any:
+    def _ran(self, thread: Thread, name: str, args: dict[str, Any]) -> Any:
         full = resolve(name, NAMESPACE)
         if full is None:
             text = json.dumps(name, ensure_ascii=False)
@@ -167,12 +169,14 @@ class _Machine:
         result = act(copy.deepcopy(args))
         return {"error": result["error"]} if isinstance(result, dict) and "error" in result else result
 
-    def _function(self, thread: _Thread, one: Any, here: int) -> None:
+    def _function(self, thread: Thread, one: Any, here: int) -> None:
         cells: dict[str, dict[str, Any]] = {}  # name → the innermost frame in view that has it
-        for frame in _view(thread.stack):
+        for frame in view_of(thread.stack):
             for name in frame:
                 cells.setdefault(name, frame)
-        outermost_first = {name: _json(cells[name][name]) for frame in reversed(_view(thread.stack)) for name in frame}
+        outermost_first = {
+            name: _json(cells[name][name]) for frame in reversed(view_of(thread.stack)) for name in frame
+        }
         call = Call(
             namespace=NAMESPACE,
             code=one["code"],
@@ -184,23 +188,23 @@ class _Machine:
         for name, value in answer.cells.items():
             cells[name][name] = json.loads(value)
         if answer.fault is Fault.INTERNAL:
-            raise _Over(answer.error)
+            raise Over(answer.error)
         if answer.error is not None:
             thread.params = {"error": answer.error}
         elif answer.result is not None:
             thread.params = json.loads(answer.result)
         self._inspect(thread)
 
-    def _async(self, thread: _Thread, one: Any, here: int) -> None:
+    def _async(self, thread: Thread, one: Any, here: int) -> None:
         self._branch(thread, here + 1, thread.params)
         thread.at = here + one["return"]
         thread.params = {"method": "async", "activationId": ID, "sessionId": ID}
         self._inspect(thread)
 
-    def _parallel(self, thread: _Thread, one: Any, here: int) -> None:
+    def _parallel(self, thread: Thread, one: Any, here: int) -> None:
         self._join(thread, here + one["return"], [(here + at, dict(thread.params)) for at in one["tasks"]])
 
-    def _map(self, thread: _Thread, one: Any, here: int) -> None:
+    def _map(self, thread: Thread, one: Any, here: int) -> None:
         items = thread.params.get("value")
         if not _truthy(items):
             items = []
@@ -212,18 +216,18 @@ class _Machine:
         boxed = [item if isinstance(item, dict) else {"value": item} for item in items]
         self._join(thread, here + one["return"], [(here + 1, item) for item in boxed])
 
-    def _join(self, thread: _Thread, then: int, branches: list[tuple[int, Any]]) -> None:
+    def _join(self, thread: Thread, then: int, branches: list[tuple[int, Any]]) -> None:
         thread.params = {"value": [self._branch(thread, at, params) for at, params in branches]}
         thread.at = then
         if branches:
             self._inspect(thread)
 
-    def _branch(self, thread: _Thread, at: int, params: Any) -> Any:
+    def _branch(self, thread: Thread, at: int, params: Any) -> Any:
         stack = [{"marker": True}, *copy.deepcopy(thread.stack)]
-        return self.run(_Thread(copy.deepcopy(params), at, stack))
+        return self.run(Thread(copy.deepcopy(params), at, stack))
 
 
-def _view(stack: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def view_of(stack: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the variables in view, innermost first: each mask hides the nearest scope that no other mask does."""
     found, masks = [], 0
     for frame in stack:

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from controller_ext.runs import conductor
 from controller_ext.runs.ports import Gap
 from invoker_ext.contract import naming
+from invoker_ext.contract.graph import Fault
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.inline.call import Bounds
@@ -32,7 +33,7 @@ def component(actions):
         if full is None:
             return Region(kind=RegionKind.RAISE, error=naming.unreadable(name))
         if str(full).removeprefix(f"{NAMESPACE}/") not in actions:
-            return Region(kind=RegionKind.RAISE, error=conductor.missing(Gap.ABSENT, full))
+            return Region(kind=RegionKind.CALL, call=Fault(conductor.missing(Gap.ABSENT, full)))
         return called(str(full))
 
     return find

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -15,6 +16,9 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
 _USE_BYTES: Final = 4
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+REST_S: Final = 1.0
+"""After no descriptor, or no memory, was left for a connection."""
 
 Taken = Callable[[socket.socket, Use], None]
 
@@ -38,6 +42,7 @@ class Listener:
         self._strangers = 0
         self._sock: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._resting: asyncio.TimerHandle | None = None
 
     def start(self) -> Address:
         """Listen; return host and port; raises OSError."""
@@ -53,6 +58,8 @@ class Listener:
         sock, self._sock = self._sock, None
         if sock is None:
             return
+        if self._resting is not None:
+            self._resting.cancel()
         asyncio.get_running_loop().remove_reader(sock.fileno())
         sock.close()
         for task in self._tasks:
@@ -67,9 +74,11 @@ class Listener:
         assert self._sock is not None
         try:
             sock, where = self._sock.accept()
-        except OSError as error:  # nobody any more, or no descriptor is left
-            _log.debug("nobody was accepted", extra={"error": str(error)})
-            return
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                _log.warning("no connection can be accepted", extra={"error": str(error)})
+                self._rest()
+            return  # else nobody is there any more
         if self._strangers >= self._most:
             _log.warning("too many connections that are not authenticated", extra={"address": str(where[0])})
             sock.close()
@@ -79,6 +88,13 @@ class Listener:
         task = asyncio.get_running_loop().create_task(self._look(sock, f"{where[0]}:{where[1]}"), name="peer-knock")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _rest(self) -> None:
+        """Ask no more for a while: who knocks still waits, and the loop would do nothing but ask."""
+        assert self._sock is not None
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sock.fileno())
+        self._resting = loop.call_later(REST_S, loop.add_reader, self._sock.fileno(), self._knock)
 
     async def _look(self, sock: socket.socket, where: str) -> None:
         loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -238,6 +239,33 @@ async def test_the_kernel_asks_whether_a_silent_peer_is_there():
             idle_s = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
             every_s = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
             assert idle_s + every_s * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) <= 30
+    finally:
+        await listener.close()
+        for sock in (caller, *taken):
+            sock.close()
+
+
+async def test_a_host_without_descriptors_does_not_ask_for_connections_all_the_time(monkeypatch, caplog):
+    asked: list[None] = []
+
+    def accept(sock):
+        asked.append(None)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    taken: list[socket.socket] = []
+    listener = Listener(("127.0.0.1", 0), lambda sock, use: taken.append(sock), 1, 1.0)
+    monkeypatch.setattr("invoker_ext.door.listener.REST_S", 0.3)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(socket.socket, "accept", accept)
+        caller = await connected(asyncio.get_running_loop(), listener.start())
+        caller.sendall(Use.BULK.value)
+        await until(lambda: asked)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(asked) == 1
+    try:
+        await until(lambda: taken)
+        assert "no connection can be accepted" in caplog.messages
     finally:
         await listener.close()
         for sock in (caller, *taken):

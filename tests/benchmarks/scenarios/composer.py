@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,11 @@ MAP: Final = seq(
     node("map", "bench-text"),
     function("p => ({length: p.value.reduce((sum, one) => sum + one.text.length, 0)})"),
 )
+STEPWISE: Final = seq(
+    *[one for n in range(STEPS) for one in (function(f"() => ({{n: {n}, bytes: {ITEM_BYTES}}})"), "bench-text")],
+    function("p => ({length: p.text.length})"),
+)
+"""What a conductor without Redis can do for `map`: one item after the other; so many of them, and the rest by scale."""
 
 
 def compositions(bench: Bench) -> list[Row]:
@@ -61,9 +67,21 @@ def _measured(bench: Bench, folder: Path | None) -> list[Row]:
         bench.put("bench-map", deployed(MAP))
         if caller.result("bench-map") != {"length": ITEMS * ITEM_BYTES}:
             raise BenchmarkFailed("the map did not come to what it should")
-        found = in_turn(bench.times(30, 5), partial(milliseconds, partial(caller.call, "bench-map")))
-        rows.append(_row(f"map, {ITEMS} × {ITEM_BYTES // 1000} KB", *found))
+        measures = [partial(milliseconds, partial(caller.call, "bench-map"))]
+        case = f"map, {ITEMS} × {ITEM_BYTES // 1000} KB"
+        if folder is not None:
+            _conduct(bench, Composer(folder, bench.server.url), "bench-stepwise", STEPWISE)
+            if caller.result("bench-stepwise") != {"length": ITEM_BYTES}:
+                raise BenchmarkFailed("the steps of the conductor did not come to what they should")
+            measures.append(partial(_scaled, partial(caller.call, "bench-stepwise")))
+            case += f"; conductor: {ITEMS // STEPS} × its {STEPS} steps"
+        rows.append(_row(case, *in_turn(bench.times(30, 5), *measures)))
     return rows
+
+
+def _scaled(work: Callable[[], object]) -> list[float]:
+    """Return how long one call would take for all items that takes so long for STEPS of them."""
+    return [one * ITEMS / STEPS for one in milliseconds(work)]
 
 
 def _row(case: str, dataflow: Series, baseline: Series | None = None) -> Row:

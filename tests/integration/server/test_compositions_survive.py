@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 
 from invoker_ext.owner.owner import RESTARTED
 from tests.support.deploying import Deployer
@@ -32,11 +33,20 @@ def begun(server: Server) -> tuple[Deployer, str]:
     return live, run
 
 
+def answered(live: Deployer, run: str) -> bool:
+    """Return whether the record is there; a connection may break that was the victim's."""
+    try:
+        return live.call("GET", f"activations/{run}").status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
 @pytest.mark.parametrize("role", ["worker", "balancer"])
 def test_a_composition_goes_on_when_what_called_it_dies(shared_server: Server, role: str):
     live, run = begun(shared_server)
     victim = shared_server.kill(role)
     wait_until(lambda: not alive({victim}), message="the end of the victim")
+    wait_until(lambda: answered(live, run), within_s=20)
     record = live.finished(run)
     assert (record["response"]["result"], len(record["logs"])) == ({"n": 2}, 2)
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from controller_ext.workflow.composition.compile import why_not
-from controller_ext.workflow.composition.recovery import MARK, program_of
+from controller_ext.workflow.composition.lowering import lower
+from controller_ext.workflow.composition.recovery import MARK, NotLowered, program_of
+from invoker_ext.contract.regions import region_from_json, region_to_json
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.inline.call import Bounds
 from invoker_ext.inline.engine import Engine
@@ -104,3 +106,30 @@ def test_texts_in_a_program_are_read_as_python_writes_them():
     found = recovered(program)
     assert found.pop(MARK) is True
     assert found["components"][0]["declarations"]["value"] == {"it's": 'a "\\ text\n', "ä": "\u2028"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("composer v0.15.1", "composer v0.14.0"), r"made by Composer for Python 0\.14\.0"),
+        (("composition=json", "composition = json"), "not one line"),
+        (('{"type"', '{type"'), "not JSON"),
+        (("json.loads('{", "json.loads('\\x{"), "not JSON"),
+        (('"type": "sequence"', '"t": "\\\\ud800"'), "half a surrogate pair"),
+    ],
+)
+def test_code_of_composer_for_python_that_cannot_be_read_says_why(change, reason):
+    body = in_python.deployed(py.seq())
+    body["exec"]["code"] = body["exec"]["code"].replace(*change)
+    with pytest.raises(NotLowered, match=reason):
+        program_of(body)
+
+
+def test_the_stored_form_of_a_region_keeps_whose_rules_it_goes_by():
+    region = lower(recovered(py.seq(py.literal(1))), component({}))
+    assert region.python
+    assert region_from_json(region_to_json(region, _no_call), _no_call) == region
+
+
+def _no_call(call: Any) -> Any:
+    raise AssertionError("nothing is called")

@@ -105,7 +105,7 @@ def test_an_alarm_may_take_trigger_and_rules_along(wsk: Wsk):
     wsk.create("gone", f"{FEEDS}/once", date=int(time.time() * 1000) + 2_500, deleteAfterFire="rules")
     wsk.rule("gone-rule", "gone", "last")
     wait_until(lambda: not wsk.exists("triggers/gone") and not wsk.exists("rules/gone-rule"), within_s=20)
-    assert len(wsk.runs("last")) == 1
+    wait_until(lambda: len(wsk.runs("last")) == 1, within_s=20)
 
 
 def test_all_events_of_a_feed_are_answered_as_by_stock(wsk: Wsk):

@@ -34,7 +34,7 @@ HEADLINES: Final = frozenset(
         ("fan-out", "1,000 firings"),
         ("wordcount", "8 books, 3.4 MB"),
         ("composer", "10 no-op steps"),
-        ("composer", "map, 100 × 100 KB"),
+        ("composer", "map, 100 × 100 KB; conductor: 10 × its 10 steps"),
         ("sequences of 4", "1 caller"),
         ("sequences of 4", "4 callers"),
         ("sequences of 4", "16 callers"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 from action_runtime.wire.values import WHOLE, Head, Media
 from controller_ext.workflow.composition.lowering import Component, lower
-from invoker_ext.contract.graph import ActionCall, Fault, Step
+from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
 from invoker_ext.dataflow.events import Datum, Drained, Outcome, Returned
@@ -36,6 +36,7 @@ from invoker_ext.dataflow.regions.threads import Account
 from invoker_ext.dataflow.regions.values import Shape
 from invoker_ext.inline import call as inline
 from invoker_ext.owner import answers
+from invoker_ext.owner.launching import launched, resumed
 from tests.support.actions import an_action
 
 PROGRAMS: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("composer_programs.json").read_text())
@@ -113,6 +114,7 @@ class Play:
         calls: Names of the actions that ran, with their arguments, in order.
         names: Of the firings, in order.
         ended: Outcome and value, once it has.
+        session: Id of the run, and of each that it launches.
         most_alive: Data held at a time.
         evaluate: Runs functions that are no Python.
         component: What the name of an action stands for.
@@ -129,14 +131,16 @@ class Play:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     names: list[Firing] = field(default_factory=list)
     ended: tuple[Outcome, Any] | None = None
-    launched: list[Launch] = field(default_factory=list)
+    session: str = "session"
     most_alive: int = 0
     pauses: int = 0
 
     def __post_init__(self) -> None:
         region = self.program if isinstance(self.program, Region) else lower(self.program, self.component)
-        program, account = compile_region(region, Step(name="root", call=region, at_most_once=True)), Account(self.most)
-        self.machine = RegionMachine(program, _free, account, session="session", limit_ms=self.limit_ms)
+        step = Step(name="root", call=region, at_most_once=True)
+        self._graph = Graph(kind=GraphKind.COMPOSITION, steps=(step,), result=())
+        program, account = compile_region(region, step), Account(self.most)
+        self.machine = RegionMachine(program, _free, account, session=self.session, limit_ms=self.limit_ms)
         self.things: list[Thing] = []
         self._due: list[list[Event]] = []
         self._random = random.Random(self.seed)
@@ -144,7 +148,10 @@ class Play:
 
     def run(self, value: Any) -> tuple[Outcome, Any]:
         """Return how it ends, and check that nothing is left."""
-        self._tell(Entered(self.thing(value), self._at))
+        return self._run(Entered(self.thing(value), self._at))
+
+    def _run(self, entered: Entered) -> tuple[Outcome, Any]:
+        self._tell(entered)
         while self._due:
             events = self._random.choice(self._due)
             event = events.pop(0)
@@ -181,8 +188,8 @@ class Play:
             case Apply():
                 self._apply(command)
             case Launch():
-                self.launched.append(command)
-                self._later(Answered(command.ticket, self._at, name="launched"))
+                self._launch(command)
+                self._later(Answered(command.ticket, self._at, name=self.session))
             case Pause():
                 self.pauses += 1
                 self._later(Resumed(self._at))
@@ -208,6 +215,15 @@ class Play:
         shape = answers.result_shape(cast("Any", made))
         returned = Returned(firing, attempt, Outcome.SUCCESS, {}, None, self._at)
         self._later(Resulted(firing, attempt, made, shape, self._at), returned, drained)
+
+    def _launch(self, command: Launch) -> None:
+        """Run a part that nobody waits for, from what is stored and sent of it, to its end."""
+        graph, content = launched(command, self._graph, {})
+        region = Graph.from_json(json.loads(json.dumps(graph.to_json()))).steps[0].call
+        part = replace(self, program=region, calls=[], names=[], ended=None)
+        text, cells = resumed(content)
+        part._run(Entered(part.thing(json.loads(text)), 0.0, cells))
+        self.calls += part.calls
 
     def _answer(self, command: Ask) -> None:
         found = answers.find(command)

@@ -32,7 +32,7 @@ def deployed(composer: Composer, live: Deployer) -> None:
 
     def deploy(probe: Probe) -> None:
         composer.compose(probe.ast, named(probe))
-        composer.deploy(named(probe))
+        composer.deploy(named(probe), "-t", str(probe.timeout_ms))
 
     with ThreadPoolExecutor(4) as several:
         list(several.map(deploy, (*PROBES, *WITHOUT_REDIS)))

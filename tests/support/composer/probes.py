@@ -14,6 +14,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "isEven": "def main(args):\n    return {'value': args['n'] % 2 == 0}",
     "half": "def main(args):\n    return {'n': args['n'] // 2}",
     "triple": "def main(args):\n    return {'n': 3 * args['n'] + 1}",
+    "slow": "import time\n\ndef main(args):\n    time.sleep(0.3)\n    return {'done': 1}",
 }
 """Name → Python code of the actions in them."""
 CALLABLES: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
@@ -22,6 +23,7 @@ CALLABLES: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     "isEven": lambda args: {"value": args["n"] % 2 == 0},
     "half": lambda args: {"n": args["n"] // 2},
     "triple": lambda args: {"n": 3 * args["n"] + 1},
+    "slow": lambda args: {"done": 1},
 }
 """The same for the oracle."""
 
@@ -44,6 +46,8 @@ class Probe:
     """Of them, those of actions."""
     forks: bool = False
     """Stock needs Redis for it."""
+    timeout_ms: int = 60_000
+    """The conductor's limit."""
 
     @property
     def ok(self) -> bool:
@@ -53,12 +57,13 @@ class Probe:
 
 def _probe(
     name: str, ast: Task, params: Mapping[str, Any], result: Mapping[str, Any], activations: int = 1, *,
-    components: int | None = None, forks: bool = False,
+    components: int | None = None, forks: bool = False, timeout_ms: int = 60_000,
 ) -> Probe:  # fmt: skip
     count = activations // 2 if components is None else components
     tree = ast if isinstance(ast, dict) else action(str(ast))
     return Probe(
-        name=name, ast=tree, params=params, result=result, activations=activations, components=count, forks=forks
+        name=name, ast=tree, params=params, result=result, activations=activations, components=count, forks=forks,
+        timeout_ms=timeout_ms,
     )  # fmt: skip
 
 
@@ -138,6 +143,8 @@ PROBES: Final = (
            {"value": [{"value": [{"value": 1}, {"value": 2}]}, {"value": 3}]}, forks=True),
     _probe("actions in parallel", node("parallel", "echo", "half"), {"n": 4}, {"value": [{"n": 4}, {"n": 2}]},
            components=2, forks=True),
+    _probe("branches slower than the limit", node("parallel", "slow"), {}, {"value": [{"done": 1}]}, components=1,
+           forks=True, timeout_ms=200),  # measured with 5 s and a limit of 7 s, most of which stock keeps back
     _probe("dynamic, misused", node("dynamic"), {"a": 1}, _err(_DYNAMIC)),
     _probe("dynamic", node("dynamic"), {"type": "action", "name": "echo", "params": [1]}, {"value": [1]}, 3),
     _probe("no such action", _try("nosuch", _CAUGHT), {},

@@ -18,8 +18,9 @@ from invoker_ext.dataflow.events import Outcome
 from invoker_ext.inline.call import Bounds
 from invoker_ext.inline.engine import Engine
 from tests.support.composer import probes, programs, trees
-from tests.support.composer.oracle import NAMESPACE, oracle
+from tests.support.composer.oracle import ID, NAMESPACE, oracle
 from tests.support.composer.programs import PARAMETERS, asts
+from tests.support.composer.trees import function, let, node
 from tests.support.regions import Play, called
 
 ENGINE = Engine(Bounds(time_s=1.0))
@@ -42,7 +43,7 @@ def component(actions):
 def played(ast: Any, params: Any, actions: Any, seed: int) -> tuple[Any, bool, Counter[str]]:
     """Return result, success and calls of a composition as it is run here."""
     find = component(actions)
-    stage = Play(trees.lower(ast), actions, evaluate=ENGINE.evaluate, component=find, seed=seed)
+    stage = Play(trees.lower(ast), actions, evaluate=ENGINE.evaluate, component=find, seed=seed, session=ID)
     outcome, value = stage.run(params)
     ok = outcome is Outcome.SUCCESS
     return value if ok else {"error": value}, ok, counted((f"{NAMESPACE}/{name}", args) for name, args in stage.calls)
@@ -60,8 +61,15 @@ def expected(ast: Any, params: Any, actions: Any) -> tuple[Any, bool, Counter[st
 
 
 @settings(max_examples=300)
-@given(asts(), PARAMETERS, st.integers(0, 1000))
+@given(asts(asynchronous=True), PARAMETERS, st.integers(0, 1000))
 def test_random_programs_come_to_what_stock_makes_of_them(ast, params, seed):
+    assert played(ast, params, programs.ACTIONS, seed) == expected(ast, params, programs.ACTIONS)
+
+
+@settings(max_examples=50)
+@given(asts(asynchronous=True), PARAMETERS, st.integers(0, 1000))
+def test_what_nobody_waits_for_is_a_run_with_the_variables_as_they_were(body, params, seed):
+    ast = let({"x": 1, "y": [2]}, node("async", body), function("() => { x = 2 }"), function("p => ({p, x})"))
     assert played(ast, params, programs.ACTIONS, seed) == expected(ast, params, programs.ACTIONS)
 
 

@@ -147,9 +147,11 @@ class InvokerApp:
         """Have firings executed on other hosts, and theirs here."""
         from invoker_ext.lending.desk import Desk
         from invoker_ext.lending.hosts import Hosts
+        from invoker_ext.lending.lives import next_life
 
-        # Of two lives of an invoker, the later one has the greater number.
-        hosts = Hosts(self._settings.id, time.time_ns() // 1_000_000)
+        me = self._settings.id
+        life = next_life(self._settings.data_dir, me, self._entities, time.time_ns() // 1_000_000)
+        hosts = Hosts(me, life)
         desk = Desk(hosts, self._fleet, peers, self._sink, actions, ttl_s=self._settings.orphan_ttl_s)
         self._owner.lend(desk.borrower)
         return desk

@@ -4,6 +4,7 @@ A run has one owner, whose machine alone matches and decides. Other invokers len
 
     placement.py  pure: on which host a firing is executed.
     hosts.py      pure: which other invokers there are and what room they have, from their pings.
+    lives.py      which life of an invoker this is.
     borrower.py   the owner's side: implements `containers.job.Containers` over the own pool and those of others.
     away.py       one job on another host, as its owner sees it.
     here.py       one job of this host that reads data of others.
@@ -20,7 +21,8 @@ A run has one owner, whose machine alone matches and decides. Other invokers len
 Data never pass the owner: a ref names the host that holds the bytes, and the host of the consumer pulls them from
 there. Values below the knee are in the messages.
 
-Control messages, each with `r` run, `e` epoch and life of the owner, `j` number of the job:
+Control messages, each with `r` run, `e` epoch, life of the owner and how often it has lost this host,
+`j` number of the job:
 
 | kind | from | says |
 | --- | --- | --- |

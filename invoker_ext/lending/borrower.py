@@ -218,7 +218,7 @@ class Borrower:
             return
         self._away[id(job)] = self._by_ticket[away.ticket] = away
         # A host that was lost drops what it still has of ours when it hears the greater epoch.
-        epoch = [job.epoch, self._hosts.life + self._losses.get(host, 0)]
+        epoch = [job.epoch, self._hosts.life, self._losses.get(host, 0)]
         self._touched.setdefault(job.run, {})[host] = epoch
         packed = Packed(partial(self._ref_for, host, job.run))
         form = {"job": job_form(job), "inputs": packed.inputs(job.inputs)}

@@ -52,6 +52,8 @@ class Desk:
         self._ttl_s = ttl_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._over: dict[int, int] = {}
+        """Invoker → its life of which was said that it is passed over."""
         self.borrower = Borrower(hosts, local, transport, sink, policy)
         self.lender = Lender(local, transport, sink, actions, hosts.me)
         transport.heard = self._heard
@@ -80,6 +82,9 @@ class Desk:
         number, told = ping.invoker.instance, Told.of(ping.invoker.tags)
         if told is None or number == self._hosts.me:
             return
+        if self._hosts.outlived(number, told):
+            self._passed_over(number, told)
+            return
         try:
             self._transport.know(number, told.address)
         except ValueError as error:
@@ -93,6 +98,16 @@ class Desk:
             self._hosts.pinged(number, told, self._loop.time())
         if not ping.enabled:
             self._hosts.left(number)
+
+    def _passed_over(self, number: int, told: Told) -> None:
+        """Say once of a life that it is not listened to: a late ping of it does no harm, one that goes on is missed."""
+        if self._over.get(number) != told.life:
+            self._over[number] = told.life
+            _log.warning(
+                "ping of an earlier life of a peer passed over; if it is there, it has lost its data directory and its "
+                "document in the store, and this invoker must be started anew to hear it",
+                extra={"peer": number, "life": told.life},
+            )
 
     async def close(self) -> None:
         """Stop looking, drop what others want."""

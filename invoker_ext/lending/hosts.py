@@ -24,7 +24,7 @@ class Hosts:
 
     Attributes:
         me: Number of this one.
-        life: Of this process; greater than that of any before.
+        life: Of this process; greater than that of any before (`invoker_ext.lending.lives`).
     """
 
     def __init__(self, me: int, life: int) -> None:
@@ -33,18 +33,23 @@ class Hosts:
         self._hosts: dict[int, _Host] = {}
 
     def pinged(self, number: int, told: Told, at: float) -> bool:
-        """Take a ping; return whether it is another life of an invoker that was there before.
+        """Take a ping; return whether it is a later life of an invoker that was there before.
 
         Args:
             number: Of the invoker.
-            told: What it says.
+            told: What it says; of a life that is over (`outlived`) it must not be taken.
             at: Monotonic seconds.
         """
         if number == self.me:
             return False
         before = self._hosts.get(number)
         self._hosts[number] = _Host(told, at, told.room_mb)
-        return before is not None and before.told.life != told.life
+        return before is not None and before.told.life < told.life
+
+    def outlived(self, number: int, told: Told) -> bool:
+        """Return whether a later life of an invoker was heard of before: what this one says holds no more."""
+        known = self._hosts.get(number)
+        return known is not None and told.life < known.told.life
 
     def left(self, number: int) -> None:
         """Give it no more firings until it pings again: it drains, or does not answer."""

@@ -89,7 +89,7 @@ class Lender:
             ProtocolViolation: It is none.
         """
         self.seen(owner)
-        name, epoch = str(meta["r"]), (int(meta["e"][0]), int(meta["e"][1]))
+        name, epoch = str(meta["r"]), _epoch(meta["e"])
         if kind == "dispatch":
             self._dispatch(owner, name, epoch, meta, payload)
             return
@@ -322,6 +322,11 @@ class Lender:
         except DataflowError as error:
             _log.warning("owner takes no messages", extra={"peer": owner, "error": str(error)})
             self._loop.call_soon(self.lost, owner)
+
+
+def _epoch(told: list[int]) -> Epoch:
+    run, life, losses = told
+    return int(run), int(life), int(losses)
 
 
 UNPREPARED: Final = "The action could not be prepared by the invoker that was to execute it; its log says why."

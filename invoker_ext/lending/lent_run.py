@@ -11,8 +11,8 @@ from invoker_ext.lending.transport import Transport
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
 
-Epoch = tuple[int, int]
-"""Of the run, and which life of its owner asks; the greater counts."""
+Epoch = tuple[int, int, int]
+"""Of the run, which life of its owner asks, and how often that had lost this host; the greater counts."""
 
 
 class DataGone(DataflowError):

@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 STOP_S: Final = 25.0
 LASTING: Final = (
     "activations.db", "containers/instance", "entities.db", "keys.db", "lock", "log/", "results/", "run/store.mark",
-    "run/token", "invoker1/containers/instance",
+    "run/token", "invoker1/containers/instance", "life", "invoker1/life",
 )  # fmt: skip
 """What a stopped server keeps in its data directory; of databases also what lies beside them."""
 ROLES: Final = {"balancer": "controller_ext.balancer", "invoker": "invoker_ext", "workers": "controller_ext.wsgi"}

@@ -504,6 +504,54 @@ async def test_the_first_ping_of_an_owner_that_was_started_again_ends_what_its_e
     assert not heard.heard
 
 
+async def test_a_late_ping_of_an_earlier_life_changes_nothing_and_is_told_once(cluster, caplog):
+    cluster.one.desk.pinged(ping(2, number=7))
+    ours, _ = a_job()
+    cluster.owner.borrower.submit(ours)
+    await cluster.one.job()
+
+    for _ in range(3):
+        cluster.one.desk.pinged(ping(1, "host", number=7))
+
+    assert list(cluster.one.desk.hosts) == [7]
+    assert [one for one in caplog.messages if "peer" in one] == [caplog.messages[-1]]
+    assert "an earlier life of a peer passed over" in caplog.messages[-1]
+
+
+async def test_a_host_that_was_lost_and_comes_back_is_asked_under_a_greater_epoch(cluster):
+    first, _ = a_job()
+    cluster.owner.borrower.submit(first)
+    await cluster.one.job()
+
+    cluster.owner.borrower.lost(1)
+    cluster.owner.knows(cluster.one)
+    again, heard = a_job()
+    cluster.owner.borrower.submit(again)
+    lent = await cluster.one.job(2)
+
+    assert cluster.one.pool.killed == [cluster.one.pool.jobs[0]]
+    returns(lent)
+    await heard.end()
+
+
+async def test_a_life_asks_under_a_greater_epoch_than_one_before_that_had_lost_the_host_often(cluster):
+    for _ in range(5):
+        cluster.owner.borrower.lost(1)
+        cluster.owner.knows(cluster.one)
+    cluster.owner.borrower.submit(a_job()[0])
+    await cluster.one.job()
+
+    cluster.two.hosts.life = 2  # as if it were the next life of the owner
+    cluster.two.pool.room = 0
+    cluster.two.knows(cluster.one)
+    job, heard = a_job()
+    cluster.two.borrower.submit(job)
+    lent = await cluster.one.job(2)
+
+    returns(lent)
+    await heard.end()
+
+
 async def test_a_job_whose_host_cannot_prepare_it_ends_and_leaves_nothing_there(cluster, monkeypatch):
     def fetch(name, revision):
         raise KeyError("limits")

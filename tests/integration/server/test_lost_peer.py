@@ -50,10 +50,23 @@ steps:
 result: join
 """
 ITEMS, FLOWS = 8, 6
+SET_BACK = """
+import os, time
+if os.path.exists({when!r}):
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() - 3600
+    time.time_ns = lambda: now_ns() - 3600 * 10**9
+"""
+"""Run first by every process that begins: a clock an hour behind, once a file is there."""
 
 
-def test_what_a_killed_invoker_held_is_made_again_and_every_result_is_exact(make_server, tmp_path: Path):
-    server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "2"}).start()
+def test_what_a_killed_invoker_held_is_made_again_and_every_result_is_exact_though_its_clock_was_set_back(
+    make_server, tmp_path: Path
+):
+    set_back = tmp_path / "set-back"
+    (tmp_path / "sitecustomize.py").write_text(SET_BACK.format(when=str(set_back)))
+    environ = {**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "2", "PYTHONPATH": str(tmp_path)}
+    server = make_server("--invokers", "2", environ=environ).start()
     acquainted(server)
     server.client().workflow(FLOW, "flow", split=SPLIT, join=JOIN, **{"pass": PASS})
     marks = tmp_path / "marks"
@@ -64,13 +77,14 @@ def test_what_a_killed_invoker_held_is_made_again_and_every_result_is_exact(make
     with ThreadPoolExecutor(FLOWS) as pool:
         answers = [pool.submit(ask, number) for number in range(FLOWS)]
         wait_until(lambda: marks.exists() and len(marks.read_text().splitlines()) > 2 * ITEMS, 30.0, "executions")
+        set_back.touch()
         os.kill(server.invoker(1), signal.SIGKILL)
         for number, answer in enumerate(answers):
             size = sum(len(f"t{number} {item} ") * 10_000 for item in range(ITEMS))
             heads = [[f"t{number}", str(item)] for item in range(ITEMS)]
             assert answer.result(60.0) == {"heads": heads, "bytes": size}
 
-    assert "peer lost" in (server.data / "log" / "invoker.log").read_text()
+    assert "peer was started anew" in (server.data / "log" / "invoker.log").read_text()
     for number in (0, 1):
         wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
 

@@ -59,6 +59,16 @@ def test_another_life_of_an_invoker_is_noticed_once():
     assert not hosts.pinged(1, Told("10.0.0.1:7000", 6, 768), 4.0)
 
 
+def test_what_an_earlier_life_of_an_invoker_says_holds_no_more():
+    hosts = Hosts(0, 1)
+    hosts.pinged(1, TOLD, 1.0)
+
+    assert hosts.outlived(1, Told("10.0.0.1:7000", 4, 768))
+    assert not hosts.outlived(1, TOLD)
+    assert not hosts.outlived(1, Told("10.0.0.1:7000", 6, 768))
+    assert not hosts.outlived(2, Told("10.0.0.2:7000", 1, 768))
+
+
 def test_an_invoker_does_not_lend_from_itself():
     hosts = Hosts(1, 1)
 

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -21,10 +21,27 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+REST = "tests/contract/rest/"
+
 # How long one example takes says something about the machine's load, not about the code.
 # In CI the examples are the same in each run.
 settings.register_profile("dataflower", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("dataflower")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have a process run whole files when tests run side by side, and one of them all of the REST contract.
+
+    A test of that folder looks back on what the others did.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return REST if nodeid.startswith(REST) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 def needs(service: str, present: bool, how: str) -> None:

@@ -118,7 +118,8 @@ class Kafka:
         self._settings.write_text(text + settings)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         known = () if secured is None else ("-S", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]")
-        formatting = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *known)
+        told = f"--cluster-id={cluster}", "-c", str(self._settings)  # an id may begin with a dash
+        formatting = self._java("kafka.tools.StorageTool", "format", *told, *known)
         assert formatting.wait(READY_S) == 0, self._said()
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -6,7 +6,7 @@ around it as local ones; they are written back when it returns or throws, not af
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -88,8 +88,8 @@ class Call:
     program: str = ""
     """Name of the action it belongs to. Functions of one program may meet in a context, one after the other, as those
     of a conductor meet in its container; empty: this one meets none."""
-    params: bytes
-    """JSON."""
+    params: Sequence[bytes | memoryview]
+    """JSON, in pieces: of a large value nobody need make one text here."""
     cells: Mapping[str, bytes] = field(default_factory=dict)
     """Name → JSON, of all variables that it sees."""
     path: str = ""
@@ -98,7 +98,7 @@ class Call:
     @property
     def size_bytes(self) -> int:
         """What it holds while it waits."""
-        return len(self.code) + len(self.params) + sum(len(one) for one in self.cells.values())
+        return len(self.code) + sum(map(len, self.params)) + sum(map(len, self.cells.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

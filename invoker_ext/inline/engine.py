@@ -179,7 +179,9 @@ class Engine:
         deadline = time.process_time() + self._bounds.time_s
         variables = b"{%b}" % b",".join(b"%b:%b" % (orjson.dumps(name), cell) for name, cell in call.cells.items())
         code = call.code.encode(errors="replace").decode()
-        context.turn("call", code, call.params.decode(errors="replace"), variables.decode(errors="replace"))
+        given = call.params[0] if len(call.params) == 1 else b"".join(call.params)
+        params = str(given, errors="replace")
+        context.turn("call", code, params, variables.decode(errors="replace"))
         while (head := context.turn("head")) is None:
             if not context.engine.execute_pending_job():
                 return None

@@ -14,28 +14,50 @@ import orjson
 from invoker_ext.inline.call import Call, Evaluated, Fault
 
 _COUNT: Final = struct.Struct("<I")
+_HEAD: Final = struct.Struct("<II")
+READ_BYTES: Final = 256 * 1024
+JOINED_BYTES: Final = 16 * 1024
+"""Pieces below are joined, as a call of the kernel costs more than the copy."""
+
+Piece = bytes | memoryview
+Part = bytes | Sequence[Piece]
+"""A byte string, or the pieces that make one."""
 
 
-def pack(parts: Sequence[bytes]) -> bytes:
-    """Return one message: the size of the rest, the sizes of the parts as JSON, the parts. Copies them once."""
-    sizes = orjson.dumps([len(one) for one in parts])
-    body = b"".join((_COUNT.pack(len(sizes)), sizes, *parts))
-    return _COUNT.pack(len(body)) + body
+def pack(parts: Sequence[Part]) -> list[Piece]:
+    """Return one message in pieces: the size of the rest, the number of parts, their sizes, the parts.
+
+    Large pieces are not copied.
+    """
+    whole = [(part,) if isinstance(part, bytes) else part for part in parts]
+    sizes = [sum(map(len, pieces)) for pieces in whole]
+    head = _HEAD.pack(_COUNT.size * (1 + len(sizes)) + sum(sizes), len(sizes)) + struct.pack(f"<{len(sizes)}I", *sizes)
+    packed: list[Piece] = []
+    small: list[Piece] = [head]
+    for piece in (piece for pieces in whole for piece in pieces):
+        if len(piece) < JOINED_BYTES:
+            small.append(piece)
+        else:
+            packed += [b"".join(small), piece]
+            small = []
+    if small:
+        packed.append(b"".join(small))
+    return packed
 
 
-def unpack(body: memoryview) -> list[bytes]:
-    """Return the parts of a message, without the size in front of it."""
-    (head,) = _COUNT.unpack_from(body)
-    at = _COUNT.size + head
+def unpack(body: memoryview) -> list[memoryview]:
+    """Return the parts of a message, which begins without the size in front of it. Copies nothing."""
+    (count,) = _COUNT.unpack_from(body)
+    at = _COUNT.size * (1 + count)
     parts = []
-    for size in orjson.loads(body[_COUNT.size : at]):
-        parts.append(bytes(body[at : at + size]))
+    for size in struct.unpack_from(f"<{count}I", body, _COUNT.size):
+        parts.append(body[at : at + size])
         at += size
     return parts
 
 
 class Messages:
-    """Bytes in, messages out.
+    """Bytes in, messages out, from one buffer: a message is where it was received.
 
     Args:
         most_bytes: Of a message; None: no bound, as its sender keeps to one.
@@ -43,54 +65,60 @@ class Messages:
 
     def __init__(self, most_bytes: int | None = None) -> None:
         self._most = most_bytes
-        self._pieces: list[bytes] = []
+        self._own = self._buffer = bytearray(READ_BYTES)
         self._held = 0
-        self._wanted = _COUNT.size
-        self._head = True
 
-    def feed(self, data: bytes) -> list[list[bytes]]:
-        """Return the messages that are whole with these bytes; pieces of a large one are joined once.
+    def room(self) -> memoryview:
+        """Return where the next bytes go, never nothing."""
+        return memoryview(self._buffer)[self._held :]
+
+    def took(self, count: int) -> list[list[memoryview]]:
+        """Return the messages that are whole with so many bytes more; they stay until the next bytes are received.
 
         Raises:
             ValueError: It is none, or above the bound.
         """
-        self._pieces.append(data)
-        self._held += len(data)
-        whole = []
-        while self._held >= self._wanted:
-            joined = b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
-            taken = memoryview(joined)[: self._wanted]
-            rest = joined[self._wanted :]
-            if self._head:
-                (self._wanted,) = _COUNT.unpack(taken)
-                if self._most is not None and self._wanted > self._most:
-                    raise ValueError(f"a message of {self._wanted} bytes")
-            else:
-                try:
-                    whole.append(unpack(taken))
-                except (struct.error, TypeError) as error:
-                    raise ValueError("no message") from error
-                self._wanted = _COUNT.size
-            self._head = not self._head
-            self._pieces = [rest]
-            self._held = len(rest)
+        self._held += count
+        whole, view, at = [], memoryview(self._buffer)[: self._held], 0
+        while (end := at + self._size_at(view, at)) <= self._held:
+            try:
+                whole.append(unpack(view[at + _COUNT.size : end]))
+            except struct.error as error:
+                raise ValueError("no message") from error
+            at = end
+        rest = view[at:]
+        if not rest:
+            self._buffer = self._own
+        elif at or end > len(self._buffer):
+            self._buffer = bytearray(max(end - at, READ_BYTES))
+            self._buffer[: len(rest)] = rest
+        self._held = len(rest)
         return whole
 
+    def _size_at(self, data: memoryview, at: int) -> int:
+        """Return the size of the message that begins here, or what must be there to tell it."""
+        if len(data) - at < _COUNT.size:
+            return _COUNT.size
+        (size,) = _COUNT.unpack_from(data, at)
+        if self._most is not None and size > self._most:
+            raise ValueError(f"a message of {size} bytes")
+        return _COUNT.size + int(size)
 
-def call_parts(call: Call) -> list[bytes]:
+
+def call_parts(call: Call) -> list[Part]:
     """Return a call as parts."""
     text = [one.encode(errors="replace") for one in (call.namespace, call.program, call.path, call.code)]
     return [*text, call.params, orjson.dumps(list(call.cells)), *call.cells.values()]
 
 
-def read_call(parts: Sequence[bytes]) -> Call:
-    """Return the call that has these parts."""
-    namespace, program, path, code = (one.decode() for one in parts[:4])
-    cells = dict(zip(orjson.loads(parts[5]), parts[6:], strict=True))
-    return Call(namespace=namespace, program=program, path=path, code=code, params=parts[4], cells=cells)
+def read_call(parts: Sequence[memoryview]) -> Call:
+    """Return the call that has these parts; refers to them."""
+    namespace, program, path, code = (str(one, "utf-8") for one in parts[:4])
+    cells = dict(zip(orjson.loads(parts[5]), map(bytes, parts[6:]), strict=True))
+    return Call(namespace=namespace, program=program, path=path, code=code, params=(parts[4],), cells=cells)
 
 
-def answer_parts(answer: Evaluated) -> list[bytes]:
+def answer_parts(answer: Evaluated) -> list[Part]:
     """Return an answer as parts."""
     head: dict[str, Any] = {
         "error": answer.error,
@@ -102,7 +130,7 @@ def answer_parts(answer: Evaluated) -> list[bytes]:
     return [orjson.dumps(head), answer.result or b"", *answer.cells.values()]
 
 
-def read_answer(parts: Sequence[bytes]) -> Evaluated:
+def read_answer(parts: Sequence[memoryview]) -> Evaluated:
     """Return the answer that has these parts.
 
     Raises:
@@ -111,10 +139,10 @@ def read_answer(parts: Sequence[bytes]) -> Evaluated:
     try:
         head = orjson.loads(parts[0])
         return Evaluated(
-            result=parts[1] if head["result"] else None,
+            result=bytes(parts[1]) if head["result"] else None,
             error=head["error"],
             fault=Fault(head["fault"]) if head["fault"] is not None else None,
-            cells=dict(zip(head["cells"], parts[2:], strict=True)),
+            cells=dict(zip(head["cells"], map(bytes, parts[2:]), strict=True)),
             log=head["log"],
         )
     except (LookupError, TypeError) as error:

@@ -133,7 +133,7 @@ class Functions:
         self._with[worker] = ticket, timer
         self._processes[worker].send(call_parts(asked.call))
 
-    def _heard(self, worker: int, parts: list[bytes]) -> None:
+    def _heard(self, worker: int, parts: list[memoryview]) -> None:
         if worker not in self._with:
             self._do(self._desk.started(worker))
             return

@@ -7,16 +7,17 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from invoker_ext.inline.call import MIB, Bounds
-from invoker_ext.inline.frames import Messages, pack
-from invoker_ext.inline.worker import READ_BYTES
+from invoker_ext.inline.frames import Messages, Part, Piece, pack
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,16 @@ _ROOT: Final = str(Path(__file__).resolve().parents[2])
 _PROGRAM: Final = "import sys; sys.path.insert(0, sys.argv.pop()); from invoker_ext.inline.worker import main; main()"
 _AROUND_BYTES: Final = 1024 * 1024
 """Of an answer, besides result and variables: texts, and their names."""
-_ENVIRONMENT: Final = {"LANG": "C.UTF-8", "TZ": "UTC"}
-"""Dates are local to UTC, as in stock's images; nothing of the invoker's environment is there."""
+PIECES: Final = 256
+"""Of a message that one call of the kernel takes; it would take four times as many."""
+_ENVIRONMENT: Final = {
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "MALLOC_MMAP_THRESHOLD_": str(32 * MIB),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * MIB),
+}
+"""Dates are local to UTC, as in stock's images; nothing of the invoker's environment is there. The memory of large
+values is kept: made anew for each of 10 MB, it cost as much as all that is done with them."""
 
 
 class Process:
@@ -46,14 +55,14 @@ class Process:
         self,
         loop: asyncio.AbstractEventLoop,
         bounds: Bounds,
-        heard: Callable[[list[bytes]], None],
+        heard: Callable[[list[memoryview]], None],
         gone: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._heard = heard
         self._gone = gone
         self._messages = Messages(bounds.answer_mb * MIB + _AROUND_BYTES)
-        self._unsent = memoryview(b"")
+        self._unsent: deque[Piece] = deque()
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -79,14 +88,13 @@ class Process:
         """Of the process."""
         return self._process.pid
 
-    def send(self, parts: list[bytes]) -> None:
+    def send(self, parts: Sequence[Part]) -> None:
         """Send a message; what the socket does not take at once follows when it does. One message at a time."""
         if self._sock is None:
             return
-        self._unsent = memoryview(pack(parts))
-        self._write()
-        if self._unsent:
-            self._loop.add_writer(self._sock.fileno(), self._write)
+        self._unsent = deque(pack(parts))
+        if self._write():
+            self._loop.add_writer(self._sock.fileno(), self._writable)
 
     def end(self) -> None:
         """Kill it. `gone` is called on the loop's next turn. Idempotent."""
@@ -94,32 +102,40 @@ class Process:
             self._process.kill()
             self._loop.call_soon(self.close)
 
-    def _write(self) -> None:
-        if self._sock is None:
-            return
+    def _writable(self) -> None:
+        if self._sock is not None and not self._write():
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _write(self) -> bool:
+        """Send what the socket takes, and return whether something is left."""
+        unsent = self._unsent
         try:
-            while self._unsent:
-                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+            while unsent and self._sock is not None:
+                sent = self._sock.sendmsg(islice(unsent, PIECES))
+                while unsent and sent >= len(unsent[0]):
+                    sent -= len(unsent.popleft())
+                if sent:
+                    unsent[0] = memoryview(unsent[0])[sent:]
         except BlockingIOError:
-            return
+            return True
         except OSError:  # it has ended: the reader hears so
-            self._unsent = memoryview(b"")
-        self._loop.remove_writer(self._sock.fileno())
+            unsent.clear()
+        return False
 
     def _readable(self) -> None:
         if self._sock is None:
             return
         try:
-            data = self._sock.recv(READ_BYTES)
+            count = self._sock.recv_into(self._messages.room())
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            count = 0
+        if not count:
             self.close()
             return
         try:
-            for parts in self._messages.feed(data):
+            for parts in self._messages.took(count):
                 self._heard(parts)
         except ValueError as error:
             logger.warning("a process for inline functions talks nonsense", extra={"error": str(error)})

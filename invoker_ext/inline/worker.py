@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
@@ -17,9 +18,8 @@ import orjson
 from invoker_ext.inline.call import MIB, Bounds
 from invoker_ext.inline.confine import confine_calls
 from invoker_ext.inline.engine import Engine
-from invoker_ext.inline.frames import Messages, answer_parts, pack, read_call
+from invoker_ext.inline.frames import Messages, Part, answer_parts, pack, read_call
 
-READ_BYTES: Final = 256 * 1024
 _OWN_MB: Final = 160
 """Writable memory of the interpreter, besides a call's, what others left, and copies of what is asked and answered."""
 _COPIES: Final = 6
@@ -35,14 +35,19 @@ def main() -> None:
     engine = Engine(bounds)
     engine.prepare()
     confine_calls()
-    sock.sendall(pack([]))  # ready
+    _send(sock, [])  # ready
     messages = Messages()
-    while data := sock.recv(READ_BYTES):
-        for parts in messages.feed(data):
+    while count := sock.recv_into(messages.room()):
+        for parts in messages.took(count):
             signal.setitimer(signal.ITIMER_REAL, 2 * bounds.patience_s)
-            sock.sendall(pack(answer_parts(engine.evaluate(read_call(parts)))))
+            _send(sock, answer_parts(engine.evaluate(read_call(parts))))
             engine.prepare()
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _send(sock: socket.socket, parts: Sequence[Part]) -> None:
+    for piece in pack(parts):
+        sock.sendall(piece)
 
 
 def _confine(bounds: Bounds) -> None:

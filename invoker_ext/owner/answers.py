@@ -53,8 +53,8 @@ def data_of(value: Value) -> Iterator[Stored]:
             return
 
 
-def json_of(value: Value, copies: Copies = _NONE) -> bytes:
-    """Return a value as JSON text.
+def pieces_of(value: Value, copies: Copies = _NONE) -> Iterator[bytes]:
+    """Yield a value as JSON text, in pieces: what is not joined is not copied.
 
     Args:
         value: What to read.
@@ -66,14 +66,28 @@ def json_of(value: Value, copies: Copies = _NONE) -> bytes:
     match value:
         case Leaf():
             stored = cast("Stored", value.datum)
-            return as_json(stored.head, copies.get(id(stored), stored).read())
+            yield as_json(stored.head, copies.get(id(stored), stored).read())
         case Text():
-            return value.text.encode()
+            yield value.text.encode()
         case Members():
-            members = (json.dumps(name).encode() + b":" + json_of(one, copies) for name, one in value.members.items())
-            return b"{" + b",".join(members) + b"}"
+            before = "{"
+            for name, one in value.members.items():
+                yield f"{before}{json.dumps(name)}:".encode()
+                yield from pieces_of(one, copies)
+                before = ","
+            yield b"}" if value.members else b"{}"
         case Items():
-            return b"[" + b",".join(json_of(one, copies) for one in value.items) + b"]"
+            before = "["
+            for one in value.items:
+                yield before.encode()
+                yield from pieces_of(one, copies)
+                before = ","
+            yield b"]" if value.items else b"[]"
+
+
+def json_of(value: Value, copies: Copies = _NONE) -> bytes:
+    """Return the same in one piece; raises as it."""
+    return b"".join(pieces_of(value, copies))
 
 
 def result_shape(datum: Stored) -> Shape:

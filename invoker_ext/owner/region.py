@@ -31,7 +31,6 @@ from invoker_ext.dataflow.events import (
 from invoker_ext.dataflow.keys import DataKey, Firing
 from invoker_ext.dataflow.regions.commands import (
     Answered,
-    Applied,
     Apply,
     Ask,
     Command,
@@ -47,15 +46,14 @@ from invoker_ext.dataflow.regions.commands import (
 from invoker_ext.dataflow.regions.machine import RegionMachine
 from invoker_ext.dataflow.regions.program import Program
 from invoker_ext.dataflow.regions.threads import Account
-from invoker_ext.dataflow.regions.values import Leaf, Shape, Value
-from invoker_ext.inline.call import Call, Evaluated, Fault
+from invoker_ext.dataflow.regions.values import Leaf, Value
 from invoker_ext.owner import answers
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.answers import Found
-from invoker_ext.owner.applying import Applying
 from invoker_ext.owner.children import parameters_of, whole_events
+from invoker_ext.owner.evaluating import Evaluating
 from invoker_ext.owner.launching import launch_message, launched, resumed
-from invoker_ext.owner.reading import Copies, read_in_thread
+from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.relay.json_form import data_of, object_json
 from invoker_ext.sink.datum import Stored
 
@@ -66,8 +64,6 @@ _log = logging.getLogger(__name__)
 
 QUICK_BYTES: Final = 16 * 1024
 """Up to here reading a value costs less than a thread."""
-APPLIED_BYTES: Final = 1024 * 1024
-"""Up to here a function's value is read on the loop: it must be copied to another process anyway."""
 _WANTS: Final = {WHOLE: "value"}
 _OPTIONS: Final = b'"$composer"'
 _UNBOUNDED: Final = 1 << 62
@@ -94,8 +90,7 @@ class RegionRun:
         self._thread = threading.get_ident()
         self._docs: dict[tuple[str, str | None], ActionDoc] = {}
         self._resumes = region.kind is RegionKind.RESUME
-        self._asked: dict[int, int] = {}
-        self._applying = Applying(self._apply)
+        self._functions = Evaluating(run, self._tell)
         self._over = False
 
     def start(self) -> None:
@@ -149,7 +144,7 @@ class RegionRun:
         """End it, as the run has ended."""
         if not self._machine.ended:
             self._machine.handle(Cancelled("", self._now()))
-            self._drop_functions()
+            self._functions.drop()
             firing, attempt = self._command.firing, self._command.attempt
             self._run.post(Returned(firing, attempt, Outcome.APPLICATION_ERROR, {}, None, self._now()))
             self._drain()
@@ -199,7 +194,7 @@ class RegionRun:
             case Ask():
                 self._ask(command)
             case Apply():
-                self._applying.add(command)
+                self._functions.apply(command)
             case Launch():
                 self._launch(command)
             case Pause():
@@ -275,65 +270,6 @@ class RegionRun:
             )
         )
 
-    def _apply(self, command: Apply) -> None:
-        values = [command.params, *command.cells.values()]
-        data = [datum for value in values for datum in answers.data_of(value)]
-        if sum(datum.size_bytes for datum in data) <= APPLIED_BYTES and not any(datum.elsewhere for datum in data):
-            self._evaluate(command.ticket, self._function(command, {}))
-            return
-        host = self._run.host
-        reading = read_in_thread(host.sink, data, partial(self._function, command), host.copy)
-        host.spawn(self._apply_large(command.ticket, reading), f"function of {self._run.activation_id}")
-
-    def _function(self, command: Apply, copies: Copies) -> Call:
-        return Call(
-            namespace=self._run.spec.user.namespace,
-            program=self._run.spec.path,
-            code=command.code,
-            params=answers.json_of(command.params, copies),
-            cells={name: answers.json_of(value, copies) for name, value in command.cells.items()},
-            path=command.path,
-        )
-
-    async def _apply_large(self, ticket: int, reading: Coroutine[Any, Any, Call]) -> None:
-        try:
-            call = await reading
-        except (DataflowError, OSError) as error:
-            self._send(Applied(ticket, self._now(), error=f"The value cannot be read: {error}", fatal=True))
-            self._applying.over(ticket)
-        else:
-            self._evaluate(ticket, call)
-
-    def _evaluate(self, ticket: int, call: Call) -> None:
-        if self._machine.ended:
-            return
-        asked = self._run.host.functions.evaluate(call, partial(self._evaluated, ticket))
-        self._asked[ticket] = asked
-
-    def _evaluated(self, ticket: int, evaluated: Evaluated) -> None:
-        self._asked.pop(ticket, None)
-        self._run.turn(partial(self._give_evaluated, ticket, evaluated))
-
-    def _give_evaluated(self, ticket: int, evaluated: Evaluated) -> None:
-        self._run.own_tally.add_log(evaluated.log)
-        put, result = self._run.put_json, evaluated.result
-        try:
-            shape = Shape.UNKNOWN if result is None else answers.shape_of_text(result)
-        except RecursionError:
-            shape = Shape.UNKNOWN  # asked for in its turn, and answered with an error
-        self._tell(
-            Applied(
-                ticket=ticket,
-                at=self._now(),
-                result=None if result is None else put(result),
-                shape=shape,
-                error=evaluated.error,
-                fatal=evaluated.fault is Fault.INTERNAL,
-                cells={name: put(text) for name, text in evaluated.cells.items()},
-            )
-        )
-        self._applying.over(ticket)
-
     def _launch(self, command: Launch) -> None:
         values = [command.params, *(value for cells in command.cells if cells for value in cells.values())]
         data = [datum for value in values for datum in answers.data_of(value)]
@@ -354,15 +290,8 @@ class RegionRun:
 
     # -- end ---------------------------------------------------------------------------------------
 
-    def _drop_functions(self) -> None:
-        """Nobody wants to know what they come to."""
-        self._applying.clear()
-        for asked in self._asked.values():
-            self._run.host.functions.cancel(asked)
-        self._asked.clear()
-
     def _leave(self, leave: Leave) -> None:
-        self._drop_functions()
+        self._functions.drop()
         run, wanted = self._run, self._run.wants(self._command.step.name)
         if leave.outcome is Outcome.SUCCESS and wanted.keys() <= {WHOLE}:
             firing, attempt, at = self._command.firing, self._command.attempt, self._now()

@@ -25,10 +25,12 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.actions import CONSUME, NOOP, PRODUCE, hand_over
+from tests.benchmarks.actions import CONSUME, NOOP, PRODUCE, TEXT, hand_over
 from tests.benchmarks.harness import Bench, load, running
 from tests.benchmarks.samples import Series
-from tests.support.processes import child_running, children, descendants
+from tests.benchmarks.scenarios.composer import CASES, MAP, STEPS
+from tests.support.composer.trees import Tree, deployed
+from tests.support.processes import child_running, children, command, descendants
 
 SECONDS: Final = 4.0
 RATE_HZ: Final = 250
@@ -87,10 +89,11 @@ def own_usage() -> Usage:
 def roles(server_pid: int) -> dict[str, set[int]]:
     """Return the pids of a server's processes by what they are."""
     found = {role: {child_running(server_pid, module)} for role, module in _MODULES.items()}
-    keeper = children(min(found["invoker"]))
-    found["containers"] = descendants(min(found["invoker"])) - keeper
+    below = children(min(found["invoker"]))  # the keeper of the containers, and what evaluates functions
+    found["functions"] = {pid for pid in below if "invoker_ext.inline.worker" in command(pid)}
+    found["containers"] = descendants(min(found["invoker"])) - below
     found["workers"] |= descendants(min(found["workers"]))
-    return found
+    return {role: pids for role, pids in found.items() if pids}
 
 
 def hottest(text: str) -> list[tuple[str, float]]:
@@ -168,6 +171,33 @@ def consumers(bench: Bench) -> tuple[str, bytes, int]:
     return "profile-consumers", json.dumps({"n": 64 << 20}).encode(), 1
 
 
+def composed_steps(bench: Bench) -> tuple[str, bytes, int]:
+    """A composition of 10 no-op steps, one caller."""
+    return _composition(bench, CASES[f"{STEPS} no-op steps"]), b"{}", 1
+
+
+def composed_rounds(bench: Bench) -> tuple[str, bytes, int]:
+    """A composition of 10 rounds of a no-op, counted by a function, one caller."""
+    return _composition(bench, CASES[f"{STEPS} rounds of a no-op, counted by a function"]), b"{}", 1
+
+
+def composed_functions(bench: Bench) -> tuple[str, bytes, int]:
+    """A composition of 10 inline functions, one caller."""
+    return _composition(bench, CASES[f"{STEPS} functions"]), b'{"n": 1}', 1
+
+
+def composed_map(bench: Bench) -> tuple[str, bytes, int]:
+    """A `map` whose 100 elements become 100 KB each, one caller."""
+    return _composition(bench, MAP), b"{}", 1
+
+
+def _composition(bench: Bench, ast: Tree) -> str:
+    bench.action("bench-noop", NOOP)
+    bench.action("bench-text", TEXT)
+    bench.put("profile-composition", deployed(ast))
+    return "profile-composition"
+
+
 def _sequence(bench: Bench) -> str:
     bench.action("profile-noop", NOOP, memory_mb=128)
     return bench.sequence("profile-sequence", ["profile-noop"] * 4)[0]
@@ -179,6 +209,10 @@ LOADS: Final[Mapping[str, Callable[[Bench], tuple[str, bytes, int]]]] = {
     "sequence-16": sequence_16,
     "sequence-900k": large,
     "consumers-8": consumers,
+    "composed-steps": composed_steps,
+    "composed-rounds": composed_rounds,
+    "composed-functions": composed_functions,
+    "composed-map": composed_map,
 }
 
 

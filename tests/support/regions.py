@@ -256,7 +256,7 @@ class Play:
 
     def _evaluate(self, evaluate: Callable[[inline.Call], inline.Evaluated], command: Apply) -> None:
         cells = {name: answers.json_of(one) for name, one in command.cells.items()}
-        params = answers.json_of(command.params)
+        params = (answers.json_of(command.params),)
         said = evaluate(
             inline.Call(namespace="guest", code=command.code, params=params, cells=cells, path=command.path)
         )

@@ -29,7 +29,7 @@ class Client:
         self, code: str, params: bytes = b"{}", namespace: str = "guest", program: str = "", **cells: bytes
     ) -> Evaluated:
         heard: asyncio.Future[Evaluated] = asyncio.get_running_loop().create_future()
-        call = Call(namespace=namespace, program=program, code=code, params=params, cells=cells)
+        call = Call(namespace=namespace, program=program, code=code, params=(params,), cells=cells)
         self.functions.evaluate(call, heard.set_result)
         return await asyncio.wait_for(heard, 20)
 
@@ -74,9 +74,9 @@ async def test_a_worker_is_confined_by_the_kernel(evaluate):
     assert confinement(pid) == {"NoNewPrivs:\t1", "Seccomp:\t2"}
 
 
-@pytest.mark.parametrize("nonsense", [pack([]), pack([b"{}"]), pack([b"[]", b""]), bytes(4), b"\xff" * 4])
+@pytest.mark.parametrize("nonsense", [*pack([]), *pack([b"{}"]), *pack([b"[]", b""]), bytes(4), b"\xff" * 4])
 async def test_a_worker_that_answers_nonsense_is_ended_and_its_function_fails(evaluate, monkeypatch, nonsense):
-    ready, hear = f"import socket; s = socket.socket(fileno=0); s.sendall({pack([])!r})", "s.recv(9999)"
+    ready, hear = f"import socket; s = socket.socket(fileno=0); s.sendall({pack([])[0]!r})", "s.recv(9999)"
     program = f"{ready}; {hear}; s.sendall({nonsense!r}); {hear}"
     monkeypatch.setattr(process, "_PROGRAM", program)
     assert (await evaluate("() => 1")).fault is Fault.CRASHED
@@ -153,7 +153,7 @@ async def test_a_call_that_gets_too_much_says_so(evaluate):
 
 async def test_a_cancelled_call_is_not_answered(evaluate):
     heard: list[Evaluated] = []
-    call = Call(namespace="guest", code="() => 1", params=b"{}")
+    call = Call(namespace="guest", code="() => 1", params=(b"{}",))
     evaluate.functions.cancel(evaluate.functions.evaluate(call, heard.append))
     await evaluate("() => 2")
     assert heard == []
@@ -171,6 +171,6 @@ async def test_closing_ends_what_is_under_way(no_leaks):
     functions = Functions(asyncio.get_running_loop())
     heard: list[Evaluated] = []
     for code in ("() => { for (;;); }", "() => 1", "() => 2"):
-        functions.evaluate(Call(namespace="guest", code=code, params=b"{}"), heard.append)
+        functions.evaluate(Call(namespace="guest", code=code, params=(b"{}",)), heard.append)
     await functions.close()
     assert (heard, functions.processes) == ([], [])

@@ -180,7 +180,7 @@ class Machine:
         call = Call(
             namespace=NAMESPACE,
             code=one["code"],
-            params=_json(thread.params),
+            params=(_json(thread.params),),
             cells=outermost_first,
             path=one["parent"],
         )

@@ -21,7 +21,7 @@ def engine() -> Engine:
 
 def ask(code, params=None, **cells) -> Call:
     variables = {name: json.dumps(value).encode() for name, value in cells.items()}
-    return Call(namespace="guest", code=code, params=json.dumps(params or {}).encode(), cells=variables, path="[0]")
+    return Call(namespace="guest", code=code, params=(json.dumps(params or {}).encode(),), cells=variables, path="[0]")
 
 
 @pytest.fixture

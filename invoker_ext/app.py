@@ -36,9 +36,9 @@ from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
 from invoker_ext.door.spooled import pull_spooled
 from invoker_ext.inline.functions import Functions
+from invoker_ext.journal import Journal
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.journal import Journal
 from invoker_ext.owner.owner import Owner
 from invoker_ext.owner.parts import Parts
 from invoker_ext.peers.bounds import MIB

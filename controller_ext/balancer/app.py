@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from controller_ext.balancer.dispatcher import Dispatcher
 from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
+from controller_ext.balancer.kept import KeptRuns
 from controller_ext.balancer.retention import Bounds, Retention
 from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, until_first
 from controller_ext.balancer.upkeep import keep_up
@@ -60,6 +61,8 @@ class BalancerApp:
         around.owner_lost_s = settings.owner_lost_s
         if told_events(settings.bus):
             around.metric = self._measured
+        # The bus of this host goes with its server; on Kafka an owner may be gone for good while runs are to go on.
+        around.kept = self._kept = None if self._hub is not None else KeptRuns(settings.data_dir / "accepted")
         if self._bus.max_message_bytes is not None:
             around.max_message_bytes = self._bus.max_message_bytes
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)
@@ -97,6 +100,8 @@ class BalancerApp:
         if self._hub is not None:
             await self._hub.start(self._settings.bus_socket, self._token)
         await self._bus.start()
+        if self._kept is not None:
+            self._dispatcher.recover(self._kept.recover())
         self._bus.subscribe(self._completed_topic, self._take_completion)
         self._bus.subscribe("health", self._pinged)
         if self._siblings is not None:
@@ -136,6 +141,8 @@ class BalancerApp:
             await self._far.close()
         await self._door.close()
         await self._bus.close()
+        if self._kept is not None:
+            self._kept.close()
         if self._hub is not None:
             await self._hub.close()
         for path in (self._settings.balancer_socket, self._settings.bus_socket):

@@ -8,15 +8,16 @@ balancer was restarted) stays for a while, for the worker that will ask again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
 from controller_ext.balancer.fleet import Fleet, Ping, Result
 from controller_ext.balancer.following import Followed, State, Surroundings, Waiter
 from controller_ext.balancer.health import health_test, transaction
-from controller_ext.balancer.owners import farewell, under_next_epoch
+from controller_ext.balancer.kept import Kept
 from controller_ext.balancer.slots import Slots
+from controller_ext.balancer.succession import Succession
 from controller_ext.balancer.throttles import Throttles
 from controller_ext.balancer.told import Told, told
 from controller_ext.balancer.unclaimed import Unclaimed
@@ -53,6 +54,7 @@ class Dispatcher:
         self._throttles = Throttles()
         self._slots = Slots(around.random_below)
         self.fleet = Fleet()
+        self._succession = Succession(around, self.fleet, self._slots, run_ttl_s)
         self.fleet_changed: Callable[[], None] = lambda: None
         """Called whenever an invoker's health changed."""
 
@@ -60,6 +62,17 @@ class Dispatcher:
         """Note how many controllers share invokers and limits, this one included."""
         self._slots.divide(controllers)
         self._throttles.divide(controllers)
+
+    def recover(self, runs: Iterable[Kept]) -> None:
+        """Follow runs that an earlier balancer accepted; call before anything is heard of them."""
+        now = self._around.monotonic()
+        for kept in runs:
+            invoke = kept.invoke
+            run = self._runs[invoke.activation_id] = Followed(invoke, [], now, State.KEPT, kept.invoker)
+            run.over_at, run.adrift = now + self._run_ttl_s, not kept.sent
+            self._throttles.began(invoke.limits.namespace)
+            self._slots.charge(kept.invoker, invoke.charge)
+            self.fleet.expect(kept.invoker, now)
 
     def in_flight(self) -> int:
         """Return how many runs are under way."""
@@ -180,45 +193,9 @@ class Dispatcher:
             test = health_test(self._around.controller, self._test)
             self._around.bus.post(f"invoker{invoker}", Message(test.encode()))
         self._unclaimed.expire(now)
-        self._outlive(now)
+        self._succession.look(list(self._runs.values()), now)
         for run in [run for run in self._runs.values() if run.over_at <= now]:
             self._give_up(run)
-
-    def _outlive(self, now: float) -> None:
-        """Give the sequences and workflows of invokers that stay away to others, if there are any."""
-        lost = self.fleet.lost(now, self._around.owner_lost_s)
-        usable = self.fleet.usable(runs=True)
-        if not usable:
-            return
-        for run in list(self._runs.values()):
-            if run.adrift or (run.invoker in lost and run.state is State.KEPT and "run" in run.invoke.headers):
-                self._outlives(run, usable)
-
-    def _outlives(self, run: Followed, usable: Sequence[int]) -> None:
-        try:
-            invoke = under_next_epoch(run.invoke)
-        except ValueError:
-            logger.exception("run of a lost owner cannot be read")
-            return
-        chosen = self._slots.take(usable, invoke.charge)
-        if chosen is None:
-            return
-        logger.warning(
-            "owner lost", extra={"run": invoke.activation_id, "invoker": run.invoker, "next": chosen, "e": invoke.epoch}
-        )
-        self._around.bus.post(f"invoker{run.invoker}", farewell(invoke))
-        self._slots.give_back(run.invoker, run.invoke.charge)
-        run.invoke, run.invoker, run.adrift = invoke, chosen, False
-        run.over_at = self._around.monotonic() + self._run_ttl_s
-        self._around.bus.post(
-            f"invoker{chosen}", Message(invoke.payload, invoke.headers), partial(self._passed_on, run, invoke.epoch)
-        )
-
-    def _passed_on(self, run: Followed, epoch: int, error: Exception | None) -> None:
-        """Hear whether the bus has a run for its next owner; if it has not, the next tick finds another."""
-        if error is not None and run.invoke.epoch == epoch:
-            logger.warning("next owner not told", extra={"run": run.invoke.activation_id, "error": str(error)})
-            run.adrift = True
 
     def _give_up(self, run: Followed) -> None:
         """End a run of whose end nobody tells: stock's forced completion. What is told later changes nothing."""
@@ -274,6 +251,8 @@ class Dispatcher:
 
     def _keep(self, run: Followed) -> None:
         run.move(State.KEPT)
+        if self._around.kept is not None and "run" in run.invoke.headers:
+            self._around.kept.note(Kept(run.invoke, run.invoker))
         self._accept_waited(run)
 
     def _accept_waited(self, run: Followed) -> None:
@@ -337,6 +316,9 @@ class Dispatcher:
 
     def _forget(self, run: Followed) -> None:
         self._disarm(run)
+        run.over = True
+        if self._around.kept is not None:
+            self._around.kept.drop(run.invoke.activation_id)
         self._held.pop(run.invoke.activation_id, None)
         del self._runs[run.invoke.activation_id]
         self._throttles.ended(run.invoke.limits.namespace)

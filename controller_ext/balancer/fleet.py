@@ -167,9 +167,7 @@ class Fleet:
             ping: What came.
             now: Monotonic seconds.
         """
-        while len(self._invokers) <= ping.instance:
-            self._invokers.append(_Invoker(name=str(len(self._invokers))))
-        invoker = self._invokers[ping.instance]
+        invoker = self._invoker(ping.instance)
         invoker.heard = now
         invoker.name = ping.name
         invoker.takes_runs = ping.takes_runs
@@ -177,6 +175,15 @@ class Fleet:
         if not ping.enabled:
             return self._move(invoker, HealthEvent.LEFT)
         return self._move(invoker, HealthEvent.PINGED if ping.takes_runs else HealthEvent.APPEARED)
+
+    def expect(self, instance: int, now: float) -> None:
+        """Count the silence of an invoker that an earlier balancer knew: one that does not come back is lost."""
+        self._invoker(instance).heard = now
+
+    def _invoker(self, instance: int) -> _Invoker:
+        while len(self._invokers) <= instance:
+            self._invokers.append(_Invoker(name=str(len(self._invokers))))
+        return self._invokers[instance]
 
     def ended(self, instance: int, result: Result, now: float) -> bool:
         """Take the result of an activation; return True if the invoker's health changed.

@@ -10,6 +10,7 @@ from enum import Enum
 from math import inf
 from typing import Any, Final, Protocol
 
+from controller_ext.balancer.kept import Kept
 from controller_ext.balancer.wire import Invoke, Limits
 from invoker_ext.bus import Message
 
@@ -55,6 +56,16 @@ class Publisher(Protocol):
         """Take back what nobody has seen."""
 
 
+class Keeper(Protocol):
+    """Notes accepted runs for the next balancer: `kept.KeptRuns`."""
+
+    def note(self, kept: Kept) -> None:
+        """Note a run, or its next owner."""
+
+    def drop(self, run: str) -> None:
+        """Forget a run that is over, if it was noted."""
+
+
 class Timer(Protocol):
     """What `call_later` returns."""
 
@@ -79,6 +90,8 @@ class Followed:
     """The bus keeps it; whether its owner does is not known yet."""
     adrift: bool = False
     """Its owner was lost, and the bus did not take the message for the next one."""
+    over: bool = False
+    """It is not followed any more."""
     timer: Timer | None = None
 
     def move(self, state: State) -> None:
@@ -100,6 +113,7 @@ class Surroundings:
         max_message_bytes: What the bus takes.
         controller: Our id.
         owners_say: The bus keeps messages that no invoker has seen: the owner of a run says that it is kept.
+        kept: Notes accepted sequences and workflows; None: the bus is gone with this balancer, as all of a server is.
         random_below: Returns a number below the one given.
         owner_lost_s: An invoker that was silent for so long loses its sequences and workflows to others.
         metric: Told of each decision about a limit: whose, stock's name of it, and its value; None: nobody is.
@@ -114,5 +128,6 @@ class Surroundings:
     controller: str = "0"
     owners_say: bool = False
     owner_lost_s: float = inf
+    kept: Keeper | None = None
     random_below: Callable[[int], int] = random.randrange
     metric: Callable[[Limits, str, int], None] | None = None

@@ -124,9 +124,7 @@ class Slots:
 
     def resize(self, invoker: int, memory_mb: int) -> None:
         """Note an invoker's memory; what is charged to it stays charged."""
-        while len(self._invokers) <= invoker:
-            self._invokers.append(_Invoker())
-        one = self._invokers[invoker]
+        one = self._invoker(invoker)
         if one.memory_mb != memory_mb:
             one.memory_mb = memory_mb
             self._share(one)
@@ -167,8 +165,13 @@ class Slots:
         self._charged(chosen, charge, force=True)
         return chosen
 
+    def charge(self, invoker: int, charge: Charge) -> None:
+        """Charge an invoker, which may not have been heard of yet, for what it has from before."""
+        self._invoker(invoker)
+        self._charged(invoker, charge, force=True)
+
     def give_back(self, invoker: int, charge: Charge) -> None:
-        """Undo one `take`."""
+        """Undo one `take` or `charge`."""
         one = self._invokers[invoker]
         if charge.concurrency == 1:
             one.free_mb += charge.memory_mb
@@ -185,6 +188,11 @@ class Slots:
     def free_mb(self, invoker: int) -> int:
         """Return what an invoker has left."""
         return self._invokers[invoker].free_mb
+
+    def _invoker(self, number: int) -> _Invoker:
+        while len(self._invokers) <= number:
+            self._invokers.append(_Invoker())
+        return self._invokers[number]
 
     def _share(self, one: _Invoker) -> None:
         total_mb = max(one.memory_mb // self._controllers, LEAST_MB)

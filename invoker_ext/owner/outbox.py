@@ -18,8 +18,8 @@ from invoker_ext.contract.acks import KEPT, Published, acknowledgements, healthy
 from invoker_ext.contract.events import TOPIC as EVENTS, activation_event
 from invoker_ext.contract.messages import WHOLE_RESULT_BYTES, ActivationMessage, Completion, Identity
 from invoker_ext.contract.records import Activation
+from invoker_ext.journal import Journal
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.journal import Journal
 from invoker_ext.owner.recorder import Recorder
 from invoker_ext.sink.datum import Stored
 from invoker_ext.store import ActivationStore, StoreUnavailable

@@ -19,6 +19,7 @@ from invoker_ext.contract.messages import ActivationMessage, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.wants import run_members
+from invoker_ext.journal import JournalFull, Recovered
 from invoker_ext.owner import alone
 from invoker_ext.owner.actions import Program
 from invoker_ext.owner.children import begins_once
@@ -26,7 +27,6 @@ from invoker_ext.owner.clock import Clock
 from invoker_ext.owner.host import Copy, Lending
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.intake import Intake
-from invoker_ext.owner.journal import JournalFull, Recovered
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_spool

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from invoker_ext.bus import Bus
 from invoker_ext.contract.messages import Spool
+from invoker_ext.journal import Journal
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.host import Functions, Sink
-from invoker_ext.owner.journal import Journal
 from invoker_ext.store import ActivationStore
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from invoker_ext.contract.messages import ActivationMessage
 from invoker_ext.contract.records import Activation
-from invoker_ext.owner.journal import Journal, Recovered, Unfinished
+from invoker_ext.journal import Journal, Recovered, Unfinished
 from invoker_ext.owner.outbox import Outbox
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from invoker_ext.contract.messages import Spool
-from invoker_ext.owner.journal import JournalFull
+from invoker_ext.journal import JournalFull
 from invoker_ext.owner.parts import PullParameters
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.sources import ROOT, imports, modules, reached
 
-CONTROLLER_SEES: Final = {"contract", "bus", "buses", "store", "stores", "door", "logs"}
+CONTROLLER_SEES: Final = {"contract", "journal", "bus", "buses", "store", "stores", "door", "logs"}
 OF_LIBRARIES: Final = [
     # kafka-python reads its schemas in a way that Python 3.11 and 3.12 warn of.
     f"-Wignore:{name} is deprecated:DeprecationWarning"
@@ -64,7 +64,7 @@ def test_imports_point_down():
     assert breaches(down) == []
 
 
-def test_the_controller_sees_of_the_invoker_only_contract_bus_store_door_and_logs():
+def test_the_controller_sees_of_the_invoker_only_contract_bus_store_journal_door_and_logs():
     def seen(importer: str, target: str) -> bool:
         package, _, rest = target.partition(".")
         if not importer.startswith("controller_ext") or package != "invoker_ext":

@@ -20,10 +20,10 @@ from invoker_ext.contract.graph import ActionCall, Graph, GraphKind
 from invoker_ext.contract.messages import ActivationMessage, Spool
 from invoker_ext.contract.records import Activation
 from invoker_ext.inline.functions import Functions
+from invoker_ext.journal import Journal, Recovered
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.identification import Identification
-from invoker_ext.owner.journal import Journal, Recovered
 from invoker_ext.owner.owner import Owner
 from invoker_ext.owner.parts import Parts, PullParameters
 from invoker_ext.relay.results import split_json

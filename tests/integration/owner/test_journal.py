@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from invoker_ext import journal as module
 from invoker_ext.contract.records import Activation
-from invoker_ext.owner import journal as module
-from invoker_ext.owner.journal import Journal
+from invoker_ext.journal import Journal
 
 A, B = "a" * 32, "b" * 32
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from invoker_ext.containers.job import Failure
-from invoker_ext.owner.journal import JournalFull
+from invoker_ext.journal import JournalFull
 from invoker_ext.owner.owner import RESTARTED, STORE_AWAY
 from invoker_ext.store import StoreUnavailable
 from tests.support.graphs import graph, step, value

@@ -10,6 +10,8 @@ import pytest
 from controller_ext.balancer.dispatcher import UNANSWERED_S, Dispatcher
 from controller_ext.balancer.fleet import SILENT_S, Ping, Result
 from controller_ext.balancer.following import MAX_MESSAGE_BYTES, Surroundings
+from controller_ext.balancer.kept import Kept
+from controller_ext.balancer.owners import under_next_epoch
 from controller_ext.balancer.slots import Charge
 from controller_ext.balancer.wire import Invoke, Limits
 from controller_ext.runs.ports import Throttled
@@ -567,6 +569,103 @@ def test_an_owner_that_is_back_in_time_keeps_its_runs(owned):
         world.dispatcher.tick()
 
     assert len(world.posted) == 1
+
+
+class Book:
+    """Accepted runs, as the next balancer finds them."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Kept] = {}
+
+    def note(self, kept: Kept) -> None:
+        self.runs[kept.invoke.activation_id] = kept
+
+    def drop(self, run: str) -> None:
+        self.runs.pop(run, None)
+
+
+def balancer(book: Book) -> World:
+    """One that begins with what an earlier one noted."""
+    world = World()
+    world.around.owner_lost_s = 60.0
+    world.around.owners_say = True
+    world.around.kept = book
+    world.dispatcher.recover(list(book.runs.values()))
+    return world
+
+
+def test_an_accepted_run_whose_owner_and_balancer_are_gone_goes_to_another_without_its_client():
+    book, (message, invoke) = Book(), a_workflow()
+    before = balancer(book)
+    before.dispatcher.pinged(Ping(0, 1024, "host", True))
+    before.dispatcher.invoke(FakeWaiter(), replace(invoke, wait_s=None))
+    before.dispatcher.completed(Message(b"", {"id": message.activation_id, "ack": "kept"}))
+
+    after = balancer(book)
+    assert after.dispatcher.in_flight() == 1
+    lose(after)
+
+    (_, old, _), (_, new, told) = after.posted
+    assert [topic for topic, *_ in after.posted] == ["invoker0", "invoker1"]
+    assert ActivationMessage.decode(new.payload, new.headers["c"]) == replace(message, epoch=1)
+    assert old.headers["drop"]
+    assert not book.runs[message.activation_id].sent
+    told(None)
+    assert book.runs[message.activation_id] == Kept(book.runs[message.activation_id].invoke, 1)
+    after.dispatcher.completed(Message(b"right", {"id": message.activation_id, "status": 0, "at": 0, "n": 0, "e": 1}))
+    assert (after.dispatcher.in_flight(), book.runs) == (0, {})
+
+
+def test_a_run_that_an_earlier_balancer_was_passing_on_goes_on_to_another_under_a_greater_epoch():
+    book, (_, invoke) = Book(), a_workflow()
+    book.note(Kept(under_next_epoch(invoke), 0, sent=False))
+    after = balancer(book)
+
+    after.dispatcher.pinged(Ping(1, 1024, "other", True))
+    after.dispatcher.tick()
+
+    assert [(topic, message.headers["e"]) for topic, message, _ in after.posted] == [("invoker0", 2), ("invoker1", 2)]
+
+
+def test_a_run_of_an_earlier_balancer_stays_with_an_owner_that_is_there():
+    book, (message, invoke) = Book(), a_workflow()
+    book.note(Kept(invoke, 0))
+    after = balancer(book)
+    for _ in range(12):
+        after.pass_time(10.0)
+        for number in (0, 1):
+            after.dispatcher.pinged(Ping(number, 1024, "host", True))
+        after.dispatcher.tick()
+    waiter = FakeWaiter()
+    after.dispatcher.invoke(waiter, invoke)
+
+    after.dispatcher.completed(a_completion(message.activation_id))
+
+    assert not after.posted
+    assert waiter.heard == [("ended", message.activation_id, b"completion")]
+    assert not book.runs
+
+
+def test_a_run_whose_caller_waits_is_noted_once_the_wait_is_over(on_kafka: World, waiter: FakeWaiter):
+    book = on_kafka.around.kept = Book()
+    message, invoke = a_workflow()
+    on_kafka.dispatcher.invoke(waiter, replace(invoke, wait_s=ACCEPT_S + 5))
+    on_kafka.keep()
+    assert not book.runs
+
+    on_kafka.pass_time(ACCEPT_S)
+    assert list(book.runs) == [message.activation_id]
+    on_kafka.dispatcher.completed(a_completion(message.activation_id))
+    assert not book.runs
+
+
+def test_plain_actions_are_not_noted(on_kafka: World, waiter: FakeWaiter):
+    book = on_kafka.around.kept = Book()
+    on_kafka.dispatcher.invoke(waiter, an_invoke(wait_s=None))
+    on_kafka.keep()
+
+    assert waiter.heard == [("accepted", "a")]
+    assert not book.runs
 
 
 def test_a_plain_action_of_a_lost_owner_is_not_given_to_another(world):

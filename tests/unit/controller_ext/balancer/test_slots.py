@@ -166,3 +166,16 @@ def test_controllers_share_an_invokers_memory():
 @pytest.mark.parametrize(("timeout_s", "ends_s"), [(0.1, 180.0), (60.0, 180.0), (300.0, 660.0)])
 def test_an_end_is_awaited_as_long_as_by_stock(timeout_s: float, ends_s: float):
     assert ends_within_s(timeout_s) == ends_s
+
+
+def test_what_an_invoker_has_from_before_is_charged_to_it_before_it_is_heard_of():
+    slots = Slots(lambda _: 0)
+    charge = Charge(memory_mb=256, home=0)
+    slots.charge(2, charge)
+
+    for invoker in range(3):
+        slots.resize(invoker, 1024)
+
+    assert [slots.free_mb(invoker) for invoker in range(3)] == [1024, 1024, 768]
+    slots.give_back(2, charge)
+    assert slots.free_mb(2) == 1024

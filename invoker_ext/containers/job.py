@@ -127,6 +127,7 @@ class Job:
         queued: Monotonic seconds.
         epoch: Of the run.
         repeats: It may be done again after its function began.
+        brings: Its owner is told of its whole result when that is on the owner's host, wherever it was made.
         before: Called before it is given to another host, where nobody can ask; raises if it must not begin.
         host: Number of the invoker that it was given to; less than 0: nobody placed it.
         pulled_bytes: Of its inputs, that came from other hosts.
@@ -147,6 +148,7 @@ class Job:
     queued: float
     epoch: int = 0
     repeats: bool = True
+    brings: bool = False
     before: Callable[[], None] = lambda: None
     host: int = -1
     pulled_bytes: int = 0

@@ -13,6 +13,7 @@ of a datum through the files, which is also where to look for what:
 | `machine` | the one way in; what is matched is fired or skipped |
 | `attempts` | attempts of a firing: dispatch, success, failure, retry, loss |
 | `release` | who still reads a datum; the only place where one is let go |
+| `past`, `names`, `lineage` | what is remembered of a run over several hosts, and how what was lost is made again |
 | `ending` | what the end of a run drops, hands over and releases |
 | `states` | the transition table |
 | `sentences` | every text that a run can end with |

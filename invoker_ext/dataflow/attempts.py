@@ -192,7 +192,7 @@ class Attempts:
         if lineage is not None:
             if lineage.holds_up(entry, cause):
                 return
-            entry.bound = lineage.latest(entry.bound)
+            entry.bound = lineage.names.latest(entry.bound)
         self.move(entry, State.RUNNING, cause)
         entry.attempt += 1
         entry.undrained |= 1 << entry.attempt

@@ -101,6 +101,13 @@ class Release:
 
 
 @dataclass(slots=True, frozen=True)
+class Bring:
+    """Have data of the result here before the run ends, as they may be lost with their hosts; answered by Brought."""
+
+    data: tuple[Datum, ...]
+
+
+@dataclass(slots=True, frozen=True)
 class End:
     """The run has ended; last but for Release. Firings still running end by themselves, their outputs are dropped.
 
@@ -120,7 +127,7 @@ class End:
     data: tuple[Datum, ...] = ()
 
 
-Command = Dispatch | Feed | FeedEnd | Evaluate | Retry | Release | End
+Command = Dispatch | Feed | FeedEnd | Evaluate | Retry | Release | Bring | End
 
 Wants = Mapping[str, str]
 """Output name → `value` or `items`, per step: see `invoker_ext.dataflow.wants`."""

@@ -138,6 +138,14 @@ class Squeezed:
 
 
 @dataclass(slots=True, frozen=True)
+class Brought:
+    """Answer to a Bring command. `error`: some of it cannot be had; of what is lost, DataLost was told before."""
+
+    at: float
+    error: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Evaluated:
     """Answer to an Evaluate command. `error` text if the condition could not be evaluated, which fails the run."""
 
@@ -180,6 +188,6 @@ class PlatformFailed:
 
 
 Event = (
-    Started | Began | Committed | Returned | Drained | Lost | DataLost | Squeezed | Evaluated | RetryDue | Cancelled
-    | DeadlineReached | PlatformFailed
+    Started | Began | Committed | Returned | Drained | Lost | DataLost | Squeezed | Brought | Evaluated | RetryDue
+    | Cancelled | DeadlineReached | PlatformFailed
 )  # fmt: skip

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from invoker_ext.dataflow import sentences
-from invoker_ext.dataflow.commands import Bound, Chunks, Command, Constant, Evaluate, Streamed, Value
-from invoker_ext.dataflow.entries import Entry, Holder, Question
+from invoker_ext.dataflow.commands import Bound, Bring, Command, Evaluate
+from invoker_ext.dataflow.entries import Entry, Question
 from invoker_ext.dataflow.events import Committed, Datum
 from invoker_ext.dataflow.keys import DataKey, Firing
 from invoker_ext.dataflow.matching import Memory, open_streams
-from invoker_ext.dataflow.past import Past, Recipe, held_in, value_of
+from invoker_ext.dataflow.names import Names, claimed
+from invoker_ext.dataflow.past import Past, value_of
 from invoker_ext.dataflow.release import Held, Ledger
 from invoker_ext.dataflow.states import State
 
@@ -59,9 +60,12 @@ class Lineage:
         """Questions about lost data, by ticket."""
         self._wanted: set[Held] = set()
         """Lost data that somebody waits for."""
-        self._replaced: dict[int, tuple[Datum, Held]] = {}
-        """Id of a datum that was lost → it, so that the id stays its own, and its name."""
+        self.names = Names()
         self._parameters: list[Held] = []
+        self._asked: dict[Held, Datum] = {}
+        """Data of the result that are on their way here."""
+        self._here: dict[Held, Datum] = {}
+        """Data of other hosts that have a copy here, so that they cannot be lost."""
         self.move: Callable[[Entry, State, str], None] = lambda entry, state, cause: None
         self.fire: Callable[[Entry, str], None] = lambda entry, cause: None
         """Set by `Attempts`."""
@@ -94,8 +98,8 @@ class Lineage:
         if entry.plan.step is None or entry.state is not State.DONE:
             return
         before = self._past.get(entry.firing)
-        by_id = self._held(entry)
-        inputs = [(bound.name, self._recipe(bound.value, by_id)) for bound in entry.bound]
+        by_id = self.names.read_by(entry)
+        inputs = [(bound.name, self.names.recipe(bound.value, by_id)) for bound in entry.bound]
         past = self._past[entry.firing] = Past(inputs, list(open_streams(entry)), entry.outputs.copy())
         past.repeats = before.repeats if before is not None else 0
         made = [held for output in past.outputs.values() for held in output.items.values()]
@@ -168,10 +172,10 @@ class Lineage:
             held = self._find(key)
             if held is None or not held.elsewhere or held.lost or held not in self._ledger.live:
                 continue
-            self._replaced[id(held.datum)] = held.datum, held
+            self.names.replace(held)
             self._ledger.lose(held)
             for parked in self._parked.values():
-                reads = self._held(parked.entry).values() if parked.past is None else parked.entry.claims
+                reads = self.names.read_by(parked.entry).values() if parked.past is None else parked.entry.claims
                 if held in reads:
                     parked.lacks.add(held)
                     self._wanted.add(held)
@@ -197,7 +201,7 @@ class Lineage:
         """
         if not self._ledger.lost:
             return False
-        lacks = {held for held in self._held(entry).values() if held.lost}
+        lacks = {held for held in self.names.read_by(entry).values() if held.lost}
         if not lacks:
             return False
         self._park(_Parked(entry, lacks, None, cause))
@@ -205,18 +209,40 @@ class Lineage:
 
     def holds_up_result(self, entry: Entry) -> bool:
         """Do the same for the result of the run."""
-        lacks = {held for held in self._held(entry).values() if held.lost} if self._ledger.lost else set()
+        lacks = {held for held in self.names.read_by(entry).values() if held.lost} if self._ledger.lost else set()
         for held in lacks:
             self._want(held)
         return bool(lacks)
+
+    def brings(self, entry: Entry) -> bool:
+        """Return whether something of the run's result must come here first: in the end nothing is made again."""
+        reads = self.names.read_by(entry).values()
+        far = [held for held in reads if held.elsewhere and self._here.get(held) is not held.datum]
+        if far and not self._asked:
+            self._asked = {held: held.datum for held in far}
+            self._commands.append(Bring(tuple(self._asked.values())))
+        return bool(far)
+
+    def brought(self, error: str | None) -> None:
+        """What `brings` asked for is here, but for what was lost.
+
+        Raises:
+            RunFails: Some of it cannot be had, and is not lost.
+        """
+        asked, self._asked = self._asked, {}
+        there = {held: datum for held, datum in asked.items() if not held.lost and held.datum is datum}
+        if error is None:
+            self._here |= there
+        elif len(there) == len(asked):
+            raise sentences.unreachable(error)
 
     def holds_up_question(self, ticket: int, question: Question) -> bool:
         """Do the same for a condition that is to be evaluated."""
         return bool(self._ledger.lost) and self._stall(ticket, question)
 
     def _stall(self, ticket: int, question: Question) -> bool:
-        by_id = _claimed(question.holder) | {id(held.datum): held for held in question.claims}
-        lacks = {held for held in self._named(question.value, by_id) if held.lost}
+        by_id = claimed(question.holder) | {id(held.datum): held for held in question.claims}
+        lacks = {held for held in self.names.named(question.value, by_id) if held.lost}
         if lacks:
             self._stalled[ticket] = lacks
             for held in lacks:
@@ -295,7 +321,7 @@ class Lineage:
                 del self._stalled[ticket]
                 question = self._memory.questions.get(ticket)
                 if question is not None:
-                    value = self.current(question.value)
+                    value = self.names.current(question.value)
                     self._commands.append(Evaluate(ticket, question.leaf.when or "", value))
 
     def _resume(self, parked: _Parked) -> None:
@@ -303,68 +329,5 @@ class Lineage:
         if parked.past is not None:
             entry.bound = tuple(Bound(name, value_of(recipe)) for name, recipe in parked.past.inputs)
         else:
-            entry.bound = self.latest(entry.bound)
+            entry.bound = self.names.latest(entry.bound)
         self.fire(entry, parked.cause)
-
-    def latest(self, inputs: tuple[Bound, ...]) -> tuple[Bound, ...]:
-        """Return inputs as `current` does their values."""
-        if not self._replaced:
-            return inputs
-        return tuple(Bound(bound.name, self.current(bound.value)) for bound in inputs)
-
-    def current(self, value: Value) -> Value:
-        """Return a value with what was made again in place of what was lost."""
-        if not self._replaced:
-            return value
-        match value:
-            case tuple():
-                return tuple(self.current(one) for one in value)
-            case Chunks():
-                return Chunks(tuple(self._now(part) for part in value.parts))
-            case Constant() | Streamed():
-                return value
-            case _:
-                return self._now(value)
-
-    def _now(self, datum: Datum) -> Datum:
-        replaced = self._replaced.get(id(datum))
-        return datum if replaced is None else replaced[1].datum
-
-    # -- names of values -----------------------------------------------------------------------
-
-    def _held(self, entry: Entry) -> dict[int, Held]:
-        """Return the data that a matched firing reads, streams included, by the id of the datum."""
-        claims = _claimed(entry)
-        found = {id(held.datum): held for bound in entry.bound for held in self._named(bound.value, claims)}
-        if entry.plan.streaming:
-            for _, output in open_streams(entry):
-                found |= {id(held.datum): held for held in output.items.values()}
-        return found
-
-    def _named(self, value: Value, by_id: dict[int, Held]) -> Iterator[Held]:
-        yield from held_in(self._recipe(value, by_id))
-
-    def _recipe(self, value: Value, by_id: dict[int, Held]) -> Recipe:
-        match value:
-            case tuple():
-                return tuple(self._recipe(one, by_id) for one in value)
-            case Chunks():
-                return [self._name(part, by_id) for part in value.parts]
-            case Constant() | Streamed():
-                return value
-            case _:
-                return self._name(value, by_id)
-
-    def _name(self, datum: Datum, by_id: dict[int, Held]) -> Held:
-        replaced = self._replaced.get(id(datum))
-        return by_id[id(datum)] if replaced is None else replaced[1]
-
-
-def _claimed(holder: Holder) -> dict[int, Held]:
-    """Return what a firing or a group claims, itself and by the groups that it is in, by the id of the datum."""
-    claims = {id(held.datum): held for held in holder.claims}
-    group = holder.group if isinstance(holder, Entry) else holder.parent
-    while group is not None:
-        claims |= {id(held.datum): held for held in group.claims}
-        group = group.parent
-    return claims

@@ -106,7 +106,7 @@ class RunMachine:
                 self._on_evaluated(event)
             case events.RetryDue():
                 self._attempts.retry_due(event)
-            case events.Lost() | events.DataLost() | events.Squeezed():
+            case events.Lost() | events.DataLost() | events.Squeezed() | events.Brought():
                 self._on_lost(event)
             case Cancelled() | DeadlineReached() | events.PlatformFailed():
                 self._on_stopped(event)
@@ -160,12 +160,14 @@ class RunMachine:
         if lineage is None or not lineage.takes(entry, event):
             self._outputs.commit(entry, event)
 
-    def _on_lost(self, event: events.Lost | events.DataLost | events.Squeezed) -> None:
+    def _on_lost(self, event: events.Lost | events.DataLost | events.Squeezed | events.Brought) -> None:
         lineage = self._memory.lineage
         if isinstance(event, events.Lost):
             self._attempts.lost(event)
         elif lineage is not None and isinstance(event, events.DataLost):
             lineage.lose(event.keys)
+        elif lineage is not None and isinstance(event, events.Brought):
+            lineage.brought(event.error)
         elif lineage is not None:
             lineage.squeeze()
 
@@ -199,7 +201,9 @@ class RunMachine:
             if memory.lineage is not None:
                 if memory.lineage.holds_up_result(result):
                     return
-                result.bound = memory.lineage.latest(result.bound)
+                result.bound = memory.lineage.names.latest(result.bound)
+                if memory.lineage.brings(result):
+                    return
             self._end(Outcome.SUCCESS, result.bound, None, None)
 
     def _skip(self, entry: Entry) -> None:

@@ -169,7 +169,7 @@ class Memory:
         if self.lineage is not None:
             if self.lineage.holds_up_question(self._tickets, question):
                 return
-            value = self.lineage.current(value)
+            value = self.lineage.names.current(value)
         self._commands.append(Evaluate(self._tickets, leaf.when or "", value))
 
     def answer(self, event: Evaluated) -> None:

@@ -115,6 +115,11 @@ def lost(firing: Firing, output: str) -> RunFails:
     return RunFails(Outcome.PLATFORM_ERROR, text, firing)
 
 
+def unreachable(error: str) -> RunFails:
+    """The result is on another host, which does not give it."""
+    return RunFails(Outcome.PLATFORM_ERROR, f"The result cannot be had: {error}")
+
+
 def deadline(timeout_s: float | None) -> str:
     """The run's own time is over."""
     bound = "" if timeout_s is None else f" of {round(timeout_s * 1000)} milliseconds"

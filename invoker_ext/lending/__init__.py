@@ -18,8 +18,9 @@ A run has one owner, whose machine alone matches and decides. Other invokers len
     inflow.py     parts of streamed inputs, in order, pulled as they are needed.
     transport.py  what all of this asks of the pipe between relays.
 
-Data never pass the owner: a ref names the host that holds the bytes, and the host of the consumer pulls them from
-there. Values below the knee are in the messages.
+Data from step to step never pass the owner: a ref names the host that holds the bytes, and the host of the consumer
+pulls them from there. Of what the owner must have itself (results for records, what a region holds, the result of the
+run) it pulls a copy. Values below the knee are in the messages.
 
 Control messages, each with `r` run, `e` epoch, life of the owner and how often it has lost this host,
 `j` number of the job:

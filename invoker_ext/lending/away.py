@@ -47,8 +47,8 @@ class Around(Protocol):
 class Away:
     """Takes what its host reports, and tells the listener of the job in the same order.
 
-    What the owner must read itself (a result that goes into a record) is pulled first; whatever was reported after it
-    waits until it is here.
+    What the owner must have itself (a result that goes into a record, or that a region holds) is pulled first; whatever
+    was reported after it waits until it is here.
 
     Attributes:
         job: As the owner made it.
@@ -68,6 +68,8 @@ class Away:
         self._began = False
         self._ended = False
         self._whole: Remote | None = None
+        self._untold: Remote | None = None
+        """Is pulled before the listener hears of it."""
         self._held: deque[Callable[[], None]] = deque()
         self._fetching = False
         self._logs: list[str] = []
@@ -103,6 +105,9 @@ class Away:
     def lost(self) -> None:
         """Its host is gone, and with it all that it did."""
         self._held.clear()
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            untold.release()
         if not self._ended:
             # Of a function that must not begin twice nobody can say that it did not.
             began = self._began or not self.job.repeats
@@ -160,7 +165,8 @@ class Away:
             self.job.listener.emitted(output, index, how, value)
             return
         remote = self._around.found(Ref(self.host, str(meta["name"]), Head.from_meta(meta)), self.owner)
-        if output == WHOLE and self.job.plain:
+        if output == WHOLE and (self.job.plain or self.job.brings):
+            self._untold = remote
             self._fetch(remote, partial(self._have_whole, remote, index, how))
             return
         if output == WHOLE:
@@ -168,9 +174,15 @@ class Away:
         self.job.listener.emitted(output, index, how, remote)
 
     def _have_whole(self, remote: Remote, index: int, how: str, here: Stored) -> None:
-        """A result that goes into a record is as if it had been made here."""
-        remote.release()
-        self.job.listener.emitted(WHOLE, index, how, here)
+        """A result that goes into a record is as if it had been made here; any other one stays there, too."""
+        self._untold = None
+        if self.job.plain:
+            remote.release()
+            self.job.listener.emitted(WHOLE, index, how, here)
+        else:
+            here.release()  # its ref keeps the copy
+            self._whole = remote
+            self.job.listener.emitted(WHOLE, index, how, remote)
 
     def _on_returned(self, meta: dict[str, Any], payload: bytes) -> None:
         report = report_of(meta, payload)

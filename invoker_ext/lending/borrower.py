@@ -152,10 +152,17 @@ class Borrower:
         bytes_at: dict[int, int] = {}
         for datum in _data(job):
             if datum.inline is None:
-                host = self._me if not isinstance(datum, Remote) or datum.here is not None else datum.ref.host
-                bytes_at[host] = bytes_at.get(host, 0) + datum.size_bytes
+                for host in self._hosts_of(datum):
+                    bytes_at[host] = bytes_at.get(host, 0) + datum.size_bytes
         room_mb[self._me] = self._local.room_mb()
         return self._policy.choose(Ask(job.call.memory_mb, bytes_at), self._me, room_mb)
+
+    def _hosts_of(self, datum: Stored) -> list[int]:
+        """Return which hosts have the bytes of a datum."""
+        if not isinstance(datum, Remote):
+            return [self._me]
+        hosts = [] if datum.gone else [datum.ref.host]
+        return hosts if datum.here is None else [self._me, *hosts]
 
     def _do_here(self, job: Job) -> None:
         remotes = {id(datum): datum for datum in _data(job) if isinstance(datum, Remote)}
@@ -238,9 +245,11 @@ class Borrower:
     def _ref_for(self, host: int, run: str, stored: Stored) -> Ref:
         """Return where a datum is that a host is told to read."""
         if isinstance(stored, Remote):
-            if stored.ref.host != host:
-                stored.users.add(host)
-            return stored.ref
+            if not stored.gone or stored.here is None:
+                if stored.ref.host != host:
+                    stored.users.add(host)
+                return stored.ref
+            stored = stored.here
         return Ref(self._me, self._offers.name(stored, run, host), stored.head)
 
     # -- messages ------------------------------------------------------------------------------
@@ -286,6 +295,8 @@ class Borrower:
     def let_go(self, stored: Stored) -> None:
         """Nobody of its run reads a datum any more: drop the run's reference, and have hosts drop theirs."""
         self._offers.drop(stored)
+        if isinstance(stored, Remote) and stored.here is not None:
+            self._offers.drop(stored.here)
         stored.release()
 
     def _tell_let_go(self, run: str, name: str, hosts: Collection[int]) -> None:
@@ -334,9 +345,7 @@ class Borrower:
 
     def missing(self, names: Collection[str]) -> None:
         """See Around: before its reader is told to have failed, or it would be dispatched again for nothing."""
-        found = self._refs.named(names)
-        if found:
-            self.data_lost(found)
+        self._refs.missing(names)
 
     def over(self, away: Away) -> None:
         """See Around."""

@@ -26,7 +26,7 @@ class Refs:
 
         Args:
             transport: Pulls.
-            lost: Called with data that are gone.
+            lost: Called with data that are gone, and of which no copy is here.
             tell: Called with run, name and hosts when those are to let go of a datum.
         """
         self._transport = transport
@@ -54,15 +54,20 @@ class Refs:
         self._held.setdefault(ref.host, set()).add(remote)
         return remote
 
-    def named(self, names: Collection[str]) -> list[Remote]:
-        """Return what is held of these names; a scan, for losses alone."""
-        return [remote for held in self._held.values() for remote in held if remote.ref.name in names]
+    def missing(self, names: Collection[str]) -> None:
+        """Data of these names are not where they were; a scan, for losses alone."""
+        self._gone([remote for held in self._held.values() for remote in held if remote.ref.name in names])
 
     def lost(self, host: int) -> None:
         """A host is gone, and all that it held."""
-        gone = self._held.pop(host, set())
-        if gone:
-            self._lost(gone)
+        self._gone(self._held.pop(host, set()))
+
+    def _gone(self, data: Collection[Remote]) -> None:
+        for remote in data:
+            remote.gone = True
+        lost = [remote for remote in data if remote.here is None]
+        if lost:
+            self._lost(lost)
 
     async def copy(self, stored: Stored) -> Stored:
         """Return a datum that is here, with a reference of its own; one of another host is pulled, once.

@@ -19,12 +19,13 @@ class Remote:
         run: Whose it is.
         users: Hosts, beside its own, that were told to read it.
         here: Its copy in our sink, once it was pulled.
+        gone: Its host does not have it any more, or is gone itself; if there is a copy here, that stands for it.
     """
 
     elsewhere: Final = True
     inline: Final[bytes | None] = None
 
-    __slots__ = ("_let_go", "_references", "head", "here", "owner", "ref", "run", "size_bytes", "users")
+    __slots__ = ("_let_go", "_references", "gone", "head", "here", "owner", "ref", "run", "size_bytes", "users")
 
     def __init__(self, ref: Ref, owner: str, let_go: Callable[[Remote], None]) -> None:
         """Note where it is.
@@ -41,6 +42,7 @@ class Remote:
         self.size_bytes: Final = ref.size_bytes
         self.users: set[int] = set()
         self.here: Stored | None = None
+        self.gone = False
         self._references = 1
         self._let_go = let_go
 

@@ -91,9 +91,10 @@ def json_of(value: Value, copies: Copies = _NONE) -> bytes:
 
 
 def result_shape(datum: Stored) -> Shape:
-    """Return the shape of what an action resulted in, which the runtime says is no error: only its first byte tells."""
-    if datum.elsewhere:
-        return Shape.UNKNOWN
+    """Return the shape of what an action resulted in, which the runtime says is no error: only its first byte tells.
+
+    What was made on another host has a copy here.
+    """
     first = datum.inline[:1] if datum.inline is not None else os.pread(datum.descriptor(), 1, 0)
     return Shape.OTHER if first == b"[" else Shape.CLEAN
 

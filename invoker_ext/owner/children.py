@@ -20,7 +20,7 @@ from invoker_ext.dataflow.regions.threads import Account
 from invoker_ext.owner.host import Copy, Ear
 from invoker_ext.owner.run_record import RunSpec
 from invoker_ext.relay.json_form import data_of, localised, object_json
-from invoker_ext.relay.results import split_json
+from invoker_ext.relay.results import Split, split_json
 from invoker_ext.sink.datum import Stored
 
 if TYPE_CHECKING:
@@ -180,18 +180,29 @@ def whole_events(
         put: Makes data.
         at: Monotonic seconds.
     """
-    firing, attempt = command.firing, command.attempt
-    counts: dict[str, tuple[How, int]] = {}
-    error: Stored | None = None
     if outcome is Outcome.SUCCESS:
-        split = split_json(text, wanted)
-        counts = {name: (How(how), count) for name, (how, count) in split.counts.items()}
-        for one in split.outputs:
-            key = DataKey(firing.step, firing.tag, one.output, one.index)
-            yield Committed(key, attempt, How(one.how), put(one.head, one.data), at)
+        yield from cut_events(command, split_json(text, wanted), put, at)
     else:
-        error = put(Head(Media.JSON, len(text)), text)
-    yield Returned(firing, attempt, outcome, counts, error, at)
+        yield failed_event(command, outcome, text, put, at)
+
+
+def cut_events(
+    command: Dispatch, split: Split, put: Callable[[Head, bytes], Stored], at: float
+) -> Iterator[Committed | Returned]:
+    """Yield the same of a success whose outputs were cut out."""
+    firing, attempt = command.firing, command.attempt
+    for one in split.outputs:
+        key = DataKey(firing.step, firing.tag, one.output, one.index)
+        yield Committed(key, attempt, How(one.how), put(one.head, one.data), at)
+    counts = {name: (How(how), count) for name, (how, count) in split.counts.items()}
+    yield Returned(firing, attempt, Outcome.SUCCESS, counts, None, at)
+
+
+def failed_event(
+    command: Dispatch, outcome: Outcome, text: bytes, put: Callable[[Head, bytes], Stored], at: float
+) -> Returned:
+    """Return the same of a failure, whose value of `error` is JSON text."""
+    return Returned(command.firing, command.attempt, outcome, {}, put(Head(Media.JSON, len(text)), text), at)
 
 
 def _error_json(result: bytes) -> bytes:

@@ -69,6 +69,10 @@ class Functions(Protocol):
 class Ear(Protocol):
     """Who asked for a firing, and hears of it: a run, or a region in one."""
 
+    @property
+    def brings(self) -> bool:
+        """Whole results that were made on other hosts are brought here before it hears of them."""
+
     def post(self, event: Event) -> None:
         """Take an event about the firing."""
 

@@ -55,6 +55,7 @@ def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc, 
         queued=now,
         epoch=spec.epoch,
         repeats=run.retries_losses(command.step),
+        brings=ear.brings,
         before=run.began_once,
     )
     return attempt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -11,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from action_runtime.wire.errors import DataflowError
-from action_runtime.wire.values import WHOLE, Media
+from action_runtime.wire.values import WHOLE
 from invoker_ext.contract import graph as graphs
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind, WorkflowCall
 from invoker_ext.contract.regions import Region, RegionKind
-from invoker_ext.dataflow.commands import Bound, Chunks, Constant, Dispatch, Streamed
+from invoker_ext.dataflow.commands import Bound, Dispatch
 from invoker_ext.dataflow.events import (
     Began,
     Cancelled,
@@ -23,12 +22,11 @@ from invoker_ext.dataflow.events import (
     Datum,
     Drained,
     Event as RunEvent,
-    How,
     Lost,
     Outcome,
     Returned,
 )
-from invoker_ext.dataflow.keys import DataKey, Firing
+from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.regions.commands import (
     Answered,
     Apply,
@@ -46,15 +44,14 @@ from invoker_ext.dataflow.regions.commands import (
 from invoker_ext.dataflow.regions.machine import RegionMachine
 from invoker_ext.dataflow.regions.program import Program
 from invoker_ext.dataflow.regions.threads import Account
-from invoker_ext.dataflow.regions.values import Leaf, Value
-from invoker_ext.owner import answers
+from invoker_ext.owner import answers, leaving
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.owner.answers import Found
-from invoker_ext.owner.children import parameters_of, whole_events
+from invoker_ext.owner.entering import brought, given, is_far, without_options
 from invoker_ext.owner.evaluating import Evaluating
 from invoker_ext.owner.launching import launch_message, launched, resumed
 from invoker_ext.owner.reading import read_in_thread
-from invoker_ext.relay.json_form import data_of, object_json
+from invoker_ext.relay.results import Split
 from invoker_ext.sink.datum import Stored
 
 if TYPE_CHECKING:
@@ -65,12 +62,13 @@ _log = logging.getLogger(__name__)
 QUICK_BYTES: Final = 16 * 1024
 """Up to here reading a value costs less than a thread."""
 _WANTS: Final = {WHOLE: "value"}
-_OPTIONS: Final = b'"$composer"'
 _UNBOUNDED: Final = 1 << 62
 
 
 class RegionRun:
-    """One firing of such a step."""
+    """One firing of such a step. What it holds is here, or has a copy here: no host that is lost takes any of it."""
+
+    brings: Final = True
 
     def __init__(self, run: Run, command: Dispatch, region: Region) -> None:
         self._run = run
@@ -91,54 +89,42 @@ class RegionRun:
         self._docs: dict[tuple[str, str | None], ActionDoc] = {}
         self._resumes = region.kind is RegionKind.RESUME
         self._functions = Evaluating(run, self._tell)
-        self._over = False
+        self._over = self._leaves = False
 
     def start(self) -> None:
         """Begin with what the step was given."""
         inputs = self._command.inputs
-        value = inputs[0].value if len(inputs) == 1 and inputs[0].name == WHOLE else None
-        if isinstance(value, Chunks | Constant | Streamed | tuple):
-            value = None
-        if value is not None and (stored := cast("Stored", value)).head.media is Media.JSON:
-            stored.retain()
-            self._enter(stored)
-        elif any(datum.elsewhere for bound in inputs for datum in data_of(bound.value)):
+        if is_far(inputs):
             self._run.host.spawn(self._start_with(inputs), f"region of {self._run.activation_id}")
         else:
-            self._enter_with(object_json(inputs))
+            self._enter(given(inputs, self._run.put_json))
 
     async def _start_with(self, inputs: Sequence[Bound]) -> None:
-        """Begin once what other hosts hold has been pulled."""
+        """Begin once what other hosts hold has been pulled: from then on a region has all that it holds here."""
+        run = self._run
         try:
-            text = await parameters_of(inputs, self._run.host.copy)
+            stored = await brought(inputs, run.host.copy, run.put_json)
         except DataflowError as error:
-            _log.warning("data cannot be had", extra={"run": self._run.activation_id, "error": str(error)})
-            self._over = True
-            firing, attempt = self._command.firing, self._command.attempt
-            self._run.regions.pop(firing, None)
-            self._run.post(Lost(firing, attempt, False, self._now()))
+            _log.warning("data cannot be had", extra={"run": run.activation_id, "error": str(error)})
+            if not self._over:
+                self._over = True
+                firing, attempt = self._command.firing, self._command.attempt
+                run.regions.pop(firing, None)
+                run.post(Lost(firing, attempt, False, self._now()))
         else:
-            self._run.turn(partial(self._enter_with, text))
-
-    def _enter_with(self, text: bytes) -> None:
-        self._enter(self._run.put_json(text))
+            run.turn(partial(self._enter, stored))
 
     def _enter(self, stored: Stored) -> None:
-        if self._resumes:
+        run = self._run
+        if self._over:  # its run ended meanwhile
+            self._let_go(stored)
+        elif self._resumes:
             text, cells = resumed(stored.read())
             stored.release()
-            self._send(Entered(self._run.put_json(text), self._now(), cells))
+            self._send(Entered(run.put_json(text), self._now(), cells))
         else:
-            self._send(Entered(self._without_options(stored), self._now()))
-
-    def _without_options(self, stored: Stored) -> Stored:
-        """Take Composer's own parameter out of a composition's: Redis is not needed, and its state is nobody else's."""
-        if self._run.graph.kind is not GraphKind.COMPOSITION or _OPTIONS not in (text := stored.read()):
-            return stored
-        stored.release()
-        parsed = json.loads(text)
-        parsed.pop("$composer", None)
-        return self._run.put_json(json.dumps(parsed).encode())
+            composed = run.graph.kind is GraphKind.COMPOSITION
+            self._send(Entered(without_options(stored, run.put_json) if composed else stored, self._now()))
 
     def stop(self) -> None:
         """End it, as the run has ended."""
@@ -152,9 +138,15 @@ class RegionRun:
     def _free(self, datum: Datum) -> None:
         """Release a datum; what a thread reads may outlive the region."""
         if threading.get_ident() == self._thread:
-            self._run.let_go((datum,))
+            self._let_go(datum)
         else:
-            self._loop.call_soon_threadsafe(self._run.let_go, (datum,))
+            self._loop.call_soon_threadsafe(self._let_go, datum)
+
+    def _let_go(self, datum: Datum) -> None:
+        if any(bound.value is datum for bound in self._command.inputs):
+            cast("Stored", datum).release()  # others of the run may read it, and be about to
+        else:
+            self._run.let_go((datum,))
 
     def _now(self) -> float:
         return self._run.host.clock.now()
@@ -293,29 +285,36 @@ class RegionRun:
     def _leave(self, leave: Leave) -> None:
         self._functions.drop()
         run, wanted = self._run, self._run.wants(self._command.step.name)
-        if leave.outcome is Outcome.SUCCESS and wanted.keys() <= {WHOLE}:
-            firing, attempt, at = self._command.firing, self._command.attempt, self._now()
-            if WHOLE in wanted:
-                datum = self._datum(leave.value)
-                key = DataKey(firing.step, firing.tag, WHOLE)
-                run.post(Committed(key, attempt, How.WHOLE, datum, at, datum.elsewhere))
-            run.post(Returned(firing, attempt, Outcome.SUCCESS, {}, None, at))
+        passed_on = leaving.as_it_is(self._command, leave, wanted, self._now())
+        if passed_on is not None:
+            for event in passed_on:
+                run.post(event)
             return
-        text = answers.json_of(leave.value)
-        for event in whole_events(self._command, leave.outcome, text, wanted, run.put, self._now()):
-            run.post(event)
+        self._leaves = True
+        data = list(answers.data_of(leave.value))
+        read = partial(leaving.read, leave, wanted)
+        if sum(datum.size_bytes for datum in data) <= leaving.QUICK_BYTES and not any(one.elsewhere for one in data):
+            self._left(leave, read({}))
+        else:
+            reading = read_in_thread(run.host.sink, data, read, run.host.copy)
+            run.host.spawn(self._leave_large(leave, reading), f"result of a region of {run.activation_id}")
 
-    def _datum(self, value: Value) -> Stored:
-        """Return a value as a datum of its own reference."""
-        if isinstance(value, Leaf):
-            stored = cast("Stored", value.datum)
-            stored.retain()
-            return stored
-        return self._run.put_json(answers.json_of(value))
+    async def _leave_large(self, leave: Leave, reading: Coroutine[Any, Any, Split | bytes]) -> None:
+        try:
+            found = await reading
+        except (DataflowError, OSError) as error:
+            leave, found = Leave(Outcome.PLATFORM_ERROR, leave.value), leaving.unread(error)
+        self._run.turn(partial(self._left, leave, found))
+
+    def _left(self, leave: Leave, found: Split | bytes) -> None:
+        for event in leaving.events(self._command, leave, found, self._run.put, self._now()):
+            self._run.post(event)
+        self._leaves = False
+        self._drain()
 
     def _drain(self) -> None:
         """Tell the machine of the run once nothing of this is left."""
-        if self._machine.idle and not self._over:
+        if self._machine.idle and not (self._over or self._leaves):
             self._over = True
             firing, attempt = self._command.firing, self._command.attempt
             self._run.regions.pop(firing, None)

@@ -17,7 +17,7 @@ from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step, WorkflowCall
 from invoker_ext.contract.records import Activation
 from invoker_ext.contract.regions import Region
-from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release, Retry
+from invoker_ext.dataflow.commands import Bring, Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release, Retry
 from invoker_ext.dataflow.events import (
     Cancelled,
     DataLost,
@@ -38,26 +38,25 @@ from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.children import Children, begins_once
 from invoker_ext.owner.conditions import answer, is_quick
 from invoker_ext.owner.elsewhere import Elsewhere
+from invoker_ext.owner.ending import Ending
 from invoker_ext.owner.firings import Firings
 from invoker_ext.owner.host import Host
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_json
 from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.owner.region import RegionRun
-from invoker_ext.owner.result import LastRead, result_of
+from invoker_ext.owner.result import LastRead
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
 
 _log = logging.getLogger(__name__)
 
-LARGE_BYTES: Final = 1024 * 1024
-"""A result above this is put together in a thread."""
-_ADDS_UP: Final = (GraphKind.DATAFLOW, GraphKind.COMPOSITION)
-
 
 class Run:
     """One run of one graph. Lives on the loop; not re-entrant: events raised by a command wait their turn."""
+
+    brings: Final = False
 
     def __init__(
         self,
@@ -84,9 +83,9 @@ class Run:
         self.children = Children(self, self._inside)
         self.regions: dict[Firing, RegionRun] = {}
         self.own_tally = Tally()
-        self._sizes: dict[Firing, int | None] = {}
         self.elsewhere = Elsewhere()
         self.reads = LastRead(host.place if parent is None else None)
+        self._ending = Ending(self, self._conclude)
         self._record: Activation | None = None
         self._began = self._dropped = False
         self._deadline: Callable[[], None] | None = None
@@ -224,8 +223,12 @@ class Run:
                 self.host.later(command.delay_s, partial(self.post, due))
             case Release():
                 self.let_go(command.data)
+            case Bring():
+                self._ending.bring(command)
             case End():
-                self._end(command)
+                if self._deadline is not None:
+                    self._deadline()
+                self._ending.end(command)
             case _:
                 assert_never(command)
 
@@ -276,26 +279,6 @@ class Run:
             self.post(event)
 
     # -- end ---------------------------------------------------------------------------------------
-
-    def _end(self, end: End) -> None:
-        if self._deadline is not None:
-            self._deadline()
-        data = [datum for bound in end.result for datum in data_of(bound.value)]
-        make = partial(result_of, end, self._sizes, self.reads, self.spec.result_bytes)
-        large = sum(datum.size_bytes for datum in data) > LARGE_BYTES and self.graph.kind in _ADDS_UP
-        if large or any(datum.elsewhere for datum in data):
-            reading = read_in_thread(self.host.sink, data, make, self.host.copy)
-            self.host.spawn(self._end_large(end, reading), f"result of {self.activation_id}")
-        else:
-            self._conclude(end, make({}))
-
-    async def _end_large(self, end: End, reading: Awaitable[Judgement]) -> None:
-        try:
-            judgement = await reading
-        except DataflowError as error:
-            judgement = error_of(f"The result cannot be had: {error}", Outcome.PLATFORM_ERROR)
-        self._conclude(end, judgement)
-        self._maybe_forget()
 
     def _conclude(self, end: End, judgement: Judgement) -> None:
         self.let_go(end.data)
@@ -354,7 +337,7 @@ class Run:
 
     def note_size(self, firing: Firing, size: int | None) -> None:
         """Keep the size of a firing's raw response: a sequence passes that of a failing one on."""
-        self._sizes[firing] = size
+        self._ending.sizes[firing] = size
 
     def attempt_over(self, attempt: Attempt) -> None:
         """Let go of an attempt that will say no more."""

@@ -70,14 +70,14 @@ class Code:
 class LendingHost:
     """One host; on the running loop."""
 
-    def __init__(self, network: Network, number: int) -> None:
+    def __init__(self, network: Network, number: int, code: Code | None = None) -> None:
         self.number = number
         limits = Limits(budget_bytes=1 << 26, segments=100)
         self.sink = Sink(SinkSettings(limits=limits, spare_bytes=0), asyncio.get_running_loop())
         self.pool = Pool()
         self.peers = network.host(number, self.sink)
         self.hosts = Hosts(number, life=1)
-        self.code = Code()
+        self.code = code or Code()
         self.desk = Desk(self.hosts, self.pool, self.peers, self.sink, self.code, ttl_s=60.0)
         self.borrower, self.lender = self.desk.borrower, self.desk.lender
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from invoker_ext.contract.graph import WHOLE, Graph
-from invoker_ext.dataflow.commands import Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release
+from invoker_ext.dataflow.commands import Bring, Command, Dispatch, End, Evaluate, Feed, FeedEnd, Release
 from invoker_ext.dataflow.events import (
     Began,
+    Brought,
     Committed,
     DataLost,
     Drained,
@@ -41,6 +42,8 @@ class Play:
         released: Values of the data that were released, in order.
         end: Once the run has ended.
         questions: Evaluate commands that are not answered, in order.
+        far: Data of the result are not brought here before the test says so (`brings`).
+        asked: What is to be brought here.
     """
 
     def __init__(self, graph: Graph, start: bool = True, spans: bool = False, **parameters: Any) -> None:
@@ -53,6 +56,8 @@ class Play:
         self.released: list[Any] = []
         self.end: Any = None
         self.questions: list[Any] = []
+        self.far = False
+        self.asked: list[Any] = []
         self.made: list[Thing] = []
         self._counts: dict[tuple[str, int], dict[str, tuple[How, int]]] = {}
         if start:
@@ -128,6 +133,11 @@ class Play:
         """Answer the oldest question."""
         self.give(Evaluated(self.questions.pop(0).ticket, holds, error, 4.0))
 
+    def brings(self, error: str | None = None) -> None:
+        """Report that the result is here, or why it is not."""
+        self.asked = []
+        self.give(Brought(5.0, error))
+
     def give(self, event: Event) -> None:
         commands = self.machine.handle(event)
         self.machine.validate()
@@ -138,6 +148,9 @@ class Play:
                 self.dispatches[str(command.firing)] = command
             elif isinstance(command, Evaluate):
                 self.questions.append(command)
+            elif isinstance(command, Bring):
+                assert not self.asked, "asked for while it comes"
+                self.asked = list(command.data)
             elif isinstance(command, Release):
                 assert len(command.keys) == len(command.data)
                 for datum in command.data:
@@ -148,6 +161,8 @@ class Play:
             elif isinstance(command, End):
                 assert self.end is None
                 self.end = command
+        if self.asked and not self.far:
+            self.brings()
 
     # -- what came of it -----------------------------------------------------------------------
 

@@ -102,4 +102,6 @@ class MemoryPeers:
             raise PeerGone(ref.host, f"it does not hold {ref.name}")
         data = stored.read()
         await self._network.flows.wait()
+        if ref.host in self._network.dead:
+            raise PeerGone(ref.host, "it was killed amid a transfer")
         return self._sink.put_bytes(ref.head, data, owner)

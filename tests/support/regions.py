@@ -14,7 +14,7 @@ from controller_ext.workflow.composition.lowering import Component, lower
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, GraphKind, Step
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
-from invoker_ext.dataflow.events import Datum, Drained, Outcome, Returned
+from invoker_ext.dataflow.events import Datum, Drained, Lost, Outcome, Returned
 from invoker_ext.dataflow.keys import Firing
 from invoker_ext.dataflow.regions.commands import (
     Answered,
@@ -44,6 +44,8 @@ PROGRAMS: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("compos
 
 Action = Callable[[Any], Any]
 """Arguments → result; one with `error` is a failure."""
+Lose = Callable[[str, Any, int], bool | None]
+"""Action, arguments, attempt → whether its function had begun when its host was lost; None: it was not lost."""
 Function = Callable[[Any, dict[str, Any]], Any]
 """Value and cells, which it may change → result; None: undefined."""
 
@@ -118,6 +120,8 @@ class Play:
         most_alive: Data held at a time.
         evaluate: Runs functions that are no Python.
         component: What the name of an action stands for.
+        lose: Which firings are lost with their hosts.
+        once: No action may begin twice.
     """
 
     program: Any
@@ -125,6 +129,8 @@ class Play:
     functions: Mapping[str, Function] = field(default_factory=dict)
     evaluate: Callable[[inline.Call], inline.Evaluated] | None = None
     component: Component = called
+    lose: Lose = lambda name, arguments, attempt: None
+    once: bool = True
     seed: int = 0
     most: int = 50
     limit_ms: int | None = None
@@ -137,7 +143,7 @@ class Play:
 
     def __post_init__(self) -> None:
         region = self.program if isinstance(self.program, Region) else lower(self.program, self.component)
-        step = Step(name="root", call=region, at_most_once=True)
+        step = Step(name="root", call=region, at_most_once=self.once)
         self._graph = Graph(kind=GraphKind.COMPOSITION, steps=(step,), result=())
         program, account = compile_region(region, step), Account(self.most)
         self.machine = RegionMachine(program, _free, account, session=self.session, limit_ms=self.limit_ms)
@@ -202,8 +208,15 @@ class Play:
         assert isinstance(call, ActionCall)
         name = call.name.rpartition("/")[2]
         arguments = _arguments(command.inputs)
+        began = self.lose(name, arguments, command.attempt)
+        if began is not None:
+            self._later(Lost(command.firing, command.attempt, began, self._at))
+        if began is False or (began and not self.once and command.attempt == 1):
+            return  # it is sent again
         self.calls.append((name, arguments))
         self.names.append(command.firing)
+        if began:
+            return
         result = self.actions[name](arguments) if name in self.actions else arguments
         firing, attempt = command.firing, command.attempt
         drained = Drained(firing, attempt, self._at)

@@ -10,6 +10,7 @@ from typing import Any
 
 from invoker_ext.contract.graph import WHOLE, Fault
 from invoker_ext.dataflow.commands import (
+    Bring,
     Chunks,
     Command,
     Constant,
@@ -25,6 +26,7 @@ from invoker_ext.dataflow.commands import (
 )  # fmt: skip
 from invoker_ext.dataflow.events import (
     Began,
+    Brought,
     Committed,
     DataLost,
     Drained,
@@ -52,6 +54,8 @@ class Thing:
     key: DataKey | None = None
     """Of one that another host holds."""
     lost: bool = False
+    here: bool = False
+    """Of one that another host holds: there is a copy here, so it cannot be lost."""
 
     @property
     def size_bytes(self) -> int:
@@ -96,6 +100,7 @@ class RunShell:
     def __init__(self, work: Workload, seed: int, *, losses: bool = True, spans: bool = False) -> None:
         self.spans = spans
         self.hosts_lost = 0
+        self.bringing: list[Any] = []
         self.work = work
         self.random = random.Random(seed)
         self.machine = RunMachine(work.graph)
@@ -170,6 +175,10 @@ class RunShell:
             case Evaluate(ticket, condition, value):
                 self.check_there(things(value))
                 self.answers.append(Evaluated(ticket, CONDITIONS[condition](plain(value)), None, self.at))
+            case Bring(data):
+                self.check_there(data)
+                self.bringing = list(data)
+                self.answers.append(Brought(self.at))
             case Retry(firing, attempt, delay_s):
                 assert delay_s > 0
                 self.answers.append(RetryDue(firing, attempt, self.at))
@@ -179,7 +188,15 @@ class RunShell:
             case End():
                 assert self.end is None
                 self.end = command
-                self.check_there(value for bound in command.result for value in things(bound.value))
+                result = [value for bound in command.result for value in things(bound.value)]
+                self.check_there(result)
+                assert not any(one.lost or (one.key is not None and not one.here) for one in result)
+
+    def brought(self, answer: Brought) -> Brought:
+        """Return the answer to Bring: whatever was lost meanwhile could not be had."""
+        for datum in self.bringing:
+            datum.here = not datum.lost
+        return answer if all(one.here for one in self.bringing) else Brought(answer.at, "it is gone")
 
     def execution(self, firing: Firing) -> Execution:
         return next(one for one in reversed(self.executions) if one.dispatch.firing == firing)
@@ -208,7 +225,8 @@ class RunShell:
             return None
         chosen = self.random.randrange(choices)
         if chosen >= len(able):
-            return self.answers.pop(self.random.randrange(len(self.answers)))
+            answer = self.answers.pop(self.random.randrange(len(self.answers)))
+            return self.brought(answer) if isinstance(answer, Brought) else answer
         execution = able[chosen]
         if execution.script is None:
             execution.script = self.script(execution)
@@ -292,7 +310,7 @@ class RunShell:
 
     def elsewhere(self) -> list[Thing]:
         """Return what the machine holds of other hosts."""
-        return [one for one in self.made if one.key is not None and not one.gone and not one.lost]
+        return [one for one in self.made if one.key is not None and not (one.gone or one.lost or one.here)]
 
     def lose(self, lost: list[Thing]) -> DataLost:
         """Return the news that data are gone."""

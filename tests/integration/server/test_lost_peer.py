@@ -8,9 +8,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.integration.server.test_two_invokers import SMALL, acquainted, empty
 from tests.support.load import Load, check
+from tests.support.regions import composition
 from tests.support.waiting import wait_until
 
 RUNS, CALLERS = 200, 40
@@ -87,6 +89,75 @@ def test_what_a_killed_invoker_held_is_made_again_and_every_result_is_exact_thou
     assert "peer was started anew" in (server.data / "log" / "invoker.log").read_text()
     for number in (0, 1):
         wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
+
+
+GROW = """
+import time
+def main(args):
+    with open(args["file"], "a") as marks:
+        marks.write("grown\\n")
+    time.sleep(0.2)
+    return {**args, "n": args["n"] + 1, "list": [args["text"]]}
+"""
+FAN = """
+def main(args):
+    return {"value": [{**args, "n": n, "text": f"{n} " * 50_000} for n in range(4)]}
+"""
+LOOP = """
+dataflow: 1
+steps:
+  loop: {action: grow, inputs: $run, repeat: {while: value.n < 4, max: 100}}
+  last: {action: last, inputs: {n: loop.n, list: loop.list}}
+result: last
+"""
+LAST = "def main(args): return {'n': args['n'], 'bytes': len(args['list'][0])}"
+MAP: dict[str, Any] = {
+    "type": "sequence",
+    "components": [
+        {"type": "action", "name": "/_/fan"},
+        {"type": "map", "components": [{"type": "action", "name": "/_/grow"}]},
+        {"type": "action", "name": "/_/count"},
+    ],
+}
+COUNT = """
+def main(args):
+    return {"value": [one if "error" in one else [one["n"], len(one["text"])] for one in args["value"]]}
+"""
+
+
+def test_loops_and_compositions_outlive_a_killed_invoker_with_their_values(make_server, tmp_path: Path):
+    server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "1"}).start()
+    acquainted(server)
+    live = server.client()
+    live.workflow(LOOP, "loop", grow=GROW, last=LAST)
+    live.action("fan", FAN)
+    live.action("count", COUNT)
+    live.call("PUT", "actions/map", json=composition(MAP, "python:3")).raise_for_status()
+    marks = tmp_path / "marks"
+    text = "x" * 300_000
+
+    def ask(name: str, **arguments: object) -> tuple[int, Any]:
+        reply = server.client().invoke(name, {"file": str(marks), **arguments})
+        return reply.status_code, reply.json()
+
+    with ThreadPoolExecutor(4) as pool:
+        loops = [pool.submit(ask, "loop", n=0, text=text) for _ in range(2)]
+        maps = [pool.submit(ask, "map") for _ in range(2)]
+        wait_until(lambda: marks.exists() and len(marks.read_text().splitlines()) > 6, 30.0, "executions")
+        os.kill(server.invoker(1), signal.SIGKILL)
+        for loop in loops:
+            assert loop.result(60.0) == (200, {"n": 4, "bytes": len(text)})
+        for one in maps:
+            status, result = one.result(60.0)
+            if status == 200:
+                rows = zip(result["value"], range(4), strict=True)
+                assert all(row == [n + 1, 100_000] or row["error"] in STATED for row, n in rows), result
+            else:
+                assert result["error"] in STATED
+
+    for number in (0, 1):
+        wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
+    assert "run broken" not in (server.data / "log" / "invoker.log").read_text()
 
 
 def test_an_invoker_that_is_stopped_ends_what_it_has_and_nothing_is_executed_twice(make_server, tmp_path: Path):

@@ -12,6 +12,7 @@ from invoker_ext.dataflow.attempts import LOSSES, MISSES
 from invoker_ext.dataflow.commands import Command, Dispatch
 from invoker_ext.dataflow.events import (
     Began,
+    Brought,
     Cancelled,
     DeadlineReached,
     Drained,
@@ -123,7 +124,7 @@ class Runs(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, which: Callable[[Live], bool]) -> Live:
         return data.draw(st.sampled_from(self.those(which)))
 
-    def answers(self, kind: type[Evaluated] | type[RetryDue]) -> list[Event]:
+    def answers(self, kind: type[Brought] | type[Evaluated] | type[RetryDue]) -> list[Event]:
         return [one for one in self.shell.answers if isinstance(one, kind)]
 
     # -- what the shell reports ------------------------------------------------------------------
@@ -200,7 +201,7 @@ class Runs(RuleBasedStateMachine):
 
     def reply(self, event: Event) -> None:
         self.shell.answers.remove(event)
-        self.shell.tell(event)
+        self.shell.tell(self.shell.brought(event) if isinstance(event, Brought) else event)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -279,6 +280,11 @@ class SpreadRuns(Runs):
         there = self.shell.elsewhere()
         chosen = data.draw(st.lists(st.integers(0, len(there) - 1), min_size=1, max_size=len(there), unique=True))
         self.shell.tell(self.shell.lose([there[index] for index in chosen]))
+
+    @precondition(lambda self: self.answers(Brought))
+    @rule()
+    def bring(self) -> None:
+        self.reply(self.answers(Brought)[0])
 
     @rule()
     def squeeze(self) -> None:

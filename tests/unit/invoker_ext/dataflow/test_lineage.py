@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from invoker_ext.contract.graph import GraphKind
-from invoker_ext.dataflow.events import How, Outcome, Squeezed
+from invoker_ext.dataflow.events import DeadlineReached, How, Outcome, Squeezed
 from invoker_ext.dataflow.lineage import REPEATS
 from invoker_ext.dataflow.states import State
 from tests.support.graphs import each, first_of, gather, graph, step, stream, value
@@ -306,3 +306,71 @@ def test_of_a_sequence_nothing_is_executed_again():
 
     assert play.failure[0] is Outcome.DEVELOPER_ERROR
     assert play.fired == ["a", "b"]
+
+
+def far() -> Play:
+    """Bring a chain to the point where its result is on another host."""
+    play = at_c(Play(chain(), spans=True, p=0))
+    play.far = True
+    play.returns("c", z=3)
+    return play
+
+
+def test_the_run_ends_when_its_result_is_here():
+    play = far()
+    assert [one.value for one in play.asked] == [3]
+    assert play.end is None
+
+    play.drains("c")
+    assert len(play.asked) == 1
+    play.brings()
+
+    assert play.result == {"": 3}
+    assert play.leaves_nothing()
+
+
+def test_a_result_that_is_lost_on_its_way_here_is_made_again_and_brought():
+    play = far()
+
+    play.loses_data("c.z")
+    assert play.fired == ["a", "b", "c", "c"]
+    play.brings("its host is gone")
+    assert play.end is None
+    play.returns("c", z=3)
+    assert len(play.asked) == 1
+    play.brings()
+
+    assert play.result == {"": 3}
+    assert play.leaves_nothing()
+
+
+def test_a_result_that_was_made_again_before_the_news_that_it_could_not_be_had_is_asked_for_again():
+    play = far()
+
+    play.loses_data("c.z")
+    play.returns("c", z=3)
+    assert play.end is None
+    play.brings("its host is gone")
+    assert len(play.asked) == 1
+    play.brings()
+
+    assert play.result == {"": 3}
+
+
+def test_a_result_that_is_not_lost_and_cannot_be_had_fails_the_run():
+    play = far()
+
+    play.brings("no room")
+
+    assert play.failure == (Outcome.PLATFORM_ERROR, "The result cannot be had: no room")
+    assert play.leaves_nothing()
+
+
+def test_what_a_run_that_was_stopped_had_asked_for_is_nothing_to_it():
+    play = far()
+
+    play.give(DeadlineReached(4.0))
+    play.brings()
+
+    assert play.failure[0] is Outcome.DEVELOPER_ERROR
+    assert play.leaves_nothing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from typing import Any
 
@@ -14,7 +15,9 @@ from controller_ext.runs.ports import Gap
 from invoker_ext.contract import naming
 from invoker_ext.contract.graph import Fault
 from invoker_ext.contract.regions import Region, RegionKind
+from invoker_ext.dataflow.attempts import MISSES
 from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.sentences import DIED
 from invoker_ext.inline.call import Bounds
 from invoker_ext.inline.engine import Engine
 from tests.support.composer import probes, programs, trees
@@ -40,10 +43,10 @@ def component(actions):
     return find
 
 
-def played(ast: Any, params: Any, actions: Any, seed: int) -> tuple[Any, bool, Counter[str]]:
-    """Return result, success and calls of a composition as it is run here."""
+def played(ast: Any, params: Any, actions: Any, seed: int, **more: Any) -> tuple[Any, bool, Counter[str]]:
+    """Return result, success and calls of a composition as it is run here; `more` goes to Play."""
     find = component(actions)
-    stage = Play(trees.lower(ast), actions, evaluate=ENGINE.evaluate, component=find, seed=seed, session=ID)
+    stage = Play(trees.lower(ast), actions, evaluate=ENGINE.evaluate, component=find, seed=seed, session=ID, **more)
     outcome, value = stage.run(params)
     ok = outcome is Outcome.SUCCESS
     return value if ok else {"error": value}, ok, counted((f"{NAMESPACE}/{name}", args) for name, args in stage.calls)
@@ -64,6 +67,38 @@ def expected(ast: Any, params: Any, actions: Any) -> tuple[Any, bool, Counter[st
 @given(asts(asynchronous=True), PARAMETERS, st.integers(0, 1000))
 def test_random_programs_come_to_what_stock_makes_of_them(ast, params, seed):
     assert played(ast, params, programs.ACTIONS, seed) == expected(ast, params, programs.ACTIONS)
+
+
+def chance(seed: int, *about: Any) -> int:
+    """Return a number that follows from its arguments."""
+    return zlib.crc32(json.dumps([seed, *about], sort_keys=True).encode())
+
+
+@settings(max_examples=100)
+@given(asts(), PARAMETERS, st.integers(0, 1000))
+def test_an_action_that_is_lost_with_its_host_after_it_began_failed_and_any_other_one_is_sent_again(ast, params, seed):
+    def lose(name: str, args: Any, attempt: int) -> bool | None:
+        if chance(seed, name, args, attempt) % 4 == 0 and attempt < MISSES:
+            return False
+        return True if chance(seed, name, args) % 4 == 0 else None
+
+    def failing(name: str) -> Any:
+        act = programs.ACTIONS[name]
+        return lambda args: {"error": DIED} if chance(seed, name, args) % 4 == 0 else act(args)
+
+    failing_too = {name: failing(name) for name in programs.ACTIONS}
+    assert played(ast, params, programs.ACTIONS, seed, lose=lose) == expected(ast, params, failing_too)
+
+
+@settings(max_examples=100)
+@given(asts(), PARAMETERS, st.integers(0, 1000))
+def test_where_actions_may_begin_twice_lost_hosts_change_nothing(ast, params, seed):
+    def lose(name: str, args: Any, attempt: int) -> bool | None:
+        lost = chance(seed, name, args, attempt)
+        return None if lost % 2 or attempt >= MISSES else lost % 4 == 0 and attempt == 1
+
+    got = played(ast, params, programs.ACTIONS, seed, lose=lose, once=False)
+    assert got == expected(ast, params, programs.ACTIONS)
 
 
 @settings(max_examples=50)

@@ -10,12 +10,14 @@ from typing import Final
 
 from invoker_ext.buses.address import problem_of_bus
 from invoker_ext.contract.kinds import problem as problem_of_kinds
-from invoker_ext.contract.settings import LEVEL, SettingsError, above, at_least, read_settings, setting
+from invoker_ext.contract.settings import LEVEL, SettingsError, above, at_least, one_of, read_settings, setting
 from invoker_ext.door.hello import room_for_sockets
 from invoker_ext.door.places import far
 from invoker_ext.door.settings import PeerSettings
 
 PREFIX: Final = "DATAFLOWER_CONTROLLER_"
+QUICKJS: Final = "quickjs"
+IN_NODE: Final = "nodejs"
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
@@ -52,6 +54,12 @@ class Settings(PeerSettings):
         "Largest limit `concurrency` of an action: activations in one container at a time, if its kind can.",
         1,
         above(0),
+    )
+    inline_functions: str = setting(
+        "What evaluates inline functions of compositions: `quickjs`, beside the invoker, or `nodejs`, containers of "
+        "each composition and namespace.",
+        QUICKJS,
+        one_of(QUICKJS, IN_NODE),
     )
     workflow_payload_bytes: int = setting(
         "Bound of a native workflow's parameters and result.", 64 * 1024 * 1024, above(0)

@@ -24,7 +24,7 @@ from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.doors import Doors
 from controller_ext.runs.repeats import Repeats
 from controller_ext.runs.spool import Spooler
-from controller_ext.settings import PREFIX, Settings
+from controller_ext.settings import IN_NODE, PREFIX, Settings
 from controller_ext.standalone.deathsig import DeathSignal
 from controller_ext.worker import LingeringWorker, SilentAccess
 from invoker_ext import logs
@@ -61,7 +61,8 @@ def application(settings: Settings, token: str) -> Flask:
         concurrent_invocations=settings.concurrent_invocations,
         fires_per_minute=settings.fires_per_minute,
     )
-    api = ApiSettings(limits=limits, manifest=manifest_of(read_kinds(settings.kinds)))
+    manifest = manifest_of(read_kinds(settings.kinds), evaluating=settings.inline_functions == IN_NODE)
+    api = ApiSettings(limits=limits, manifest=manifest)
     catalog = Catalog(entities)
     spooler = Spooler(settings.spool_dir, settings.door_name)
     acceptor = Acceptor(catalog, api.manifest, limits, spooler, settings.id)

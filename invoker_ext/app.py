@@ -35,6 +35,8 @@ from invoker_ext.door.hello import Role
 from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
 from invoker_ext.door.spooled import pull_spooled
+from invoker_ext.inline.contained import Contained
+from invoker_ext.inline.evaluators import Evaluators
 from invoker_ext.inline.functions import Functions
 from invoker_ext.journal import Journal
 from invoker_ext.owner.actions import Actions
@@ -102,7 +104,16 @@ class InvokerApp:
             stock_acks=not isinstance(self._bus, LocalBus),
             events=told_events(settings.bus),
         )
-        self._functions = Functions(loop, settings.inline_bounds)
+        self._fleet = Fleet(
+            choose(settings, memory_mb),
+            self._sink,
+            _pool_limits(settings, memory_mb),
+            environment={"__OW_API_HOST": settings.api_host},
+            outbox_bytes=settings.outbox_mb * MIB,
+            prefix=f"wsk{settings.id}",
+        )
+        bounds = settings.inline_bounds
+        self._functions = Evaluators(Functions(loop, bounds), Contained(loop, self._fleet, bounds))
         actions = Actions(self._entities)
         parts = Parts(
             bus=self._bus,
@@ -115,14 +126,6 @@ class InvokerApp:
             parameters=None if isinstance(self._bus, LocalBus) else settings.data_dir / "parameters",
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
-        self._fleet = Fleet(
-            choose(settings, memory_mb),
-            self._sink,
-            _pool_limits(settings, memory_mb),
-            environment={"__OW_API_HOST": settings.api_host},
-            outbox_bytes=settings.outbox_mb * MIB,
-            prefix=f"wsk{settings.id}",
-        )
         self._owner.containers = self._fleet
         self._desk = None if self._peers is None else self._lend(self._peers, actions)
         handlers = {

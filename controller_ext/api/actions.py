@@ -84,7 +84,9 @@ class _Actions:
         else:
             document = actions.update(put, old.body, self._now_ms())
         actions.check_kind(document["exec"]["kind"], self._settings.manifest, user.limits)
-        document = compositions.annotated(self._catalog, user, full, document, self._settings.limits.sequence_length)
+        document = compositions.annotated(
+            self._catalog, self._settings.manifest, user, full, document, self._settings.limits.sequence_length
+        )
         self._catalog.store.put(str(full), document, None if old is None else old.revision)
         return replies.json_object(actions.shown(document))
 
@@ -110,5 +112,5 @@ class _Actions:
         if put.exec["kind"] == SEQUENCE:
             sequences.check(self._catalog, caller(), full, put.exec["components"], most)
         elif put.exec["kind"] == NATIVE:
-            resolver = StoreResolver(self._catalog, inside=str(full), limit=most)
+            resolver = StoreResolver(self._catalog, self._settings.manifest, inside=str(full), limit=most)
             compile_workflow(native.parse(put.exec["code"]), full.path, resolver)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from controller_ext.entities.errors import Malformed
 from invoker_ext.contract.graph import GraphKind
+from invoker_ext.contract.kinds import NODEJS, family
 
 SEQUENCE: Final = GraphKind.SEQUENCE.value
 NATIVE: Final = GraphKind.DATAFLOW.value
@@ -37,20 +38,25 @@ class Runtime:
 class Manifest:
     """All kinds, by family.
 
+    Attributes:
+        families: Of kinds.
+        evaluating: Inline functions of compositions are evaluated in containers of Node.js, where there are such.
+
     Raises:
         ValueError: A family has no default, or two.
     """
 
     families: Mapping[str, tuple[Runtime, ...]]
+    evaluating: bool = False
     _kinds: dict[str, Runtime] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for family, runtimes in self.families.items():
+        for name, runtimes in self.families.items():
             defaults = [one for one in runtimes if one.default or len(runtimes) == 1]
             if len(defaults) != 1:
-                raise ValueError(f"family {family} has {len(defaults)} defaults, not one")
+                raise ValueError(f"family {name} has {len(defaults)} defaults, not one")
             self._kinds.update((one.kind, one) for one in runtimes)
-            self._kinds[f"{family}:default"] = defaults[0]
+            self._kinds[f"{name}:default"] = defaults[0]
 
     def resolve(self, kind: str) -> Runtime:
         """Return the runtime of a kind, or of a family's default.
@@ -72,6 +78,10 @@ class Manifest:
         """Return whether there is a runtime of this kind."""
         return kind in self._kinds
 
+    def evaluates(self, kind: str) -> bool:
+        """Return whether inline functions of a composition of this kind are evaluated in containers of it."""
+        return self.evaluating and family(kind) == NODEJS and self.offers(kind)
+
     def deprecated(self, kind: str) -> bool:
         """Return whether actions of this kind can no longer be updated or invoked."""
         runtime = self._kinds.get(kind)
@@ -80,18 +90,18 @@ class Manifest:
     def document(self) -> dict[str, list[dict[str, Any]]]:
         """Return the member `runtimes` of `GET /`."""
         return {
-            family: [
+            name: [
                 {
                     "kind": one.kind,
                     "image": one.image,
                     "deprecated": one.deprecated,
-                    "default": one is self._kinds[f"{family}:default"],
+                    "default": one is self._kinds[f"{name}:default"],
                     "attached": True,
                     "requireMain": one.require_main,
                 }
                 for one in runtimes
             ]
-            for family, runtimes in self.families.items()
+            for name, runtimes in self.families.items()
         }
 
 
@@ -100,20 +110,21 @@ def deprecation(kind: str) -> str:
     return f"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."
 
 
-def manifest_of(kinds: Iterable[str]) -> Manifest:
+def manifest_of(kinds: Iterable[str], *, evaluating: bool = False) -> Manifest:
     """Return the manifest that offers these kinds under the names of stock's images.
 
     Args:
         kinds: `FAMILY:VERSION`; the first of each family is its default.
+        evaluating: See `Manifest`.
     """
     families: dict[str, list[Runtime]] = {}
     for kind in kinds:
-        family, _, version = kind.partition(":")
-        known = families.setdefault(family, [])
+        name, _, version = kind.partition(":")
+        known = families.setdefault(name, [])
         # A kind that only says 3 is run by whatever is the default.
-        image = f"openwhisk/action-{family}-v{version}:nightly" if version != "3" or not known else known[0].image
+        image = f"openwhisk/action-{name}-v{version}:nightly" if version != "3" or not known else known[0].image
         known.append(Runtime(kind=kind, image=image, default=not known))
-    return Manifest({family: tuple(known) for family, known in families.items()})
+    return Manifest({family: tuple(known) for family, known in families.items()}, evaluating)
 
 
 STOCK: Final = manifest_of(("python:3.11", "python:3"))

@@ -10,7 +10,8 @@ from controller_ext.entities import parameters
 from controller_ext.entities.actions import by_control_flow, is_conductor
 from controller_ext.entities.catalog import Catalog
 from controller_ext.entities.names import Name
-from controller_ext.runs.resolve import Reads, StoreResolver, composition_limits
+from controller_ext.entities.runtimes import Manifest
+from controller_ext.runs.resolve import Reads, StoreResolver
 from controller_ext.workflow.composition.recovery import NotLowered, program_of
 from controller_ext.workflow.errors import DefinitionError
 from invoker_ext.contract.graph import Graph
@@ -35,11 +36,14 @@ class Composed:
     reads: Reads
 
 
-def compose(catalog: Catalog, user: Identity, name: str, body: Mapping[str, Any], most: int) -> Composed:
+def compose(
+    catalog: Catalog, manifest: Manifest, user: Identity, name: str, body: Mapping[str, Any], most: int
+) -> Composed:
     """Return what a conductor is.
 
     Args:
         catalog: Where its actions are.
+        manifest: Says where its functions are evaluated.
         user: Who invokes it.
         name: Full name of the conductor.
         body: Its document.
@@ -47,12 +51,12 @@ def compose(catalog: Catalog, user: Identity, name: str, body: Mapping[str, Any]
     """
     if by_control_flow(body):
         return Composed(None, None, {})
-    resolver = StoreResolver(catalog, inside=name, limit=most, composes=True, user=user)
+    resolver = StoreResolver(catalog, manifest, inside=name, limit=most, composes=True, user=user)
     try:
         program = program_of(body)
         if program is None:
             return Composed(None, None, {})
-        graph = resolver.compose(name, program, composition_limits(body, most))
+        graph = resolver.compose(name, program, body)
     except NotLowered as error:
         return Composed(None, str(error), resolver.reads)
     except DefinitionError as error:
@@ -63,12 +67,14 @@ def compose(catalog: Catalog, user: Identity, name: str, body: Mapping[str, Any]
     return Composed(graph, None, resolver.reads)
 
 
-def annotated(catalog: Catalog, user: Identity, name: Name, document: dict[str, Any], most: int) -> dict[str, Any]:
+def annotated(
+    catalog: Catalog, manifest: Manifest, user: Identity, name: Name, document: dict[str, Any], most: int
+) -> dict[str, Any]:
     """Return the document of an action that is about to be stored, with the reason if it runs as a conductor.
 
     What its actions are may change later; the annotation says what holds when it is deployed.
     """
-    reason = compose(catalog, user, str(name), document, most).reason if is_conductor(document) else None
+    reason = compose(catalog, manifest, user, str(name), document, most).reason if is_conductor(document) else None
     annotations = parameters.without(document["annotations"], (REASON,))
     if reason is not None:
         annotations = [*annotations, {"key": REASON, "value": f"It runs as a conductor, not as data flow: {reason}."}]

@@ -168,7 +168,12 @@ class Planner:
         if kind == NATIVE or (kind == SEQUENCE and not stepwise):
             most = self._limits.sequence_length
             resolver = StoreResolver(
-                self._catalog, inside=located.action.id, limit=most, composes=kind == SEQUENCE, user=user
+                self._catalog,
+                self._manifest,
+                inside=located.action.id,
+                limit=most,
+                composes=kind == SEQUENCE,
+                user=user,
             )
             try:
                 graph = within(compile_entity(located, resolver, most), allowed)
@@ -219,7 +224,7 @@ class Planner:
     def _composition(self, user: Identity, located: Located, allowed: SystemLimits, reads: Reads) -> Graph | None:
         """Return the graph of a composition; None: it runs as the conductor that it is."""
         action = located.action
-        composed = compose(self._catalog, user, action.id, action.body, self._limits.sequence_length)
+        composed = compose(self._catalog, self._manifest, user, action.id, action.body, self._limits.sequence_length)
         reads.update(composed.reads)
         if composed.graph is None:
             return None
@@ -315,8 +320,8 @@ def _longest_region_ms(region: Region, own: OwnLimits) -> int:
 
 
 def largest_step_mb(graph: Graph) -> int:
-    """Return the memory of the step that needs most; 0 if nothing in it runs."""
-    largest = 0
+    """Return the memory of the step that needs most, or of what evaluates functions; 0 if nothing in it runs."""
+    largest = 0 if graph.evaluator is None else graph.limits.memory_mb
     for call in graph.calls():
         match call:
             case ActionCall(memory_mb=memory_mb, refusal=None):

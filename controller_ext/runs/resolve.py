@@ -11,7 +11,7 @@ from controller_ext.entities.catalog import ACTIVATE, Catalog, Located
 from controller_ext.entities.errors import Forbidden, NotFound, WrongCollection
 from controller_ext.entities.names import Name
 from controller_ext.entities.parameters import raw_members
-from controller_ext.entities.runtimes import NATIVE, SEQUENCE
+from controller_ext.entities.runtimes import NATIVE, SEQUENCE, Manifest
 from controller_ext.runs import conductor
 from controller_ext.runs.ports import Gap
 from controller_ext.workflow.composition.compile import compile_composition, why_not
@@ -19,7 +19,9 @@ from controller_ext.workflow.composition.recovery import NotLowered, program_of
 from controller_ext.workflow.errors import Finding, WorkflowInvalid
 from controller_ext.workflow.nesting import CompositionEntity, Entity, NestingResolver, SequenceEntity, WorkflowEntity
 from invoker_ext.contract import naming
+from invoker_ext.contract.annotations import truthy
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, OwnLimits
+from invoker_ext.contract.inline import Evaluator
 from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.regions import Region, RegionKind
 
@@ -52,7 +54,16 @@ def composition_limits(body: Mapping[str, Any], actions: int) -> OwnLimits:
     return OwnLimits(limits["timeout"], limits["logs"], limits["memory"], actions)
 
 
-def lowered_program(body: Mapping[str, Any]) -> dict[str, Any] | None:
+def evaluator_of(body: Mapping[str, Any], manifest: Manifest) -> Evaluator | None:
+    """Return the containers in which functions of a composition are evaluated; None: they are beside the invoker."""
+    kind = body["exec"]["kind"]
+    if not manifest.evaluates(kind):
+        return None
+    notes = {one["key"]: one["value"] for one in body["annotations"]}
+    return Evaluator(kind, truthy(notes.get("provide-api-key", True)))
+
+
+def lowered_program(body: Mapping[str, Any], *, in_node: bool) -> dict[str, Any] | None:
     """Return the program of a conductor that can run as data flow, as far as it alone tells; None: it is none."""
     if by_control_flow(body):
         return None
@@ -60,7 +71,7 @@ def lowered_program(body: Mapping[str, Any]) -> dict[str, Any] | None:
         program = program_of(body)
     except NotLowered:
         return None
-    return None if program is None or why_not(program) is not None else program
+    return None if program is None or why_not(program, in_node=in_node) is not None else program
 
 
 class StoreResolver(NestingResolver):
@@ -74,6 +85,7 @@ class StoreResolver(NestingResolver):
     def __init__(
         self,
         catalog: Catalog,
+        manifest: Manifest,
         *,
         inside: str | None = None,
         limit: int,
@@ -84,6 +96,7 @@ class StoreResolver(NestingResolver):
 
         Args:
             catalog: Where entities are.
+            manifest: Says where functions of compositions are evaluated.
             inside: Full name of what is being compiled; None: it has none yet.
             limit: Atomic actions in a sequence or composition.
             composes: A sequence or composition is compiled, which may have conductors in it; no workflow can run one.
@@ -91,6 +104,7 @@ class StoreResolver(NestingResolver):
         """
         super().__init__(self._read, inside=inside, limit=limit)
         self._catalog = catalog
+        self._manifest = manifest
         self._composes = composes
         self._user = user
         self._workflows: set[str] = set()
@@ -98,10 +112,11 @@ class StoreResolver(NestingResolver):
         self.reads: Reads = {}
         self.conductors: set[str] = set()
 
-    def compose(self, name: str, program: Mapping[str, Any], limits: OwnLimits) -> Graph:
+    def compose(self, name: str, program: Mapping[str, Any], body: Mapping[str, Any]) -> Graph:
         """Return the graph of a composition; raises as `compile_composition`."""
         self._compositions.add(name)
-        return compile_composition(program, self.component, limits)
+        limits, evaluator = composition_limits(body, self._limit), evaluator_of(body, self._manifest)
+        return compile_composition(program, self.component, limits, evaluator)
 
     def component(self, action: str) -> Region:
         """See `NestingResolver.component`."""
@@ -164,11 +179,12 @@ class StoreResolver(NestingResolver):
     def _conductor(self, located: Located) -> ActionCall | CompositionEntity:
         """Return a composition that can run as data flow; of any other conductor note that there is one."""
         body = located.action.body
-        program = lowered_program(body)
+        evaluator = evaluator_of(body, self._manifest)
+        program = lowered_program(body, in_node=evaluator is not None)
         if program is not None:
             self._compositions.add(located.action.id)
             limits = composition_limits(body, self._limit)
-            return CompositionEntity(located.action.id, body["version"], program, limits)
+            return CompositionEntity(located.action.id, body["version"], program, limits, evaluator)
         if not self._composes or not self._workflows.isdisjoint(self._open):
             sentence = f"/{located.action.id} is a conductor, which no workflow can run: let it run the workflow"
             raise WorkflowInvalid([Finding((), sentence)])

@@ -12,6 +12,7 @@ from controller_ext.workflow.errors import DefinitionError, Finding, WorkflowInv
 from controller_ext.workflow.native import parse
 from controller_ext.workflow.sequence import MAX_ACTIONS, compile_sequence
 from invoker_ext.contract.graph import ActionCall, Graph, OwnLimits, WorkflowCall
+from invoker_ext.contract.inline import Evaluator
 from invoker_ext.contract.regions import Region, RegionKind
 
 MAX_NESTING: Final = 16
@@ -40,12 +41,13 @@ class WorkflowEntity:
 
 @dataclass(slots=True, frozen=True)
 class CompositionEntity:
-    """A stored composition: its full name, version, program and own limits."""
+    """A stored composition: its full name, version, program, own limits, and what evaluates its functions."""
 
     name: str
     version: str
     program: Mapping[str, Any]
     limits: OwnLimits = field(default=OwnLimits())
+    evaluator: Evaluator | None = None
 
 
 Entity = SequenceEntity | WorkflowEntity | CompositionEntity
@@ -121,6 +123,6 @@ class NestingResolver:
             case SequenceEntity():
                 return compile_sequence(entity.components, self, self._limit)
             case CompositionEntity():
-                return compile_composition(entity.program, self.component, entity.limits)
+                return compile_composition(entity.program, self.component, entity.limits, entity.evaluator)
             case WorkflowEntity():
                 return compile_workflow(parse(entity.text), entity.name.rpartition("/")[0], self)

@@ -15,6 +15,8 @@ from enum import Enum
 from typing import Any, Final
 
 from action_runtime.wire.values import ERROR, RUN, WHOLE
+from invoker_ext.contract.edges import Edge, EdgeKind, Input, Source, input_from_json, input_to_json, whole_of
+from invoker_ext.contract.inline import Evaluator
 from invoker_ext.contract.regions import Region, region_from_json, region_to_json
 
 __all__ = [
@@ -23,59 +25,6 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT: Final = 1
-
-
-class EdgeKind(Enum):
-    """What an edge does with the data of its source."""
-
-    VALUE = "value"
-    """One datum, or the whole result object."""
-    EACH = "each"
-    """One firing per item; opens a level."""
-    GATHER = "gather"
-    """List of all items of the innermost level, in order; closes it."""
-    ANY = "any"
-    """The first live alternative in list order, once all before it are dead."""
-    STREAM = "stream"
-    """Parts are handed over as they come."""
-    CONSTANT = "constant"
-
-
-@dataclass(slots=True, frozen=True)
-class Source:
-    """Where data come from: an output of a step; `$run` is the step of the run's parameters."""
-
-    step: str
-    output: str = WHOLE
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Edge:
-    """One way data take.
-
-    Attributes:
-        kind: What it does with them.
-        source: Where they come from; None for ANY and CONSTANT.
-        when: CEL condition over `value`; the edge is live only if it holds.
-        optional: A dead edge leaves the parameter out instead of skipping the step.
-        alternatives: For ANY, in order of preference.
-        constant: For CONSTANT, compact JSON text.
-    """
-
-    kind: EdgeKind
-    source: Source | None = None
-    when: str | None = None
-    optional: bool = False
-    alternatives: tuple[Edge, ...] = ()
-    constant: str | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class Input:
-    """A named parameter and the edge that feeds it; name WHOLE: the edge's object is all parameters."""
-
-    name: str
-    edge: Edge
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -185,6 +134,7 @@ class Graph:
         result: What the run results in: one Input named WHOLE, or one a member. Edges as everywhere.
         timeout_s: Bound of the whole run; None: none.
         limits: For the record.
+        evaluator: Of inline functions; None: the engine beside the invoker.
     """
 
     kind: GraphKind
@@ -192,6 +142,7 @@ class Graph:
     result: tuple[Input, ...]
     timeout_s: float | None = None
     limits: OwnLimits = OwnLimits()
+    evaluator: Evaluator | None = None
     _digest: str = field(default="", compare=False, repr=False)
 
     @property
@@ -213,12 +164,14 @@ class Graph:
             "format": FORMAT,
             "kind": self.kind.value,
             "steps": [_step_to_json(step) for step in self.steps],
-            "result": [_input_to_json(one) for one in self.result],
+            "result": [input_to_json(one) for one in self.result],
             "timeout_s": self.timeout_s,
         }
         if self.limits != OwnLimits():
             own = self.limits
             document["limits"] = [own.timeout_ms, own.logs_mb, own.memory_mb, own.actions]
+        if self.evaluator is not None:
+            document["evaluator"] = [self.evaluator.kind, self.evaluator.passes_key]
         return document
 
     def calls(self) -> Iterator[ActionCall | WorkflowCall | Fault]:
@@ -254,9 +207,10 @@ class Graph:
         return Graph(
             kind=GraphKind(document["kind"]),
             steps=tuple(_step_from_json(step) for step in document["steps"]),
-            result=tuple(_input_from_json(one) for one in document["result"]),
+            result=tuple(input_from_json(one) for one in document["result"]),
             timeout_s=document["timeout_s"],
             limits=OwnLimits(*document.get("limits", ())),
+            evaluator=Evaluator(*document["evaluator"]) if "evaluator" in document else None,
         )
 
 
@@ -273,50 +227,10 @@ def _size_bytes(call: ActionCall | WorkflowCall | Fault) -> int:
             return _CALL_BYTES
 
 
-def whole_of(step: str) -> Input:
-    """Return what passes the whole result of a step on: as all parameters of the next one, or as the run's result."""
-    return Input(WHOLE, Edge(kind=EdgeKind.VALUE, source=Source(step)))
-
-
 def action_graph(call: ActionCall) -> Graph:
     """Return the graph of a plain action: one step, all parameters in, the whole result out."""
     step = Step(name="action", call=call, inputs=(whole_of(RUN),), at_most_once=True)
     return Graph(kind=GraphKind.ACTION, steps=(step,), result=(whole_of("action"),))
-
-
-def _edge_to_json(edge: Edge) -> dict[str, Any]:
-    document: dict[str, Any] = {"kind": edge.kind.value}
-    if edge.source is not None:
-        document["from"] = [edge.source.step, edge.source.output]
-    if edge.when is not None:
-        document["when"] = edge.when
-    if edge.optional:
-        document["optional"] = True
-    if edge.alternatives:
-        document["any"] = [_edge_to_json(one) for one in edge.alternatives]
-    if edge.constant is not None:
-        document["constant"] = edge.constant
-    return document
-
-
-def _edge_from_json(document: dict[str, Any]) -> Edge:
-    source = document.get("from")
-    return Edge(
-        kind=EdgeKind(document["kind"]),
-        source=Source(*source) if source else None,
-        when=document.get("when"),
-        optional=document.get("optional", False),
-        alternatives=tuple(_edge_from_json(one) for one in document.get("any", ())),
-        constant=document.get("constant"),
-    )
-
-
-def _input_to_json(one: Input) -> list[Any]:
-    return [one.name, _edge_to_json(one.edge)]
-
-
-def _input_from_json(document: list[Any]) -> Input:
-    return Input(document[0], _edge_from_json(document[1]))
 
 
 def call_to_json(call: ActionCall | WorkflowCall | Fault | Region) -> dict[str, Any]:
@@ -370,7 +284,7 @@ def _step_to_json(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "call": call_to_json(step.call),
-        "inputs": [_input_to_json(one) for one in step.inputs],
+        "inputs": [input_to_json(one) for one in step.inputs],
         "scope": list(step.scope),
         "retry": [step.attempts, step.backoff_s],
         "timeout_s": step.timeout_s,
@@ -387,7 +301,7 @@ def _step_from_json(document: dict[str, Any]) -> Step:
             if "region" in document["call"]
             else call_from_json(document["call"])
         ),
-        inputs=tuple(_input_from_json(one) for one in document["inputs"]),
+        inputs=tuple(input_from_json(one) for one in document["inputs"]),
         scope=tuple(document["scope"]),
         attempts=attempts,
         backoff_s=backoff_s,

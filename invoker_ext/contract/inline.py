@@ -1,9 +1,24 @@
-"""Which inline functions can be evaluated without Node.js. Pure."""
+"""Where inline functions are evaluated, and which of them can do without Node.js. Pure."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
+
+
+@dataclass(slots=True, frozen=True)
+class Evaluator:
+    """Containers of a composition's own, of each namespace, in which its inline functions are evaluated.
+
+    Attributes:
+        kind: Of theirs: the composition's, `nodejs:20`.
+        passes_key: Functions get the API key of who invokes it.
+    """
+
+    kind: str
+    passes_key: bool
+
 
 HOST_NAMES: Final = frozenset({
     "require", "process", "Buffer", "global", "module", "exports", "__dirname", "__filename", "setTimeout",

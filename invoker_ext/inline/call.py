@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from invoker_ext.inline.home import Home
 
 MIB: Final = 1024 * 1024
 
@@ -39,6 +42,10 @@ class Fault(Enum):
     """It was not begun: it gets more than may wait."""
     ABSENT = "absent"
     """It was not begun: the engine does not start."""
+    CONTAINER = "container"
+    """What became of the container that evaluated it. Ends the composition with the text, as in stock."""
+    UNPLACED = "unplaced"
+    """It was not begun: no container could be had. Ends the composition, too."""
 
 
 TEXTS: Final[Mapping[Fault, str]] = {
@@ -57,6 +64,8 @@ TEXTS: Final[Mapping[Fault, str]] = {
     "more than {detail} MB; give it less",
     Fault.ABSENT: "Function combinator at AST node root{path} was not started: the JavaScript engine does not start; "
     "ask the operator for the invoker's log",
+    Fault.CONTAINER: "{detail}",
+    Fault.UNPLACED: "{detail}",
 }
 """Texts of the errors; the first three are stock's."""
 
@@ -94,6 +103,8 @@ class Call:
     """Name → JSON, of all variables that it sees."""
     path: str = ""
     """Of the nearest labelled node around it, for the texts: `[0].body`."""
+    home: Home | None = None
+    """Whose containers evaluate it; None: the engine beside the invoker."""
 
     @property
     def size_bytes(self) -> int:
@@ -114,6 +125,8 @@ class Evaluated:
     """Name → JSON of the variables that it changed, also where it failed."""
     log: str = ""
     """What it wrote to the console, and what was thrown; at most LOG_CHARS."""
+    waited_s: float = 0.0
+    """For a container, which counts for no limit."""
 
 
 LOG_CHARS: Final = 8192

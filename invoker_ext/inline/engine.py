@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import time
 from collections import OrderedDict
@@ -17,6 +16,7 @@ import quickjs
 
 from invoker_ext.contract.inline import HOST_NAMES
 from invoker_ext.inline.call import LOG_CHARS, MIB, Bounds, Call, Evaluated, Fault, failed
+from invoker_ext.inline.text import utf8
 
 STACK_BYTES: Final = 2 * MIB
 """Of native stack for recursion; a process has 8 MiB."""
@@ -29,8 +29,6 @@ _MEMORY: Final = "out of memory"
 _INTERRUPTED: Final = "interrupted"
 _NOT_DEFINED: Final = " is not defined"
 _MODULE: Final = "could not load module"
-_ESCAPE: Final = re.compile(r"\\(?:(?P<half>ud[89a-f][0-9a-f]{2})|.)")
-"""Of JSON; `half` is half a character."""
 _KINDS: Final = {
     "threw": Fault.THREW, "null": Fault.THREW, "function": Fault.FUNCTION, "internal": Fault.INTERNAL
 }  # fmt: skip
@@ -187,7 +185,7 @@ class Engine:
                 return None
             if time.process_time() > deadline:
                 raise quickjs.JSException(_INTERRUPTED)
-        read: dict[str, str] = orjson.loads(_utf8(head))
+        read: dict[str, str] = orjson.loads(utf8(head))
         return read
 
 
@@ -196,7 +194,7 @@ def _answer(turn: Any, head: Mapping[str, str], call: Call, bounds: Bounds) -> E
     cells = {}
     for name, before in call.cells.items():
         text = turn("cell", name)
-        after = before if text is None else _utf8(text)
+        after = before if text is None else utf8(text)
         if after != before:
             cells[name] = after
             room -= len(after)
@@ -211,7 +209,7 @@ def _answer(turn: Any, head: Mapping[str, str], call: Call, bounds: Bounds) -> E
     if fault is not None:
         return failed(fault, call.path, _NODE_SAYS.get(head["message"], head["message"]), cells=cells, log=log)
     text = turn("result")
-    result = None if text is None else _utf8(text)
+    result = None if text is None else utf8(text)
     if room < (len(result) if result is not None else 0):
         return failed(Fault.SIZE, call.path, str(bounds.answer_mb), log=log)
     return Evaluated(result=result, cells=cells, log=log)
@@ -223,13 +221,3 @@ def _missing(name: str, message: str) -> str | None:
         return None
     missing = "import" if _MODULE in message else message.removesuffix(_NOT_DEFINED)
     return missing if missing in HOST_NAMES else None
-
-
-def _utf8(text: str) -> bytes:
-    """Return JSON text as bytes. Halves of a character, which JavaScript allows and UTF-8 has not, are replaced.
-
-    The engine writes an escape for such a half alone; the text may nest deeper than a parser here would go.
-    """
-    if "\\ud" in text:
-        text = _ESCAPE.sub(lambda found: found[0] if found["half"] is None else "\ufffd", text)
-    return text.encode()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import DataflowError
+from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.regions.commands import Applied, Apply
 from invoker_ext.dataflow.regions.values import Shape
 from invoker_ext.inline.call import Call, Evaluated, Fault
 from invoker_ext.owner import answers
 from invoker_ext.owner.applying import Applying
+from invoker_ext.owner.jobs import home_of
 from invoker_ext.owner.reading import Copies, read_in_thread
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 APPLIED_BYTES: Final = 1024 * 1024
 """Up to here a function's value is read on the loop: it must be copied to another process anyway."""
+
+_ENDING: Final[Mapping[Fault | None, Outcome]] = {
+    Fault.INTERNAL: Outcome.APPLICATION_ERROR,
+    Fault.CONTAINER: Outcome.DEVELOPER_ERROR,
+    Fault.UNPLACED: Outcome.PLATFORM_ERROR,
+}
+"""How a composition ends for what no handler gets."""
 
 
 class Evaluating:
@@ -31,6 +40,7 @@ class Evaluating:
 
     def __init__(self, run: Run, tell: Callable[[Applied], None]) -> None:
         self._run = run
+        self._home = home_of(run)
         self._tell = tell
         self._asked: dict[int, int] = {}
         self._applying = Applying(self._begin)
@@ -66,6 +76,7 @@ class Evaluating:
             params=tuple(answers.pieces_of(command.params, copies)),
             cells={name: answers.json_of(value, copies) for name, value in command.cells.items()},
             path=command.path,
+            home=self._home,
         )
 
     async def _begin_large(self, ticket: int, reading: Coroutine[Any, Any, Call]) -> None:
@@ -100,7 +111,9 @@ class Evaluating:
                 result=None if result is None else put(result),
                 shape=shape,
                 error=evaluated.error,
-                fatal=evaluated.fault is Fault.INTERNAL,
+                fatal=evaluated.fault in _ENDING,
+                outcome=_ENDING.get(evaluated.fault, Outcome.APPLICATION_ERROR),
+                waited_s=evaluated.waited_s,
                 cells={name: put(text) for name, text in evaluated.cells.items()},
             )
         )

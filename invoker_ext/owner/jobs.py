@@ -9,6 +9,7 @@ from action_runtime.wire.values import WHOLE
 from invoker_ext.containers.job import Job
 from invoker_ext.contract.graph import ActionCall, GraphKind
 from invoker_ext.dataflow.commands import Bound, Constant, Dispatch
+from invoker_ext.inline.home import REVISION, Home
 from invoker_ext.owner.actions import ActionDoc, split_init
 from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.host import Ear
@@ -43,7 +44,7 @@ def make_attempt(run: Run, command: Dispatch, call: ActionCall, doc: ActionDoc, 
         code=doc.code,
         user=spec.user,
         activation_id=activation_id,
-        env=environment(spec, call, doc, activation_id),
+        env=environment(spec, call, activation_id, passes_key=doc.passes_key),
         init_env=init_env,
         inputs=inputs,
         wants=ear.wants(command.step.name),
@@ -89,7 +90,29 @@ def arguments(
     return [Bound(WHOLE, Constant(rest.decode())), *inputs], init_env
 
 
-def environment(spec: RunSpec, call: ActionCall, doc: ActionDoc, activation_id: str) -> dict[str, str]:
+def home_of(run: Run) -> Home | None:
+    """Return the containers in which the inline functions of a run are evaluated; None: they are evaluated beside us.
+
+    Functions see the id of the run: that of the conductor's activation in stock.
+    """
+    evaluator, spec, limits = run.graph.evaluator, run.spec, run.graph.limits
+    if evaluator is None:
+        return None
+    call = ActionCall(
+        name=spec.path,
+        version=spec.version,
+        revision=REVISION,
+        kind=evaluator.kind,
+        memory_mb=limits.memory_mb,
+        timeout_ms=limits.timeout_ms,
+        logs_mb=limits.logs_mb,
+        binding=spec.binding,
+    )
+    told = environment(spec, call, spec.activation_id, passes_key=evaluator.passes_key)
+    return Home(call, spec.user, spec.activation_id, told)
+
+
+def environment(spec: RunSpec, call: ActionCall, activation_id: str, *, passes_key: bool) -> dict[str, str]:
     """Return the members of the stock `/run` body beside `value`, no deadline."""
     env = {
         "namespace": spec.user.namespace,
@@ -98,6 +121,6 @@ def environment(spec: RunSpec, call: ActionCall, doc: ActionDoc, activation_id: 
         "activation_id": activation_id,
         "transaction_id": str(spec.transid[0]),
     }
-    if doc.passes_key:
+    if passes_key:
         env["api_key"] = spec.user.api_key
     return env

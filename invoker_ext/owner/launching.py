@@ -30,7 +30,8 @@ def launched(command: Launch, around: Graph, copies: Copies) -> tuple[Graph, byt
     name = around.steps[0].name
     region = replace(command.region, kind=RegionKind.RESUME)
     step = Step(name=name, call=region, inputs=(whole_of(RUN),), at_most_once=True)
-    graph = Graph(kind=GraphKind.COMPOSITION, steps=(step,), result=(whole_of(name),), limits=around.limits)
+    graph = Graph(kind=GraphKind.COMPOSITION, steps=(step,), result=(whole_of(name),))
+    graph = replace(graph, limits=around.limits, evaluator=around.evaluator)
     cells = Items(tuple(Text("null") if one is None else Members(one) for one in command.cells))
     return graph, json_of(Members({"params": command.params, "cells": cells}), copies)
 

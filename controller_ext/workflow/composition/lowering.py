@@ -56,26 +56,28 @@ _LISTS: Final[Mapping[str, RegionKind]] = {
 """Combinators that have a list of parts."""
 
 
-def lower(program: Mapping[str, Any], component: Component) -> Region:
+def lower(program: Mapping[str, Any], component: Component, *, in_node: bool = False) -> Region:
     """Return the region of a program.
 
     Args:
         program: The root of the tree.
         component: Knows the actions.
+        in_node: Its functions are evaluated in Node.js.
 
     Raises:
         NotLowered: It is not one that can run here.
     """
     python = bool(program.get(MARK))
-    region = _Lowering(component, python).region(program, "", 0)
+    region = _Lowering(component, python, in_node).region(program, "", 0)
     if python:
         in_python.check_lets(region)
     return region
 
 
 class _Lowering:
-    def __init__(self, component: Component, python: bool) -> None:
+    def __init__(self, component: Component, python: bool, in_node: bool) -> None:
         self._component = component
+        self._in_node = in_node
         self._python = python
         self._nodes = 0
 
@@ -110,7 +112,7 @@ class _Lowering:
                     raise NotLowered(f"the action root{where} has no name")
                 return self._component(name)
             case "function":
-                return _function(node, where, self._python)
+                return _function(node, where, self._python, self._in_node)
             case "let":
                 declarations = node.get("declarations")
                 if not isinstance(declarations, dict):
@@ -135,7 +137,7 @@ class _Lowering:
         return self.region(part, f"{where}.{name}", depth + 1)
 
 
-def _function(node: dict[str, Any], where: str, python: bool) -> Region:
+def _function(node: dict[str, Any], where: str, python: bool, in_node: bool) -> Region:
     function = node.get("function")
     exec_ = function.get("exec") if isinstance(function, dict) else None
     code = exec_.get("code") if isinstance(exec_, dict) else None
@@ -145,7 +147,7 @@ def _function(node: dict[str, Any], where: str, python: bool) -> Region:
         return in_python.function(exec_, where)
     if str(exec_.get("kind", "")).startswith("python"):
         raise NotLowered(f"the function root{where} is Python; inline functions are evaluated as JavaScript")
-    needed = host_name_in(code)
+    needed = None if in_node else host_name_in(code)
     if needed is not None:
         raise NotLowered(f"the function root{where} uses `{needed}`, which is there in containers of Node.js alone")
     helper = _HELPERS.get(hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest())

@@ -165,6 +165,8 @@ class Applied:
         error: A sentence.
         fatal: No handler gets the error.
         cells: Those that the function changed.
+        outcome: With which the thread ends, if no handler gets the error.
+        waited_s: For a place to be evaluated, which no limit counts.
     """
 
     ticket: int
@@ -174,6 +176,8 @@ class Applied:
     error: str | None = None
     fatal: bool = False
     cells: Mapping[str, Datum] = field(default_factory=dict)
+    outcome: Outcome = Outcome.APPLICATION_ERROR
+    waited_s: float = 0.0
 
 
 @dataclass(slots=True, frozen=True)

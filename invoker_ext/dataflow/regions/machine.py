@@ -194,8 +194,9 @@ class RegionMachine:
             if holder is not None:
                 holder[name] = value
         thread.move(State.READY)
+        thread.since += event.waited_s
         if event.fatal:
-            self.abort(thread, Outcome.APPLICATION_ERROR, event.error or "")
+            self.abort(thread, event.outcome, event.error or "")
             return
         if event.error is not None:
             thread.value = error_of(event.error)

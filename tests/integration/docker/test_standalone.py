@@ -9,6 +9,7 @@ import pytest
 from controller_ext.cli.examples import load
 from invoker_ext.containers.drivers.docker.flags import LABEL
 from tests.support import engine
+from tests.support.composer.trees import deployed, function, seq
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -57,8 +58,8 @@ def test_wordcount_in_real_containers_is_that_of_a_plain_loop(make_server):
     assert server.left_over() == []
 
 
-def test_steps_of_a_stock_image_and_of_ours_work_in_one_run(make_server):
-    server = make_server().start()
+def test_steps_of_a_stock_image_and_of_ours_work_in_one_run_and_functions_of_node_too(make_server):
+    server = make_server(DATAFLOWER_CONTROLLER_INLINE_FUNCTIONS="nodejs").start()
     client = server.client()
     client.put("shout", SHOUT, kind="nodejs:20").raise_for_status()
     client.workflow(MIXED, "mixed", split=SPLIT, join=JOIN)
@@ -68,6 +69,11 @@ def test_steps_of_a_stock_image_and_of_ours_work_in_one_run(make_server):
     assert sorted(logs) == ["stdout: by", "stdout: door", "stdout: leave", "stdout: the"]
     kinds = {one["kind"] for one in client._session.get(client.url).json()["runtimes"]["nodejs"]}
     assert kinds == {"nodejs:20"}
+    ast = seq(function("() => { console.log('boxed'); return {at: require('fs').existsSync('/.dockerenv')} }"))
+    client.call("PUT", "actions/composed", json=deployed(ast)).raise_for_status()
+    composed, _ = client.firings("composed")
+    assert composed["response"]["result"] == {"at": True}
+    assert {"key": "functionLog", "value": "boxed\n"} in composed["annotations"]
     client.close()
     server.stop()
 

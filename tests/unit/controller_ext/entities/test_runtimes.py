@@ -8,6 +8,14 @@ from controller_ext.entities.runtimes import manifest_of
 from tests.support.composer import trees
 
 
+def test_functions_of_compositions_are_evaluated_in_their_kind_where_that_is_set_and_offered():
+    kinds = ("python:3", "nodejs:20")
+    manifest = manifest_of(kinds, evaluating=True)
+    evaluating = {kind for kind in (*kinds, "nodejs:18", "nodejs:default") if manifest.evaluates(kind)}
+    assert evaluating == {"nodejs:20", "nodejs:default"}
+    assert not manifest_of(kinds).evaluates("nodejs:20")
+
+
 def test_the_first_kind_of_each_family_is_its_default():
     manifest = manifest_of(["python:3.12", "python:3", "nodejs:20", "python:3.10", "nodejs:18"])
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from controller_ext.workflow.composition.compile import why_not
+from controller_ext.workflow.composition.compile import compile_composition, why_not
 from controller_ext.workflow.composition.lowering import MAX_DEPTH, lower
 from controller_ext.workflow.composition.recovery import NotLowered, program_of
+from invoker_ext.contract.graph import Graph, OwnLimits
+from invoker_ext.contract.inline import Evaluator
 from invoker_ext.contract.regions import Helper, Region, RegionKind
 from tests.support.regions import PROGRAMS, called, code_of
 
@@ -81,6 +84,18 @@ def test_a_program_that_cannot_be_lowered_says_where_and_why(program, reason):
     with pytest.raises(NotLowered, match=reason):
         lower(program, called)
     assert why_not(program) is not None
+
+
+def test_a_function_may_use_what_node_has_where_node_evaluates_it():
+    code = "() => require('fs')"
+    program = {"type": "function", "function": {"exec": {"kind": "nodejs:default", "code": code}}}
+    with pytest.raises(NotLowered, match="uses `require`"):
+        lower(program, called)
+    assert lower(program, called, in_node=True).code == code
+    assert why_not(program, in_node=True) is None
+    evaluator = Evaluator("nodejs:20", passes_key=False)
+    graph = compile_composition(program, called, OwnLimits(), evaluator)
+    assert Graph.from_json(json.loads(json.dumps(graph.to_json()))).evaluator == evaluator
 
 
 def test_nesting_is_bounded():

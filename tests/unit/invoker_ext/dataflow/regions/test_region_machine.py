@@ -11,10 +11,12 @@ from controller_ext.workflow.composition.lowering import lower
 from invoker_ext.contract.graph import Fault, Graph, GraphKind, Step
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.regions.commands import Applied, Apply, Entered, Leave
 from invoker_ext.dataflow.regions.machine import BURST
 from invoker_ext.dataflow.regions.threads import TRANSITIONS, Account, State, Thread
-from invoker_ext.dataflow.regions.values import text_of
-from tests.support.regions import PROGRAMS, Play, called
+from invoker_ext.dataflow.regions.values import Shape, text_of
+from invoker_ext.owner import answers
+from tests.support.regions import PROGRAMS, Play, Thing, called
 
 SUCCESS, FAILED = Outcome.SUCCESS, Outcome.APPLICATION_ERROR
 TOO_MANY = "Too many actions in the composition."
@@ -241,6 +243,25 @@ def test_branches_may_take_longer_than_functions_may():
     branch = Region(kind=RegionKind.SEQUENCE, parts=(called("a"),) * 20)
     play = Play(Region(kind=RegionKind.PARALLEL, parts=(branch, branch)), {"a": plus}, limit_ms=20)
     assert play.run({"n": 0}) == (SUCCESS, {"value": [{"n": 20}, {"n": 20}]})
+
+
+@pytest.mark.parametrize(
+    ("applied", "ended"),
+    [
+        ({"waited_s": 5.0}, (SUCCESS, {"n": 1})),
+        ({}, (Outcome.DEVELOPER_ERROR, "The action exceeded its time limits of 20 milliseconds.")),
+        ({"error": "died", "fatal": True, "outcome": Outcome.DEVELOPER_ERROR}, (Outcome.DEVELOPER_ERROR, "died")),
+    ],
+)
+def test_the_wait_for_a_container_counts_for_no_limit_and_its_death_is_nobodys_to_handle(applied, ended):
+    function = Region(kind=RegionKind.FUNCTION, code="p => p")
+    body = Region(kind=RegionKind.TRY, parts=(function, called("a")))
+    machine = Play(body, limit_ms=20).machine
+    (apply,) = machine.handle(Entered(Thing(b"{}"), 0.0))
+    assert isinstance(apply, Apply)
+    (leave,) = machine.handle(Applied(apply.ticket, 5.0, Thing(b'{"n": 1}'), Shape.CLEAN, **applied))
+    assert isinstance(leave, Leave)
+    assert (leave.outcome, json.loads(answers.json_of(leave.value))) == ended
 
 
 def test_a_loop_around_branches_ends_as_well():

@@ -32,6 +32,7 @@ from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.far import caller_of
 from invoker_ext.door.far_server import FarDoor
 from invoker_ext.door.hello import Role
+from invoker_ext.door.messenger import Messenger
 from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
 from invoker_ext.door.spooled import pull_spooled
@@ -115,6 +116,10 @@ class InvokerApp:
         bounds = settings.inline_bounds
         self._functions = Evaluators(Functions(loop, bounds), Contained(loop, self._fleet, bounds))
         actions = Actions(self._entities)
+        self._caller = caller_of(settings, settings.id)
+        # On the local bus the controller is who reads it: no way is shorter.
+        to_doors = self._caller is not None and not isinstance(self._bus, LocalBus)
+        self._messenger = Messenger(self._caller) if self._caller is not None and to_doors else None
         parts = Parts(
             bus=self._bus,
             journal=self._journal,
@@ -123,6 +128,7 @@ class InvokerApp:
             actions=actions,
             pull=self._pull_spool,
             functions=self._functions,
+            messages=self._messenger,
             parameters=None if isinstance(self._bus, LocalBus) else settings.data_dir / "parameters",
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)
@@ -136,7 +142,6 @@ class InvokerApp:
             "usage": self._usage,
         }
         self._door = Door(settings.door_socket, token, handlers)
-        self._caller = caller_of(settings, settings.id)
         if self._peers is not None:
             self._peers.knocked = FarDoor(self._door, settings.id, self._peers.credentials).take
         self._enabled = True
@@ -193,6 +198,8 @@ class InvokerApp:
         self._owner.halt()
         await self._functions.close()
         await self._door.close()
+        if self._messenger is not None:
+            await self._messenger.close()
         if self._desk is not None:
             await self._desk.close()
         await self._fleet.close()

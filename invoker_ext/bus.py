@@ -62,6 +62,9 @@ class Bus(ABC):
         consumer has committed it.
         """
 
+    def flush(self) -> None:  # noqa: B027 - most have nothing that waits
+        """Let what was published leave, if it would wait for the end of the loop's turn."""
+
     @abstractmethod
     def subscribe(self, topic: str, on_message: Callable[[Message], None]) -> None:
         """Call `on_message` on the loop for every message from the last committed offset on."""

@@ -110,6 +110,7 @@ class Journal:
     def recover(self) -> Recovered:
         """Read what earlier processes left. Call once, before anything is appended; `settle` then drops those files."""
         found = Recovered()
+        records: dict[str, Activation] = {}
         for number in self._old:
             for kind, run, body in _read(self._path(number)):
                 match kind:
@@ -124,7 +125,8 @@ class Journal:
                     case Entry.RECORD:
                         record = _record(body)
                         if record is not None:
-                            found.records.append(record)
+                            records[run] = record  # one without its log may stand in front
+        found.records = list(records.values())
         return found
 
     def settle(self) -> None:
@@ -155,11 +157,15 @@ class Journal:
         self._drop(("run", run))
 
     def record(self, record: Activation) -> None:
-        """Hold a record until `stored`; without its result if that has a place in the store. Copies nothing."""
+        """Hold a record until `stored`; without its result if that has a place in the store. Copies nothing.
+
+        One that is held already is replaced: it had no log.
+        """
         shown = record if record.place is None else replace(record, result=None)
         front, result, back = shown.document_parts()
         places = _PLACES.pack(len(front), len(result or b""))
         self._append(Entry.RECORD, record.activation_id, places, front, result or b"", back)
+        self._drop(("record", record.activation_id))
         self._keep(("record", record.activation_id))
 
     def stored(self, activation_id: str) -> None:

@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from action_runtime.wire.errors import DataflowError
 from controller_ext.balancer.dispatcher import Dispatcher
 from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
@@ -56,8 +57,8 @@ class BalancerApp:
         self._shelf = SpoolShelf(settings.spool_dir)
         self._loop = asyncio.get_running_loop()
         around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
-        around.controller = settings.id
-        around.owners_say = self._hub is None
+        around.controller, around.owners_say = settings.id, self._hub is None
+        around.door = settings.door_name if settings.peer_listen and self._hub is None else ""
         around.owner_lost_s = settings.owner_lost_s
         if told_events(settings.bus):
             around.metric = self._measured
@@ -73,8 +74,8 @@ class BalancerApp:
         if self._hub is None:  # the local bus has one controller
             self._entities = open_entities(settings, settings.data_dir, follow=False)
             self._siblings = Siblings(settings.id, self._bus, self._dispatcher.divide, self._entities.invalidate)
-        handlers = {"pull": self._pull, "invokers": self._invokers}
-        self._door = Door(settings.door_socket, token, handlers)
+        calls = {"pull": self._pull, "invokers": self._invokers, "result": self._result}
+        self._door = Door(settings.door_socket, token, calls)
         self._far: FarListener | None = None
         if settings.peer_listen:
             far = FarDoor(self._door, f"controller{settings.id}", settings.credentials())
@@ -226,6 +227,13 @@ class BalancerApp:
             raise NotHeld(name)
         return {}, FileBody(descriptor, 0, os.fstat(descriptor).st_size)
 
+    async def _result(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        """Take a result straight from an invoker; its end follows on the bus, or all of it if it is not taken here."""
+        headers, payload = fields.get("headers"), fields.get("payload", b"")
+        if not isinstance(headers, dict) or not self._dispatcher.handed(Message(payload, headers)):
+            raise NotAwaited
+        return {}, None
+
     async def _invokers(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         """Answer with all invokers; with `usable` and `wait_s`, once so many can be used or the time is over."""
         wanted = int(fields.get("usable", 0))
@@ -237,6 +245,15 @@ class BalancerApp:
             except TimeoutError:
                 break
         return {"invokers": fleet.states(), "usable": len(fleet.usable())}, None
+
+
+class NotAwaited(DataflowError):
+    """Nobody here waits for the result of a run."""
+
+    code = "not-awaited"
+
+    def __init__(self) -> None:
+        super().__init__("nobody waits here for this result")
 
 
 def _alarm_keeper(settings: Settings, started_ms: int) -> AlarmKeeper:

@@ -1,8 +1,8 @@
 """Follows every run from INVOKE to ENDED. Knows no sockets: waiters, bus and timers are passed in.
 
 A run is HELD while no invoker can take it, SENT once it is on the bus, KEPT once its invoker has committed it, or says
-so where the bus keeps messages by itself. From KEPT on it will end, whatever dies. What ends without an entry here (the
-balancer was restarted) stays for a while, for the worker that will ask again.
+so where the bus keeps messages by itself, ANSWERED once its result is told. From KEPT on it will end, whatever dies.
+What ends without an entry here (the balancer was restarted) stays for a while, for the worker that will ask again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from controller_ext.balancer.unclaimed import Unclaimed
 from controller_ext.balancer.wire import Invoke, Limits
 from controller_ext.runs.ports import BalancerUnavailable, MessageTooLarge, NoInvoker, OnlyStock, Throttled
 from invoker_ext.bus import Message
+from invoker_ext.contract.messages import DOOR
 
 logger = logging.getLogger(__name__)
 
@@ -143,10 +144,23 @@ class Dispatcher:
                 self._keep(run)
         elif run is None:
             self._told_of_another(said)
-        elif said.message.headers.get("e", 0) < run.invoke.epoch:
+        elif _is_stale(said, run):
             logger.info("end told by an owner that was lost", extra={"run": said.run})
         else:
             self._told(run, said)
+
+    def handed(self, message: Message) -> bool:
+        """Take the result of a run ahead of its end; False: it is not waited for, so the bus must bring it."""
+        try:
+            said = told(message)
+        except ValueError as error:
+            logger.warning("result dropped", extra={"error": str(error)})
+            return False
+        run = self._runs.get(said.run)
+        if run is None or not run.waits or said.over or not said.whole or _is_stale(said, run):
+            return False
+        self._told(run, said)
+        return True
 
     def _told_of_another(self, said: Told) -> None:
         """Hear of a run that an earlier balancer sent, or of a test."""
@@ -161,12 +175,23 @@ class Dispatcher:
         if said.over:
             self._forget(run)
             self._unspool(run.invoke)
+        elif run.state is not State.ANSWERED:
+            self._answer(run)
         # What is not whole names the activation only: who waits reads the store.
         waits, run.waits = run.waits, []
         for waiter, _ in waits:
             waiter.ended(said.message.headers, said.message.payload)
         if said.over:
             self._judge(run.invoker if run.invoker >= 0 else None, said)
+
+    def _answer(self, run: Followed) -> None:
+        """Await no more than the end of a run whose result is told: nobody begins it anew, whoever is lost now."""
+        run.move(State.ANSWERED)
+        self._disarm(run)
+        if "run" in run.invoke.headers:  # a stock invoker may take its time over the log of an action
+            run.over_at = min(run.over_at, self._around.monotonic() + UNANSWERED_S)
+        if self._around.kept is not None:
+            self._around.kept.drop(run.invoke.activation_id)
 
     def _judge(self, invoker: int | None, said: Told) -> None:
         if invoker is not None:
@@ -215,7 +240,7 @@ class Dispatcher:
             raise NoInvoker("no invoker is there, and too many runs wait for one")
 
     def _join(self, run: Followed, waiter: Waiter, wait_until: float | None) -> None:
-        if run.state is State.KEPT and wait_until is None:
+        if run.will_end and wait_until is None:
             waiter.accepted(run.invoke.activation_id)
             return
         # A connection that asks again takes over its own wait; others go on waiting.
@@ -233,7 +258,10 @@ class Dispatcher:
         run.invoker = chosen
         run.over_at = self._around.monotonic() + (self._run_ttl_s if invoke.ends_s is None else invoke.ends_s)
         run.move(State.SENT)
-        message = Message(invoke.payload, invoke.headers)
+        headers = invoke.headers
+        if self._around.door and any(until is not None for _, until in run.waits):
+            headers = {**headers, DOOR: self._around.door}
+        message = Message(invoke.payload, headers)
         run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
 
     def _kept(self, run: Followed, error: Exception | None) -> None:
@@ -272,7 +300,7 @@ class Dispatcher:
         self._disarm(run)
         now = self._around.monotonic()
         times = [until for _, until in run.waits if until is not None]
-        if run.state is not State.KEPT:
+        if not run.will_end:
             times += [run.began + self._accept_wait_s, run.began + UNANSWERED_S]
         due = min((at for at in times if at > now), default=now)
         run.timer = self._around.call_later(due - now, self._due, run)
@@ -285,7 +313,7 @@ class Dispatcher:
     def _due(self, run: Followed) -> None:
         run.timer = None
         now = self._around.monotonic()
-        if run.state is State.KEPT:
+        if run.will_end:
             self._accept_waited(run)
         elif now < run.began + self._accept_wait_s:
             self._arm(run)
@@ -333,3 +361,9 @@ class Dispatcher:
         held, self._held = self._held, {}
         for run in held.values():
             self._dispatch(run)
+
+
+def _is_stale(said: Told, run: Followed) -> bool:
+    """Say whether an owner tells of a run that was given to another one since."""
+    epoch: int = said.message.headers.get("e", 0)
+    return epoch < run.invoke.epoch

@@ -24,9 +24,17 @@ class State(Enum):
     HELD = "held"
     SENT = "sent"
     KEPT = "kept"
+    ANSWERED = "answered"
 
 
-TRANSITIONS: Final = frozenset({(State.HELD, State.SENT), (State.SENT, State.KEPT)})
+TRANSITIONS: Final = frozenset(
+    {
+        (State.HELD, State.SENT),
+        (State.SENT, State.KEPT),
+        (State.SENT, State.ANSWERED),
+        (State.KEPT, State.ANSWERED),
+    }
+)
 
 
 class InvalidTransition(RuntimeError):
@@ -94,6 +102,11 @@ class Followed:
     """It is not followed any more."""
     timer: Timer | None = None
 
+    @property
+    def will_end(self) -> bool:
+        """Its invoker has it, whatever dies."""
+        return self.state in (State.KEPT, State.ANSWERED)
+
     def move(self, state: State) -> None:
         """Change the state; raises InvalidTransition."""
         if (self.state, state) not in TRANSITIONS:
@@ -112,6 +125,7 @@ class Surroundings:
         wall_ms: Epoch milliseconds.
         max_message_bytes: What the bus takes.
         controller: Our id.
+        door: Ours, to invokers of other hosts, which hand results over there; empty: they come by the bus.
         owners_say: The bus keeps messages that no invoker has seen: the owner of a run says that it is kept.
         kept: Notes accepted sequences and workflows; None: the bus is gone with this balancer, as all of a server is.
         random_below: Returns a number below the one given.
@@ -126,6 +140,7 @@ class Surroundings:
     wall_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     max_message_bytes: int = MAX_MESSAGE_BYTES
     controller: str = "0"
+    door: str = ""
     owners_say: bool = False
     owner_lost_s: float = inf
     kept: Keeper | None = None

@@ -78,6 +78,11 @@ class LocalBus(Bus):
         if self._connection is not None:
             self._connection.publish(topic, number, message)
 
+    def flush(self) -> None:
+        """See `Bus.flush`."""
+        if self._connection is not None:
+            self._connection.flush()
+
     def subscribe(self, topic: str, on_message: Callable[[Message], None]) -> None:
         """See `Bus.subscribe`."""
         self._handlers[topic] = on_message

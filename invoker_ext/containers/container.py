@@ -285,10 +285,19 @@ class Container(ABC):
         self._host.has_drained(self, assignment)
         assignment.fail(Failure.NOT_STARTED, reason, time.monotonic(), [], truncated=False)
 
-    def _returned(self, assignment: Assignment, report: Report) -> None:
-        now = time.monotonic()
+    def _returned(self, assignment: Assignment, report: Report, answered_at: float | None = None) -> None:
+        """Take a function for over, and its log for whole.
+
+        Args:
+            assignment: Whose.
+            report: What it returned.
+            answered_at: When the listener was told of that ahead of the log; None: it was not.
+        """
+        now = answered_at or time.monotonic()
         self._deadline.clear()
         self._stay()
+        if answered_at is None and self._pipes is not None and self._pipes.lines.are_many:
+            assignment.job.listener.answered(report, now)
         lines, truncated = self._pipes.collect() if self._pipes is not None else ([], False)
         self._leave(assignment)
         # The container gets its next job first: what the listeners do meanwhile does not keep it waiting.

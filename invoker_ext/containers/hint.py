@@ -21,6 +21,9 @@ class _Nobody:
         """See Listener."""
         value.release()
 
+    def answered(self, report: Report, at: float) -> None:
+        """See Listener."""
+
     def returned(self, report: Report, at: float) -> None:
         """See Listener."""
 

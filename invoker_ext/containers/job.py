@@ -71,7 +71,8 @@ class Timing:
 class Listener(Protocol):
     """Hears of one job, on the loop: began, emitted…, returned, logs, drained; or failed at any point (then logs).
 
-    EMITs may come between and after `returned` and `logs`, until `drained`.
+    Before `returned`, or `failed`, may come `answered`. EMITs may come between and after `returned` and `logs`, until
+    `drained`.
     """
 
     def began(self, timing: Timing, warmth: Warmth, container: str) -> None:
@@ -83,6 +84,9 @@ class Listener(Protocol):
 
     def emitted(self, output: str, index: int, how: str, value: Stored) -> None:
         """A datum is in the sink; the listener owns one reference to it."""
+
+    def answered(self, report: Report, at: float) -> None:
+        """The function returned, and its log takes a while to be collected; `returned` follows, or `failed`."""
 
     def returned(self, report: Report, at: float) -> None:
         """The function returned."""

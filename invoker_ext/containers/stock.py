@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, cast
 
@@ -181,7 +182,7 @@ class StockContainer(Container):
             self._lost()
         else:
             self._visits[assignment.ticket][1].stop()
-            self._when_logged(assignment, partial(self._finish, assignment, reply.status, reply.body))
+            self._finish(assignment, reply.status, reply.body)
 
     def _way(self) -> Exchange:
         if self._exchange is None:
@@ -205,14 +206,13 @@ class StockContainer(Container):
             self._end_run(assignment, reply, reading.result())
 
     def _end_run(self, assignment: Assignment, reply: bytes, split: Split) -> None:
-        """Turn a result into what a container with a DLU would have sent."""
+        """Turn a result into a report; who waits for it need not wait for the end of the log."""
         wants = assignment.job.wants
         account = self._visits[assignment.ticket][1]
         clashes: tuple[str, ...] = ()
         try:
             if account.counts:
                 reply, clashes = merge_items(split, reply, account.counts, account.members(), wants)
-            self._emit(assignment, split)
         except (DataflowError, OSError) as error:
             self._fail(assignment, Failure.WRITE_REFUSED, str(error))
             return
@@ -225,7 +225,24 @@ class StockContainer(Container):
             digest=None if small or WHOLE in wants else f"sha256-{hashlib.sha256(reply).hexdigest()}",
             clashes=clashes,
         )
-        self._returned(assignment, report)
+        if self._pipes is not None:
+            self._pipes.look()
+        if not self._ending and self._is_logged:
+            self._conclude(assignment, split, report)
+            return
+        now = time.monotonic()
+        assignment.job.listener.answered(report if small else replace(report, body=reply.strip()), now)
+        self._when_logged(assignment, partial(self._conclude, assignment, split, report, now))
+
+    def _conclude(self, assignment: Assignment, split: Split, report: Report, answered_at: float | None = None) -> None:
+        """Do what a container with a DLU would have done; its log is whole."""
+        account = self._visits[assignment.ticket][1]
+        try:
+            self._emit(assignment, split)
+        except (DataflowError, OSError) as error:
+            self._fail(assignment, Failure.WRITE_REFUSED, str(error))
+            return
+        self._returned(assignment, report, answered_at)
         self._drained(assignment, account.refusal)
 
     def _fail(self, assignment: Assignment, failure: Failure, detail: str | None) -> None:
@@ -269,8 +286,13 @@ class StockContainer(Container):
 
     def _log_ended(self) -> None:
         """See who of those that wait has its sentinels, first come first served."""
-        while self._ending and (self._pipes is None or self._pipes.lines.sentinels >= _SENTINELS):
+        while self._ending and self._is_logged:
             self._end_first()
+
+    @property
+    def _is_logged(self) -> bool:
+        """The log of the first who waits for its end is whole."""
+        return self._pipes is None or self._pipes.lines.sentinels >= _SENTINELS
 
     def _log_is_late(self) -> None:
         if self._pipes is not None and not self._pipes.lines.sentinels:

@@ -112,6 +112,27 @@ def healthy(message: ActivationMessage, instance: dict[str, Any], *, system_erro
     return {}, ack.encode()
 
 
+def result_of(completion: Completion, bound: int | None = None) -> Published | None:
+    """Return what tells the result of an activation and nothing of its end; None: the store alone has the result.
+
+    Args:
+        completion: Its end, or what of it is known when its logs are not collected yet.
+        bound: Bytes of a message; a longer one names the activation only, and who waits reads the store. None: none.
+    """
+    record = completion.activation
+    if completion.stock_blocking is None:
+        return _result(completion, bound)
+    if record.place is not None and record.result is None:
+        return None
+    return _result(_told(completion), bound)
+
+
+def end_of(completion: Completion, instance: dict[str, Any]) -> Published:
+    """Return what tells that an activation is over whose result is told."""
+    headers, payload = _headed(OVER, completion.activation, _over(completion, instance))
+    return (headers | {"e": completion.epoch} if completion.epoch else headers), payload
+
+
 def acknowledgements(
     completion: Completion, *, blocking: bool, instance: dict[str, Any], bound: int
 ) -> list[Published]:
@@ -127,29 +148,43 @@ def acknowledgements(
     system_error = record.status == _SYSTEM_ERROR
     limits = record.annotation("limits")
     ran = limits is not None and not system_error
-    over = Ack(
-        transid=completion.transid,
-        activation_id=record.activation_id,
-        instance=instance,
-        system_error=system_error,
-    )
-    told = replace(record, logs=(), place=None, dataflow=None, unstored=False)
+    over = _over(completion, instance)
     if not blocking:
         # Nobody waits: the end alone, by a combined message with an id where stock never came to run anything.
         return [_headed(OVER, record, over if ran else replace(over, has_response=True))]
     if record.place is not None and record.result is None:
         return [_headed(OVER, record, replace(over, has_response=True))]  # the store alone has it
-    whole = Completion(completion.transid, told)
     if ran and limits is not None and limits.get("logs", 0) > 0:
-        headers, payload = whole.encode_result()
-        if len(payload) > bound:
-            return [_headed(RESULT, record, replace(over, has_response=True, instance=None, system_error=None)),
-                    _headed(OVER, record, over)]  # fmt: skip
-        return [({**headers, "ack": RESULT}, payload), _headed(OVER, record, over)]
-    headers, payload = whole.encode(instance)
+        return [_result(_told(completion), bound), end_of(completion, instance)]
+    headers, payload = _told(completion).encode(instance)
     if len(payload) > bound:
         return [_headed(OVER, record, replace(over, has_response=True))]
     return [(headers, payload)]
+
+
+def _told(completion: Completion) -> Completion:
+    """Return what a controller is told of the end of a plain action."""
+    record = replace(completion.activation, logs=(), place=None, dataflow=None, unstored=False)
+    return Completion(completion.transid, record)
+
+
+def _result(completion: Completion, bound: int | None) -> Published:
+    headers, payload = completion.encode_result()
+    if bound is not None and len(payload) > bound:
+        record = completion.activation
+        ack = Ack(transid=completion.transid, activation_id=record.activation_id, has_response=True)
+        return _headed(RESULT, record, ack)
+    return {**headers, "ack": RESULT}, payload
+
+
+def _over(completion: Completion, instance: dict[str, Any]) -> Ack:
+    record = completion.activation
+    return Ack(
+        transid=completion.transid,
+        activation_id=record.activation_id,
+        instance=instance,
+        system_error=record.status == _SYSTEM_ERROR,
+    )
 
 
 def _headed(what: str, record: Activation, ack: Ack) -> Published:

@@ -19,6 +19,8 @@ _CONTENT: Final = b'{"content":'
 _CONTENT_AT: Final = len(_CONTENT)
 VERSION: Final = 1
 """Of the member `run`; two neighbours work together."""
+DOOR: Final = "door"
+"""Header of a run's message: the door, to invokers of other hosts, at which its controller waits for the result."""
 WHOLE_RESULT_BYTES: Final = 1024 * 1024 + 4096
 """Up to this size who waits for a result is handed all of it; a larger one is streamed to the caller from the invoker's
 door. The bus takes 1 MB (stock), and the text of a truncated response stands around its first megabyte."""

@@ -4,7 +4,8 @@ Frames, after PEER_HELLO:
 
 | frame | from | meta |
 | --- | --- | --- |
-| CALL | caller | `{"call": number, "op", …fields}`; with `"offset"` the answer's body begins there |
+| CALL | caller | `{"call": number, "op", …fields}`; with `"offset"` the answer's body begins there; its payload is
+taken for the field `payload` |
 | REPLY | door | `{"call", "ok": true, …fields[, "size": bytes of the whole body]}`, or a refusal:
 `{"call", "ok": false, "code", "error", "retryable"}` |
 | PART | door | `{"call"}` and a piece of the body, in order, up to `size`; or `{"call", "error"}`: it broke off |
@@ -89,10 +90,13 @@ class Calls:
             raise ProtocolViolation(f"{frame.kind.name} is malformed, or not for the door")
         if len(self._calls) >= MAX_QUEUED_CALLS:
             raise ProtocolViolation("too many calls on one connection")
-        self._calls.append(frame.meta)
+        self._calls.append({**frame.meta, "payload": frame.payload} if frame.payload else frame.meta)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="door-call")
-            self._task.add_done_callback(self._answered)
+            self._start()
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="door-call")
+        self._task.add_done_callback(self._answered)
 
     def end(self) -> asyncio.Task[None] | None:
         """Break off; return the task to wait for."""
@@ -121,6 +125,8 @@ class Calls:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("call at the door failed", exc_info=error)
             self._connection.abort()
+        elif self._calls and not task.cancelled():
+            self._start()  # one came when all were answered and this was not called yet
 
     async def _answer_all(self) -> None:
         while self._calls:

@@ -172,6 +172,9 @@ class _Asked:
         finally:
             value.release()
 
+    def answered(self, report: Report, at: float) -> None:
+        """See Listener; the log is needed, too."""
+
     def returned(self, report: Report, at: float) -> None:
         """See Listener."""
         self._report = report

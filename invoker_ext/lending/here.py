@@ -71,6 +71,10 @@ class Here:
         """See Listener."""
         self._listener.emitted(output, index, how, value)
 
+    def answered(self, report: Report, at: float) -> None:
+        """See Listener."""
+        self._listener.answered(report, at)
+
     def returned(self, report: Report, at: float) -> None:
         """See Listener."""
         self._listener.returned(report, at)

@@ -78,6 +78,9 @@ class Lent:
             self._tell("committed", form, inline)
             value.release()
 
+    def answered(self, report: Report, at: float) -> None:
+        """See Listener; its owner hears of the return."""
+
     def returned(self, report: Report, at: float) -> None:
         """See Listener."""
         self._tell("returned", report_form(report), report.body or b"")

@@ -87,6 +87,8 @@ class Attempt:
     _container: str = ""
     _returned: float = 0.0
     _judgement: Judgement | None = None
+    _answered: Judgement | None = None
+    """What was told ahead of its log."""
     _unread: Stored | None = None
     """The result, if it lies in the sink and is read when its record is made."""
     _lines: Sequence[str] = ()
@@ -118,6 +120,15 @@ class Attempt:
             self._commit(output, index, kind, value)
         else:
             self._held.append((output, index, kind, value))
+
+    def answered(self, report: Report, at: float) -> None:
+        """See Listener. Whoever waits for a plain action has its result then, whatever becomes of its container."""
+        if self.run.graph.kind is not GraphKind.ACTION:
+            return
+        whole = next((value for name, _, _, value in self._held if name == WHOLE), None)
+        body = report.body if report.body is not None or whole is None else whole.read()
+        self._returned, self._answered = at, outcomes.judge(report, body, bounded=self._bounded)
+        self.run.host.answered(self.run.activation_id, self._activation(self._answered))
 
     def returned(self, report: Report, at: float) -> None:
         """See Listener."""
@@ -187,7 +198,7 @@ class Attempt:
             self._judge(judgement, at)
             self._post(Lost(firing, attempt, began, at, judgement.outcome, _sentence(judgement)))
         else:
-            self._conclude(judgement, {}, at)
+            self._conclude(self._answered or judgement, {}, at)
             self._post(Drained(firing, attempt, at))
         self._drained = at
         if self._logged:  # it had returned, and has told what it printed

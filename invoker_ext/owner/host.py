@@ -132,6 +132,9 @@ class Host(Protocol):
             JournalFull: That cannot be written down, so it must not begin.
         """
 
+    def answered(self, run: str, record: Activation) -> None:
+        """Tell who waits for a plain action its result; its end follows when its log is collected."""
+
     def ended(self, run: Run, record: Activation) -> None:
         """Journal the end, then tell the controller; of a run that has no parent."""
 

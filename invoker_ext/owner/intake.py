@@ -8,9 +8,10 @@ from typing import Protocol
 
 from invoker_ext.bus import Bus, Message
 from invoker_ext.contract.acks import is_health_test
-from invoker_ext.contract.messages import ActivationMessage
+from invoker_ext.contract.messages import DOOR, ActivationMessage
 from invoker_ext.contract.records import Activation
 from invoker_ext.owner.outbox import Outbox
+from invoker_ext.owner.teller import Teller
 
 _log = logging.getLogger(__name__)
 
@@ -39,10 +40,11 @@ class Acceptor(Protocol):
 class Intake:
     """Lives on the loop."""
 
-    def __init__(self, topic: str, bus: Bus, outbox: Outbox, owner: Acceptor) -> None:
+    def __init__(self, topic: str, bus: Bus, outbox: Outbox, teller: Teller, owner: Acceptor) -> None:
         self._topic = topic
         self._bus = bus
         self._outbox = outbox
+        self._teller = teller
         self._owner = owner
         self._uncommitted: set[str] = set()
         """Runs that are journalled and wait for their commit."""
@@ -63,7 +65,7 @@ class Intake:
             self._bus.commit(self._topic, message.offset)
             return
         if is_health_test(run):
-            self._bus.commit(self._topic, message.offset, partial(self._outbox.healthy, run))
+            self._bus.commit(self._topic, message.offset, partial(self._healthy, run))
             return
         if message.headers.get("drop") is True:
             _log.warning("another owner has a run", extra={"run": run.activation_id, "epoch": run.epoch})
@@ -72,16 +74,22 @@ class Intake:
             return
         if not self._known(run, message) and self._owner.accept(run, message.payload):
             self._uncommitted.add(run.activation_id)
+        if self._owner.holds(run.activation_id):
+            self._teller.expect(run.activation_id, message.headers.get(DOOR))
         if run.graph is None:  # stock's order: commit, then run
             self._bus.commit(self._topic, message.offset, partial(self._begin, run))
         else:
             self._bus.commit(self._topic, message.offset)
             self._begin(run)
 
+    def _healthy(self, test: ActivationMessage) -> None:
+        """Answer a controller that asks whether we work: not while records cannot be kept."""
+        self._teller.healthy(test, system_error=self._outbox.full)
+
     def _known(self, run: ActivationMessage, message: Message) -> bool:
         """Return whether this message has come before; answer again for a run that has ended."""
         if self._owner.holds(run.activation_id):
-            self._outbox.kept_again(run.activation_id)
+            self._teller.kept_again(run.activation_id)
             return True
         if self._outbox.repeated(run.activation_id):
             return True

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from invoker_ext.bus import Bus, Message
-from invoker_ext.contract.acks import KEPT, Published, acknowledgements, healthy
-from invoker_ext.contract.events import TOPIC as EVENTS, activation_event
 from invoker_ext.contract.messages import WHOLE_RESULT_BYTES, ActivationMessage, Completion, Identity
 from invoker_ext.contract.records import Activation
 from invoker_ext.journal import Journal
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.recorder import Recorder
+from invoker_ext.owner.teller import Teller
 from invoker_ext.sink.datum import Stored
 from invoker_ext.store import ActivationStore, StoreUnavailable
 
@@ -29,13 +26,8 @@ _log = logging.getLogger(__name__)
 SENT_RESULT_BYTES: Final = 64 * 1024
 """A larger result of a sequence or workflow is pulled at our door, where controllers reach it from other hosts: a
 broker would take it in, write it, and send it on."""
-MAX_ACK_BYTES: Final = 1024 * 1024 + 6068
-"""Of one to a stock controller, if the bus has no bound of its own; stock's."""
 REMEMBERED: Final = 10_000
 """Ended runs whose repeated message is recognised; the bus repeats only what was not committed."""
-PUBLISH_AGAIN_S: Final = 1.0
-PUBLISH_TRIES: Final = 60
-"""Longer nobody waits for a completion; the record is in the store all the same."""
 SMALL_BYTES: Final = 16 * 1024
 """Completions up to this are remembered whole, so that a repeated message is answered again."""
 
@@ -45,7 +37,7 @@ class Outbox:
 
     Args:
         who: Of this invoker.
-        bus: To the controllers.
+        teller: Tells controllers of ends.
         journal: Holds records until the store has them.
         records: The store.
         pending_bytes: Bound of records that wait for the store.
@@ -55,14 +47,14 @@ class Outbox:
     def __init__(
         self,
         who: Identification,
-        bus: Bus,
+        teller: Teller,
         journal: Journal,
         records: ActivationStore,
         pending_bytes: int,
         on_flushed: Callable[[], None],
     ) -> None:
         self._who = who
-        self._bus = bus
+        self._teller = teller
         self._journal = journal
         self._records = records
         self._on_flushed = on_flushed
@@ -70,8 +62,6 @@ class Outbox:
         self._recorder = Recorder(records, self._stored, pending_bytes)
         self._recent: OrderedDict[str, Completion | None] = OrderedDict()
         self._held: dict[str, bytes] = {}
-        self._kept: dict[str, str] = {}
-        """Runs at hand of which a controller was told that we keep them → that controller."""
         self._fresh: list[Activation] = []
         self._places: list[tuple[bytes, str]] = []
         """Results that the store has kept in this tick, and where."""
@@ -95,20 +85,13 @@ class Outbox:
             records: Of activations that ended.
             user: Whose they are; None: they ended in an earlier process, which has told of them.
         """
-        if self._who.events and user is not None:
-            self._tell(records, user)
+        if user is not None:
+            self._teller.happened(records, user)
         for record in map(self._placed, records):
             self._journal.record(record)
             # What the store has kept is let go at once: the next result then lies where this one lay, in the cache.
             self._fresh.append(record if record.place is None else replace(record, result=None))
         self._flush_soon()
-
-    def _tell(self, records: Sequence[Activation], user: Identity) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        for record in records:
-            event = activation_event(record, user, self._who.topic, now_ms)
-            if event is not None:
-                self._bus.publish(EVENTS, Message(event.encode()))
 
     def place(self, datum: Stored) -> str | None:
         """Have the store keep a large JSON datum; None: it must be read. Copies it once, inside the system."""
@@ -120,10 +103,19 @@ class Outbox:
             _log.warning("a result goes to the journal, not to the store", extra={"error": str(error)})
             return None
 
+    def answer(self, message: ActivationMessage, record: Activation) -> None:
+        """Tell the result of a plain action ahead of its log; one that is held for whoever pulls it waits for that."""
+        if record.result is not None and len(record.result) > self._sent_bytes(message, record):
+            return
+        self._journal.record(record)  # what is told stands, whatever is killed before its log is there
+        self._write()
+        blocking = message.blocking if self._who.stock_acks else None
+        shown = record.without_logs()
+        self._teller.answered(Completion(message.transid, shown, None, message.controller, blocking, message.epoch))
+
     def finish(self, message: ActivationMessage, record: Activation) -> None:
         """Journal the end of a run whose record is kept, and tell its controller."""
         self._journal.ended(message.activation_id)
-        self._kept.pop(message.activation_id, None)
         record = self._placed(record)
         shown = record.without_logs() if message.graph is None else record
         large: tuple[str, str, int] | None = None
@@ -167,7 +159,7 @@ class Outbox:
             return False
         completion = self._recent[run]
         if completion is not None:
-            self._publish(completion)
+            self._teller.publish(completion)
         return True
 
     def stored_record(self, namespace: str, activation_id: str) -> Activation | None:
@@ -220,57 +212,21 @@ class Outbox:
     def flush(self) -> None:
         """Make everything so far safe, then show it to others."""
         self._flushing = False
-        try:
-            self._journal.flush()
-        except OSError:
-            _log.exception("journal cannot be written; records go to the store without it")
+        self._write()
         self._places.clear()
         fresh, self._fresh = self._fresh, []
         for record in fresh:
             self._recorder.add(record)
         ended, self._ended = self._ended, []
         for completion in ended:
-            self._publish(completion)
+            self._teller.ended(completion)
         self._on_flushed()
 
-    def kept(self, message: ActivationMessage) -> None:
-        """Tell a controller, which may be on another host, that a run and its parameters are in our journal."""
-        if self._who.stock_acks:
-            self._kept[message.activation_id] = message.controller
-            self.kept_again(message.activation_id)
-
-    def kept_again(self, run: str) -> None:
-        """Tell once more what was told of a run at hand: its controller, which was started again, has asked."""
-        controller = self._kept.get(run)
-        if controller is not None:
-            self._bus.publish(f"completed{controller}", Message(b"{}", {"id": run, "ack": KEPT}))
-
-    def healthy(self, message: ActivationMessage) -> None:
-        """Answer a controller that asks whether we work: not while records cannot be kept."""
-        headers, payload = healthy(message, self._who.instance, system_error=self.full)
-        self._bus.publish(f"completed{message.controller}", Message(payload, headers))
-
-    def _publish(self, completion: Completion) -> None:
-        blocking = completion.stock_blocking
-        if blocking is None:
-            self._send(completion, completion.encode(self._who.instance))
-            return
-        bound = self._bus.max_message_bytes or MAX_ACK_BYTES
-        for published in acknowledgements(completion, blocking=blocking, instance=self._who.instance, bound=bound):
-            self._send(completion, published)
-
-    def _send(self, completion: Completion, published: Published, tries: int = PUBLISH_TRIES) -> None:
-        headers, payload = published
-
-        def kept(error: Exception | None) -> None:
-            if error is None:
-                return
-            run = completion.activation.activation_id
-            _log.warning("completion not taken by the bus", extra={"run": run, "error": str(error), "tries": tries})
-            if tries > 1:
-                self._loop.call_later(PUBLISH_AGAIN_S, self._send, completion, published, tries - 1)
-
-        self._bus.publish(f"completed{completion.controller}", Message(payload, headers), kept)
+    def _write(self) -> None:
+        try:
+            self._journal.flush()
+        except OSError:
+            _log.exception("journal cannot be written; records go to the store without it")
 
     def _stored(self, ids: Sequence[str]) -> None:
         for activation_id in ids:

@@ -35,6 +35,7 @@ from invoker_ext.owner.recovery import Recovery
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
 from invoker_ext.owner.spooled import Spooled
+from invoker_ext.owner.teller import Teller
 from invoker_ext.owner.traces import trace_of
 from invoker_ext.sink.datum import Stored
 from invoker_ext.tasks import Tasks
@@ -69,12 +70,13 @@ class Owner:
         self._journal = parts.journal
         self._spooled = Spooled(parts.parameters, parts.pull)
         self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox(who, parts.bus, parts.journal, parts.records, pending_bytes, self._maybe_idle)
+        self._teller = teller = Teller(who, parts.bus, parts.messages)
+        self._outbox = Outbox(who, teller, parts.journal, parts.records, pending_bytes, self._maybe_idle)
         self._runs: dict[str, Run] = {}
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
         self._recovery = Recovery(parts.journal, self._outbox)
-        self._intake = Intake(who.topic, parts.bus, self._outbox, self)
+        self._intake = Intake(who.topic, parts.bus, self._outbox, teller, self)
         self.let_go: Callable[[Stored], None] = alone.let_go
         self.copy: Copy = alone.copy
         self._released: Callable[[str], None] = alone.release
@@ -124,6 +126,7 @@ class Owner:
             return
         del self._messages[run]
         self._journal.ended(run)
+        self._teller.forget(run)
         self._outbox.flush()
         if dropped is not None:
             dropped.drop()
@@ -161,7 +164,7 @@ class Owner:
             self._refuse(message, error_of(message.refusal, status).result, status)
             return
         if message.graph is not None and message.spool is None and not message.blocking:
-            self._outbox.kept(message)
+            self._teller.kept(message)
         program = self.actions.cached_program(message.graph, message.action, message.revision)
         if program is not None and message.spool is None:
             self._start(message, program)
@@ -187,7 +190,7 @@ class Owner:
         if message.spool is None:
             return program, None
         raw = await self._spooled.fetch(message.activation_id, message.spool)
-        self._outbox.kept(message)
+        self._teller.kept(message)
         wanted = run_members(program.graph)
         return program, await asyncio.to_thread(parameters_of_spool, raw, message.spool.members, wanted)
 
@@ -257,6 +260,12 @@ class Owner:
         except OSError as error:
             _log.exception("journal cannot be written")
             raise JournalFull from error
+
+    def answered(self, run: str, record: Activation) -> None:
+        """See Host."""
+        message = self._messages.get(run)
+        if message is not None and message.blocking and not self.halted:
+            self._outbox.answer(message, record)
 
     def ended(self, run: Run, record: Activation) -> None:
         """See Host."""

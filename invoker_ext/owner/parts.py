@@ -11,6 +11,7 @@ from invoker_ext.contract.messages import Spool
 from invoker_ext.journal import Journal
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.host import Functions, Sink
+from invoker_ext.owner.teller import Messages
 from invoker_ext.store import ActivationStore
 
 
@@ -26,6 +27,7 @@ class Parts:
     """Everything an owner is given; all of it outlives the owner.
 
     Attributes:
+        messages: To doors of controllers; None: they hear all on the bus.
         parameters: Folder for parameters that came by a spool; None: they stay with their controller until the end.
     """
 
@@ -36,4 +38,5 @@ class Parts:
     actions: Actions
     pull: PullParameters
     functions: Functions
+    messages: Messages | None = None
     parameters: Path | None = None

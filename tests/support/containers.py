@@ -37,6 +37,8 @@ class Recorder:
         self.warmth: Warmth | None = None
         self.container = ""
         self.report: Report | None = None
+        self.answer: Report | None = None
+        """What came ahead of the log."""
         self.lines: list[str] = []
         self.truncated = False
         self.failure: Failure | None = None
@@ -58,6 +60,10 @@ class Recorder:
         data = value.inline
         self.outputs.append((output, index, how, value.read() if data is None else data))
         value.release()
+
+    def answered(self, report: Report, at: float) -> None:
+        self.times["answered"] = time.monotonic()
+        self.answer = report
 
     def returned(self, report: Report, at: float) -> None:
         self._hear("returned")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ import tempfile
 import uuid
 from pathlib import Path
 from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
 
 from tests.support.deploying import Deployer
 from tests.support.processes import alive, descendants
@@ -118,6 +121,21 @@ class Deployment:
     def client(self, controller: Part, **more: Any) -> Deployer:
         """Return a client of a controller; one a thread."""
         return Deployer(controller.line, **more)
+
+    def topic(self, name: str) -> list[tuple[bytes, dict[str, Any]]]:
+        """Return all messages of one of its topics in Kafka, each with our headers."""
+        server, _, prefix = self.environ["DATAFLOWER_CONTROLLER_BUS"].removeprefix("kafka://").partition("?prefix=")
+        consumer = KafkaConsumer(bootstrap_servers=[server], enable_auto_commit=False)
+        partition = TopicPartition(prefix + name, 0)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        end = consumer.end_offsets([partition])[partition]
+        found: list[tuple[bytes, dict[str, Any]]] = []
+        while consumer.position(partition) < end:
+            for records in consumer.poll(1000).values():
+                found += [(one.value, json.loads(dict(one.headers).get("dataflower", b"{}"))) for one in records]
+        consumer.close()
+        return found
 
     def remove(self) -> None:
         """End all that runs, and remove the folder."""

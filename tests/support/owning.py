@@ -26,6 +26,7 @@ from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.owner import Owner
 from invoker_ext.owner.parts import Parts, PullParameters
+from invoker_ext.owner.teller import Messages
 from invoker_ext.relay.results import split_json
 from invoker_ext.sink.datum import Stored
 from invoker_ext.sink.reserve import SinkSettings
@@ -277,6 +278,7 @@ def an_owner(
     far: bool = False,
     door: str = "/door",
     pull: PullParameters = _no_spool,
+    messages: Messages | None = None,
 ) -> Owning:
     """Return an owner; action `guest/act` is in its store.
 
@@ -287,6 +289,7 @@ def an_owner(
         far: Controllers may be on other hosts, as on Kafka.
         door: How controllers name its door.
         pull: Gets spooled parameters.
+        messages: To doors of controllers.
     """
     entities = SqliteEntities(folder / "entities.db")
     if entities.get("guest/act") is None:
@@ -317,6 +320,7 @@ def an_owner(
         actions=Actions(entities),
         pull=pull,
         functions=Functions(asyncio.get_running_loop()),
+        messages=messages,
         parameters=folder / "parameters" if far else None,
     )
     owner = Owner(who, parts, pending_bytes=pending_bytes)

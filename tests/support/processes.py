@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import socket
 from pathlib import Path
+from typing import Final
+
+_PIDFD_GETFD: Final = 438
+"""Number of the system call, on all machines; Python has no name for it."""
 
 
 def _parents() -> dict[int, int]:
@@ -55,3 +62,25 @@ def child_running(pid: int, module: str) -> int:
         if parent == pid and f"-m {module}" in command(child):
             return child
     raise LookupError(module)
+
+
+def cut(pid: int, port: int) -> int:
+    """Break the TCP connections that a process below ours has made to a port; return how many."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in rows if int(row[2].rpartition(":")[2], 16) == port}
+    found = 0
+    process = os.pidfd_open(pid)
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(link.readlink()) not in sockets:
+                continue
+        except FileNotFoundError:
+            continue
+        descriptor = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, int(link.name), 0)
+        if descriptor < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        with socket.socket(fileno=descriptor) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        found += 1
+    os.close(process)
+    return found

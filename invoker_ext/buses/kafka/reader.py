@@ -6,8 +6,11 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
@@ -26,10 +29,14 @@ logger = logging.getLogger(__name__)
 BATCH: Final = 128
 """Messages handed to the loop at a time; stock's `maxPeek` of controllers."""
 POLL_MS: Final = 100
-"""How long a poll waits; a commit that nobody waits for, and the stop, wait as long."""
+"""How long a poll waits; the stop waits as long."""
 FETCH_MS: Final = 500
 COMMIT_MS: Final = 5_000
 RETRY_S: Final = 0.2
+COMMIT_EVERY_S: Final = 0.2
+"""Between two commits that nobody waits for: each costs Kafka a write, and what comes again is recognised."""
+MAX_COMMITS: Final = 4
+"""Under way at a time: one more than the library takes on a connection is an error."""
 MAX_UNCOMMITTED: Final = 10_000
 """So many are handed over and not committed at most: a consumer that takes no more is sent no more."""
 
@@ -52,13 +59,18 @@ class Reader:
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
         self._closing = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._wanted = -1
         """Guarded: up to which number the consumer has committed."""
         self._after: list[Callable[[], None]] = []
-        """Guarded: what waits for that."""
+        """Guarded: what waits for that and is in no commit under way."""
+        self._commits: list[_Commit] = []
+        """Guarded: those under way, oldest first."""
         self._positions: deque[tuple[int, TopicPartition, int]] = deque()
-        """Number, partition and offset of messages that were handed over and are not committed."""
+        """Guarded: number, partition and offset of messages that were handed over and are not committed."""
+        self._asked = -1
+        """Up to which number Kafka was asked to commit."""
+        self._next_commit = 0.0
         self._number = 0
         self._reads = True
         """The topic could be read when that was last tried: an outage is told once."""
@@ -92,8 +104,7 @@ class Reader:
                 if self._reads:
                     logger.warning("topic cannot be read", extra={"topic": self._topic.name, "error": repr(error)})
                 self._reads = False
-                # Numbers go on, so that a commit of what was handed over before commits nothing of what comes now.
-                self._positions.clear()
+                self._start_over()
                 self._closing.wait(RETRY_S)
             finally:
                 if consumer is not None:
@@ -129,6 +140,7 @@ class Reader:
         while not self._closing.is_set():
             self._commit(consumer)
             if len(self._positions) >= MAX_UNCOMMITTED:
+                self._next_commit = 0.0
                 self._closing.wait(POLL_MS / 1000)
                 continue
             batch: list[Message] = []
@@ -136,11 +148,12 @@ class Reader:
                 for record in records:
                     old = record.offset < ends[partition]
                     batch.append(Message(record.value or b"", _headers(record.headers), self._number, old))
-                    self._positions.append((self._number, partition, record.offset))
+                    with self._lock:
+                        self._positions.append((self._number, partition, record.offset))
                     self._number += 1
             if batch:
                 self._hand_over(batch)
-        self._commit(consumer)
+        self._commit_last(consumer)
 
     def _hand_over(self, batch: list[Message]) -> None:
         """Have the loop take a batch, and wait for it: what it commits then goes out at once."""
@@ -159,29 +172,105 @@ class Reader:
             if self._closing.is_set():
                 return
 
-    def _commit(self, consumer: KafkaConsumer) -> None:
+    def _commit(self, consumer: Any) -> None:
+        """Ask Kafka to commit what is due; who waits for it hears from the library's own thread."""
         with self._lock:
-            wanted, after, self._after = self._wanted, self._after, []
-        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
-        count = 0
-        for number, partition, offset in self._positions:
-            if number > wanted:
-                break
-            offsets[partition] = OffsetAndMetadata(offset + 1, "", -1)
-            count += 1
+            if not self._after and (self._wanted <= self._asked or time.monotonic() < self._next_commit):
+                return
+            if len(self._commits) >= MAX_COMMITS:
+                self._lock.wait(COMMIT_MS / 1000)
+            offsets, up_to = self._offsets(), self._wanted
+            commit = _Commit(up_to, self._after)
+            self._after = []
+            if offsets:
+                self._commits.append(commit)
+        if not offsets:  # what they wait for is committed
+            self._tell(commit)
+            return
+        self._asked, self._next_commit = up_to, time.monotonic() + COMMIT_EVERY_S
+        future = consumer.commit_async(offsets)
+        future.add_callback(partial(self._committed, commit))
+        future.add_errback(partial(self._not_committed, commit))
+
+    def _commit_last(self, consumer: Any) -> None:
+        """Commit what the consumer has taken care of, and wait for it."""
+        with self._lock:
+            offsets, up_to = self._offsets(), self._wanted
+            commit = _Commit(up_to, self._after)
+            self._after = []
         if offsets:
             try:
                 consumer.commit(offsets, timeout_ms=COMMIT_MS)
             except KafkaError as error:
                 logger.warning("offset is not committed", extra={"topic": self._topic.name, "error": repr(error)})
-                with self._lock:
-                    self._after = after + self._after
-                self._closing.wait(RETRY_S)
                 return
-        for _ in range(count):
-            self._positions.popleft()
-        for then in after:
+        self._tell(commit)
+
+    def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        """Return what to commit; guarded."""
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        for number, partition, offset in self._positions:
+            if number > self._wanted:
+                break
+            offsets[partition] = OffsetAndMetadata(offset + 1, "", -1)
+        return offsets
+
+    def _committed(self, commit: _Commit, coordinator: object) -> None:
+        """Hear from the library's thread, by `coordinator` that it has only found out whom to ask."""
+        with self._lock:
+            if commit not in self._commits:
+                return
+            self._commits.remove(commit)
+            if coordinator is not None:
+                self._again(commit)
+                return
+            while self._positions and self._positions[0][0] <= commit.up_to:
+                self._positions.popleft()
+            self._lock.notify()
+        self._tell(commit)
+
+    def _not_committed(self, commit: _Commit, error: Exception) -> None:
+        """Hear from the library's thread; it is asked for again after a while."""
+        logger.warning("offset is not committed", extra={"topic": self._topic.name, "error": repr(error)})
+        with self._lock:
+            if commit in self._commits:
+                self._commits.remove(commit)
+                self._again(commit)
+            self._lock.notify()
+
+    def _again(self, commit: _Commit) -> None:
+        """Have a commit be asked for once more; guarded."""
+        self._after = commit.after + self._after
+        self._asked = -1
+
+    def _start_over(self) -> None:
+        """Forget what an earlier consumer of the library was doing.
+
+        Numbers go on, so that a commit of what was handed over before commits nothing of what comes now. Who waits for
+        one is told: it may have been done, and then the messages do not come again.
+        """
+        with self._lock:
+            commits, self._commits = self._commits, []
+            for commit in reversed(commits):
+                self._again(commit)
+            self._positions.clear()
+
+    def _tell(self, commit: _Commit) -> None:
+        for then in commit.after:
             self._loop.call_soon_threadsafe(then)
+
+
+@dataclass(slots=True, eq=False)
+class _Commit:
+    """One under way.
+
+    Attributes:
+        up_to: Number of the last message.
+        after: Who waits for it.
+    """
+
+    up_to: int
+    after: list[Callable[[], None]]
 
 
 def _headers(found: Any) -> dict[str, Any]:

@@ -70,6 +70,16 @@ async def test_what_a_function_prints_beyond_its_limit_is_truncated(fleet):
     )
 
 
+async def test_the_result_is_told_before_a_long_log_is_put_together(fleet):
+    code = "def main(args):\n    for n in range(args['lines']):\n        print(n)\n    return {'done': True}\n"
+    heard = await run(fleet, code, '{"lines": 20000}')
+    assert heard.answer is not None
+    assert heard.answer.body == b'{"done": true}'
+    assert heard.times["answered"] < heard.times["returned"]
+    assert len(heard.lines) == 20_000
+    assert (await run(fleet, code, '{"lines": 2}')).answer is None
+
+
 async def test_a_function_that_hangs_is_ended(fleet, world):
     heard = await run(fleet, SLEEP, timeout_s=1)
     assert (heard.failure, heard.began_before) == (Failure.RUN_TIMED_OUT, True)

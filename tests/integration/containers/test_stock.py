@@ -18,9 +18,10 @@ from invoker_ext.containers.job import Failure
 from invoker_ext.dataflow.commands import Bound, Constant, Streamed
 from invoker_ext.relay.results import split_json
 from tests.support.containers import a_call, a_fleet, a_job
+from tests.support.waiting import until
 
 SERVER = """
-import json, sys, time
+import json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 
@@ -32,8 +33,11 @@ class Handler(BaseHTTPRequestHandler):
             status, reply = (502, {"error": "no such code"}) if self.server.code == "bad" else (200, {"ok": True})
         else:
             print("got", sorted(body))
-            print(SENTINEL, flush=True)
-            print(SENTINEL, flush=True, file=sys.stderr)
+            if self.server.code == "late":
+                threading.Thread(target=self.end_log, args=(body["value"]["when"],)).start()
+            else:
+                print(SENTINEL, flush=True)
+                print(SENTINEL, flush=True, file=sys.stderr)
             status, reply = self.answer(body["value"])
         text = (reply if isinstance(reply, str) else json.dumps(reply)).encode()
         self.send_response(status)
@@ -41,9 +45,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
+    def end_log(self, when):
+        open(when).read()
+        print("late", flush=True)
+        print(SENTINEL, flush=True)
+        print(SENTINEL, flush=True, file=sys.stderr)
+
     def answer(self, value):
         match self.server.code:
-            case "echo": return 200, value
+            case "echo" | "late": return 200, value
             case "text": return 502, {"error": "The action did not return a dictionary."}
             case "null": return 200, None
             case "exit": return 400, {"error": "command exited"}
@@ -54,7 +64,6 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(HTTPServer):
     def handle_error(self, *_):
-        import os
         os._exit(3)
 
 time.sleep(0.15)
@@ -231,3 +240,32 @@ async def test_a_large_reply_is_read_in_a_thread_while_others_go_on(tmp_path, mo
     assert [len(text) for _, _, _, text in large.outputs] == [stock.THREAD_BYTES + 2, 3]
     assert small.report.status == "ok"
     assert [one is threading.main_thread() for one in readers] == [False, True]
+
+
+@pytest.fixture
+def when(tmp_path):
+    """A pipe; what is written into it has the log of code `late` end."""
+    path = tmp_path / "when"
+    os.mkfifo(path)
+    return path
+
+
+async def test_the_result_is_told_before_the_log_is_whole(tmp_path, when):
+    async with stock_fleet(tmp_path) as (fleet, _):
+        given = json.dumps({"when": str(when), "more": "x" * 40_000})
+        job, heard = stock_job("late", inputs=[Bound("", Constant(given))])
+        fleet.submit(job)
+        await until(lambda: heard.answer is not None)
+        assert json.loads(heard.answer.body) == json.loads(given)
+        assert "returned" not in heard.heard
+        assert heard.lines == []
+        await asyncio.to_thread(when.write_text, "go on")
+        await heard.end()
+        assert [line.partition("stdout: ")[2] for line in heard.lines][1:] == ["late"]
+        assert heard.times["returned"] > heard.times["answered"]
+
+
+async def test_a_log_that_is_whole_at_the_return_comes_with_it(tmp_path):
+    async with stock_fleet(tmp_path) as (fleet, _):
+        heard = await run(fleet, "echo")
+        assert (heard.answer, heard.heard[-3:]) == (None, ["returned", "logs", "drained"])

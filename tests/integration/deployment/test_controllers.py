@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import requests
-from kafka import KafkaConsumer, TopicPartition
 
 from tests.support.deploying import Deployer
 from tests.support.deployment import Deployment
@@ -28,17 +27,7 @@ Factory = Callable[..., Deployment]
 
 def invalidations(deployment: Deployment) -> list[dict[str, Any]]:
     """Return all that was said on stock's topic."""
-    server, _, rest = deployment.environ["DATAFLOWER_CONTROLLER_BUS"].removeprefix("kafka://").partition("?prefix=")
-    consumer = KafkaConsumer(bootstrap_servers=[server], enable_auto_commit=False)
-    partition = TopicPartition(f"{rest}cacheInvalidation", 0)
-    consumer.assign([partition])
-    consumer.seek_to_beginning(partition)
-    end = consumer.end_offsets([partition])[partition]
-    said: list[dict[str, Any]] = []
-    while consumer.position(partition) < end:
-        said += [json.loads(one.value) for records in consumer.poll(1000).values() for one in records]
-    consumer.close()
-    return said
+    return [json.loads(payload) for payload, _ in deployment.topic("cacheInvalidation")]
 
 
 def allowed_at_once(api: Deployer, count: int) -> bool:

@@ -56,6 +56,18 @@ def test_a_run_that_ended_is_not_and_its_record_is(tmp_path: Path):
     assert found.records == [record]
 
 
+def test_a_record_takes_the_place_of_the_one_without_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "ROTATE_BYTES", 200)
+    journal = Journal(tmp_path)
+    journal.record(a_record(A))
+    journal.flush()
+    whole = replace(a_record(A), logs=("a line",))
+    journal.record(whole)
+    journal.flush()
+    assert len(list(tmp_path.iterdir())) == 2  # the one with the record, and the next one
+    assert Journal(tmp_path).recover().records == [whole]
+
+
 def test_a_result_that_the_store_keeps_is_left_out(tmp_path: Path):
     journal = Journal(tmp_path)
     record = replace(a_record(A), result=b'{"a":"' + b"x" * 1000 + b'"}', place="pack:0:1008")

@@ -477,6 +477,73 @@ def test_a_run_whose_owner_is_away_waits_on_the_bus_but_not_without_its_paramete
     assert large.heard == [("rejected", "b", "balancer-unavailable")]
 
 
+DOOR = "tcp://10.0.0.1:3240"
+
+
+def its_result(name: str = "a", epoch: int = 0) -> Message:
+    headers = {"id": name, "status": 0, "at": 0, "n": 0, "ack": "result"}
+    return Message(b"result", headers | {"e": epoch} if epoch else headers)
+
+
+def its_end() -> Message:
+    return Message(b"{}", {"id": "a", "status": 0, "ack": "over"})
+
+
+def test_an_owner_is_told_the_door_where_a_result_is_waited_for(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.around.door = DOOR
+    on_kafka.dispatcher.invoke(waiter, an_invoke())
+    on_kafka.dispatcher.invoke(waiter, an_invoke("b", wait_s=None))
+    assert [message.headers.get("door") for _, message, _ in on_kafka.posted] == [DOOR, None]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_result_at_the_door_is_the_answer_and_the_end_on_the_bus_frees_the_slot(
+    on_kafka: World, waiter: FakeWaiter, kept: bool
+):
+    on_kafka.dispatcher.invoke(waiter, a_run(wait_s=60.0))
+    if kept:
+        on_kafka.dispatcher.completed(its_owner_has_it())
+    assert on_kafka.dispatcher.handed(its_result())
+    assert (waiter.heard, on_kafka.dispatcher.in_flight()) == ([("ended", "a", b"result")], 1)
+    on_kafka.keep()
+    on_kafka.pass_time(100)
+    on_kafka.dispatcher.completed(its_end())
+    assert (waiter.heard, on_kafka.dispatcher.in_flight()) == ([("ended", "a", b"result")], 0)
+
+
+def test_a_run_whose_result_is_told_is_begun_by_nobody_else_and_given_up_if_its_end_does_not_come(owned):
+    world, waiter, message = owned
+    assert world.dispatcher.handed(its_result(message.activation_id))
+    lose(world)
+    world.dispatcher.tick()
+    assert [topic for topic, *_ in world.posted] == ["invoker0"]
+    assert (waiter.heard, world.dispatcher.in_flight()) == ([("ended", message.activation_id, b"result")], 0)
+
+
+def test_a_result_that_nobody_waits_for_is_not_taken_at_the_door(on_kafka: World, waiter: FakeWaiter):
+    assert not on_kafka.dispatcher.handed(its_result())
+    on_kafka.dispatcher.invoke(waiter, a_run(wait_s=60.0))
+    on_kafka.dispatcher.completed(its_owner_has_it())
+    on_kafka.pass_time(61)
+    assert waiter.heard == [("accepted", "a")]
+    assert not on_kafka.dispatcher.handed(its_result())
+
+
+def test_an_end_or_what_has_no_record_is_not_taken_at_the_door(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.dispatcher.invoke(waiter, a_run(wait_s=60.0))
+    for message in (its_end(), a_completion(), Message(b"no message", {}), Message(b"", {"id": "a", "ack": "result"})):
+        assert not on_kafka.dispatcher.handed(message)
+    assert (waiter.heard, on_kafka.dispatcher.in_flight()) == ([], 1)
+
+
+def test_a_result_that_comes_by_both_ways_is_answered_once(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.dispatcher.invoke(waiter, a_run(wait_s=60.0))
+    assert on_kafka.dispatcher.handed(its_result())
+    assert not on_kafka.dispatcher.handed(its_result())
+    on_kafka.dispatcher.completed(a_completion())
+    assert (waiter.heard, on_kafka.dispatcher.in_flight()) == ([("ended", "a", b"result")], 0)
+
+
 def test_what_nobody_knows_of_is_nothing(on_kafka: World):
     on_kafka.dispatcher.completed(its_owner_has_it())
     assert on_kafka.unspooled == []
@@ -548,6 +615,14 @@ def test_what_the_lost_owner_tells_of_the_run_later_changes_nothing(owned):
     world.dispatcher.completed(Message(b"right", {"id": message.activation_id, "status": 0, "at": 0, "n": 0, "e": 1}))
 
     assert waiter.heard == [("ended", message.activation_id, b"right")]
+
+
+def test_the_result_of_a_lost_owner_is_not_taken_at_the_door(owned):
+    world, waiter, message = owned
+    lose(world)
+    assert not world.dispatcher.handed(its_result(message.activation_id))
+    assert world.dispatcher.handed(its_result(message.activation_id, epoch=1))
+    assert waiter.heard == [("ended", message.activation_id, b"result")]
 
 
 def test_a_run_goes_nowhere_while_nobody_else_could_take_it(owned):

@@ -65,7 +65,9 @@ def application(settings: Settings, token: str) -> Flask:
     api = ApiSettings(limits=limits, manifest=manifest)
     catalog = Catalog(entities)
     spooler = Spooler(settings.spool_dir, settings.door_name)
-    acceptor = Acceptor(catalog, api.manifest, limits, spooler, settings.id)
+    # Where invokers may be on hosts that cannot reach us, Kafka has to do.
+    broker = bool(settings.bus) and bool(settings.peer_listen or settings.local_invokers)
+    acceptor = Acceptor(catalog, api.manifest, limits, spooler, settings.id, broker=broker)
     caller = caller_of(settings, f"controller{settings.id}")
     door = Doors(settings.invoker_door_sockets, token=token, caller=caller, elsewhere=lambda: balancer.doors())
     balancer = BalancerClient(

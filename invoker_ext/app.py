@@ -25,7 +25,6 @@ from invoker_ext.containers.drivers.choice import choose, stem_cells
 from invoker_ext.containers.fleet import Fleet
 from invoker_ext.containers.limits import PoolLimits, host_memory_mb
 from invoker_ext.containers.states import Progress
-from invoker_ext.contract.messages import Spool
 from invoker_ext.contract.stock import RUNS_TAG, InvokerId, PingMessage
 from invoker_ext.door.body import Body, BytesBody
 from invoker_ext.door.errors import NotHeld
@@ -35,7 +34,7 @@ from invoker_ext.door.hello import Role
 from invoker_ext.door.messenger import Messenger
 from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
-from invoker_ext.door.spooled import pull_spooled
+from invoker_ext.door.spooled import SpoolPuller
 from invoker_ext.inline.contained import Contained
 from invoker_ext.inline.evaluators import Evaluators
 from invoker_ext.inline.functions import Functions
@@ -80,7 +79,6 @@ class InvokerApp:
 
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
-        self._token = token
         memory_mb = settings.user_memory_mb or host_memory_mb()
         self._id = InvokerId(
             instance=settings.id,
@@ -115,6 +113,7 @@ class InvokerApp:
         )
         bounds = settings.inline_bounds
         self._functions = Evaluators(Functions(loop, bounds), Contained(loop, self._fleet, bounds))
+        self._spools = SpoolPuller(token, caller_of(settings, settings.id))
         actions = Actions(self._entities)
         self._caller = caller_of(settings, settings.id)
         # On the local bus the controller is who reads it: no way is shorter.
@@ -126,7 +125,7 @@ class InvokerApp:
             records=self._activations,
             sink=self._sink,
             actions=actions,
-            pull=self._pull_spool,
+            pull=self._spools.pull,
             functions=self._functions,
             messages=self._messenger,
             parameters=None if isinstance(self._bus, LocalBus) else settings.data_dir / "parameters",
@@ -204,6 +203,7 @@ class InvokerApp:
             await self._desk.close()
         await self._fleet.close()
         await self._owner.close()
+        self._spools.close()
         await self._bus.close()
         if self._peers is not None:
             await self._peers.close()
@@ -267,9 +267,6 @@ class InvokerApp:
                 self._sink.refuse_waiting(owner, stuck.reason)
 
     # -- calls at the door -------------------------------------------------------------------------
-
-    async def _pull_spool(self, spool: Spool) -> bytes:
-        return await pull_spooled(spool, self._token, caller=self._caller)
 
     async def _pull(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         name = fields.get("name")

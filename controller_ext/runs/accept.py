@@ -21,6 +21,8 @@ from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 
 INLINE_BYTES: Final = 512 << 10
 """Parameters of a native workflow above it travel as a spool: a message of the bus stays small."""
+BROKER_INLINE_BYTES: Final = 64 << 10
+"""The same of any run on Kafka, as of results: a broker takes each message in, writes it, and sends it on."""
 WEB_RESULT_BYTES: Final = 8 << 20
 """Bound of what a web action may result in: it is made an HTTP response in the memory of a worker."""
 
@@ -34,10 +36,18 @@ class Acceptor:
         limits: The system's.
         spooler: Takes large parameters.
         controller: Instance name, whose topic gets the acknowledgement.
+        broker: Messages go through Kafka, and those who get them reach our door.
     """
 
     def __init__(
-        self, catalog: Catalog, manifest: Manifest, limits: SystemLimits, spooler: Spooler, controller: str = "0"
+        self,
+        catalog: Catalog,
+        manifest: Manifest,
+        limits: SystemLimits,
+        spooler: Spooler,
+        controller: str = "0",
+        *,
+        broker: bool = False,
     ) -> None:
         self._catalog = catalog
         self._planner = Planner(catalog, manifest, limits)
@@ -45,6 +55,8 @@ class Acceptor:
         self._workflow_bytes = limits.workflow_bytes
         self._request_bytes = limits.request_bytes
         self._controller = controller
+        self._broker = broker
+        self._inline_bytes = BROKER_INLINE_BYTES if broker else INLINE_BYTES
 
     def plan(self, user: Identity, name: Name) -> Plan:
         """Return how to invoke an action; raises as `Planner.plan`."""
@@ -65,18 +77,15 @@ class Acceptor:
             ParametersNotAllowed: It gives a final parameter.
             StoreUnavailable: Large parameters cannot be spooled.
         """
-        spool: Spool | None = None
-        content: bytes | None
-        if plan.native and len(raw) > INLINE_BYTES:
+        if plan.native and len(raw) > self._inline_bytes:
             members = json_text.split(raw)
             _check_final(plan, members)
             spool = self._spooler.put({**plan.defaults, **members})
-            content = None
-        else:
-            names = json_text.parse_object(raw, goes_on=True) if raw else {}
-            _check_final(plan, names)
-            content = json_text.merge(plan.defaults, plan.joined, raw, names)
-        return self._prepared(plan, user, content, transid=transid, blocking=blocking, spool=spool)
+            return self._prepared(plan, user, None, transid=transid, blocking=blocking, spool=spool)
+        names = json_text.parse_object(raw, goes_on=True) if raw else {}
+        _check_final(plan, names)
+        content = json_text.merge(plan.defaults, plan.joined, raw, names)
+        return self._prepared(plan, user, content, transid=transid, blocking=blocking)
 
     def prepare_web(self, plan: Plan, owner: Identity, content: bytes, *, transid: list[Any]) -> Prepared:
         """Return the message for a request of a web action.
@@ -91,7 +100,7 @@ class Acceptor:
             StoreUnavailable: Large parameters of a native workflow cannot be spooled.
         """
         spool = None
-        if plan.native and len(content) > INLINE_BYTES:
+        if plan.native and len(content) > self._inline_bytes:
             spool = self._spooler.put(json_text.split(content))
         prepared = self._prepared(plan, owner, None if spool else content, transid=transid, blocking=True, spool=spool)
         if not plan.adds_up:
@@ -175,6 +184,9 @@ class Acceptor:
         blocking: bool,
         spool: Spool | None = None,
     ) -> Prepared:
+        given = content
+        if self._broker and plan.graph is not None and content is not None and len(content) > self._inline_bytes:
+            spool, content = self._spooler.put_text(content), None
         message = ActivationMessage(
             transid=transid,
             action=plan.name,
@@ -194,19 +206,21 @@ class Acceptor:
             spool=spool,
             result_bytes=self._workflow_bytes if plan.adds_up else None,
         )
+        # What the controller runs itself it gives on itself.
+        own = message if spool is None else replace(message, content=given, spool=None)
         if plan.components is not None:
-            sequence = SequenceRun(message=message, components=plan.components, limits=plan.limits)
+            sequence = SequenceRun(message=own, components=plan.components, limits=plan.limits)
             if plan.graph is None:
                 return Prepared(message, plan.needs, composed=sequence)
             return Prepared(message, plan.needs, fallback=sequence)
         if plan.conductor:
-            own = replace(
+            needs = replace(
                 plan.needs,
                 memory_mb=plan.limits["memory"],
                 timeout_s=plan.limits["timeout"] / 1000,
                 stepwise=False,
             )
-            composition = ConductorRun(message=message, defaults=plan.defaults, needs=own, limits=plan.limits)
+            composition = ConductorRun(message=own, defaults=plan.defaults, needs=needs, limits=plan.limits)
             if plan.graph is None:
                 return Prepared(message, plan.needs, composed=composition)
             return Prepared(message, plan.needs, fallback=composition)

@@ -202,6 +202,9 @@ class Spooler(Protocol):
             StoreUnavailable: The disk is full.
         """
 
+    def put_text(self, content: bytes) -> Spool:
+        """Write parameters that nobody takes apart, given as JSON; else as `put`."""
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class SequenceRun:
@@ -256,12 +259,11 @@ class Prepared:
     def under(self, message: ActivationMessage) -> Prepared:
         """Return the same invocation with another message."""
         composed, fallback = self.composed, self.fallback
-        return Prepared(
-            message,
-            self.needs,
-            None if composed is None else replace(composed, message=message),
-            None if fallback is None else replace(fallback, message=message),
-        )
+        if fallback is not None:
+            # Its parameters are with it, even where those of the message are in a spool.
+            own = replace(message, content=fallback.message.content, spool=None)
+            fallback = replace(fallback, message=own)
+        return Prepared(message, self.needs, None if composed is None else replace(composed, message=message), fallback)
 
 
 class Gap(Enum):

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -45,16 +45,27 @@ class Spooler:
             StoreFull: The disk is full.
             StoreUnavailable: It is broken.
         """
+        places: dict[str, tuple[int, int]] = {}
+        name, size, digest = self._write(_object(members), places)
+        return Spool(self._door_address, name, size, digest, places)
+
+    def put_text(self, content: bytes) -> Spool:
+        """See `ports.Spooler`; raises as `put`."""
+        return Spool(self._door_address, *self._write(((None, content),), {}), None)
+
+    def _write(
+        self, pieces: Iterable[tuple[str | None, bytes]], places: dict[str, tuple[int, int]]
+    ) -> tuple[str, int, str]:
+        """Write pieces to a file; return its name, size and digest, and put in where those are that have a name."""
         name = secrets.token_hex(16)
         path = self._directory / name
         part = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
-        places: dict[str, tuple[int, int]] = {}
         digest = hashlib.sha256()
         size = 0
         try:
             with part.open("xb", buffering=0) as file:
                 os.fchmod(file.fileno(), 0o600)
-                for member, piece in _object(members):
+                for member, piece in pieces:
                     _write(file.fileno(), piece)
                     digest.update(piece)
                     if member is not None:
@@ -65,7 +76,7 @@ class Spooler:
             part.unlink(missing_ok=True)
             trouble = StoreFull if error.errno == errno.ENOSPC else StoreUnavailable
             raise trouble(f"parameters cannot be spooled: {error.strerror}") from error
-        return Spool(self._door_address, name, size, digest.hexdigest(), places)
+        return name, size, digest.hexdigest()
 
 
 class SpoolShelf:

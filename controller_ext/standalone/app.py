@@ -169,5 +169,6 @@ async def _supervise(settings: Settings, plans: list[ChildPlan], url: str) -> No
     async def usable() -> None:
         """Wait for the invokers that the balancer has heard of; the supervisor bounds the wait."""
         await door.call("invokers", START_S, usable=settings.local_invokers, wait_s=START_S)
+        door.close()
 
     await supervise(plans, settings.data_dir / "log", usable, f"ready {url}", START_S)

@@ -21,9 +21,11 @@ _NAMESPACE: Final = "whisk.system"
 
 
 def complete(environ: dict[str, str], prefix: str) -> dict[str, str]:
-    """Return an environment that names `SECRET_FILE` if a secret is missing."""
-    given = any(environ.get(prefix + name) for name in ("PEER_SECRET_FILE", "PEER_TLS"))
-    if given or not environ.get(prefix + "PEER_LISTEN"):
+    """Return an environment that names `SECRET_FILE` if a secret is missing.
+
+    Who listens for nobody needs it, too: an invoker calls at the doors of controllers.
+    """
+    if any(environ.get(prefix + name) for name in ("PEER_SECRET_FILE", "PEER_TLS")):
         return environ
     return {**environ, prefix + "PEER_SECRET_FILE": SECRET_FILE}
 

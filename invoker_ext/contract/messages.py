@@ -76,21 +76,21 @@ class Identity:
 
 @dataclass(slots=True, frozen=True)
 class Spool:
-    """Parameters that the controller holds for the owner to pull: a JSON object, member by member.
+    """Parameters that the controller holds for the owner to pull, as JSON.
 
     Attributes:
         door: Address of the peer door that serves it (a Unix socket path, or host:port).
         name: Of the spooled bytes at that door.
-        size_bytes: Of all members.
+        size_bytes: Of all of them.
         digest: Hex SHA-256 of the bytes.
-        members: Member name → (offset, bytes) of its JSON text.
+        members: Of an object: member name → (offset, bytes) of its JSON text; None: nobody took them apart.
     """
 
     door: str
     name: str
     size_bytes: int
     digest: str
-    members: dict[str, tuple[int, int]]
+    members: dict[str, tuple[int, int]] | None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -204,7 +204,9 @@ class ActivationMessage:
             spool = run.get("spool")
             if spool is not None:
                 door, name, size_bytes, digest, members = spool
-                spool = Spool(door, name, size_bytes, digest, {k: (a, n) for k, (a, n) in members.items()})
+                if members is not None:
+                    members = {member: (at, count) for member, (at, count) in members.items()}
+                spool = Spool(door, name, size_bytes, digest, members)
             if raw is None and (content := document.get("content")) is not None:
                 raw = _dumps(content).encode()
             message = ActivationMessage(

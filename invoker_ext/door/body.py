@@ -57,12 +57,22 @@ class FileBody(Body):
         self._offset = offset
         self.size_bytes = size_bytes
 
-    async def read(self, offset: int, count: int) -> bytes:
-        """See `Body.read`; the disk is waited for in a thread. Copies once."""
-        content = await asyncio.to_thread(os.pread, self._descriptor, count, self._offset + offset)
-        if len(content) < count:
+    async def read(self, offset: int, count: int) -> bytes | memoryview:
+        """See `Body.read`; copies once. If the disk must be waited for, a thread does."""
+        content = bytearray(count)
+        if self._at_hand(content, offset):
+            return memoryview(content)
+        waited = await asyncio.to_thread(os.pread, self._descriptor, count, self._offset + offset)
+        if len(waited) < count:
             raise OSError("the file is shorter than it was")
-        return content
+        return waited
+
+    def _at_hand(self, content: bytearray, offset: int) -> bool:
+        """Read what the system has in memory; return whether that was all."""
+        try:
+            return os.preadv(self._descriptor, [content], self._offset + offset, os.RWF_NOWAIT) == len(content)
+        except OSError:  # it must be waited for, or this file system cannot say
+            return False
 
     def close(self) -> None:
         """See `Body.close`."""

@@ -116,7 +116,7 @@ class DoorClient:
             connection.send(encode(FrameKind.CALL, meta), deadline)
             check_size(read_reply(connection.receive(deadline), number), size_bytes)
             while offset < size_bytes:
-                content = read_part(connection.receive(time.monotonic() + timeout_s), number)
+                content = bytes(read_part(connection.receive(time.monotonic() + timeout_s), number))
                 offset += len(content)
                 yield content
             lease.keep()
@@ -151,8 +151,8 @@ def check_size(fields: dict[str, Any], size_bytes: int) -> None:
         raise CallFailed("wrong-size", f"the peer holds {fields.get('size')} bytes, not {size_bytes}", False)
 
 
-def read_part(frame: Frame, number: int) -> bytes:
-    """Return a piece of a body.
+def read_part(frame: Frame, number: int) -> bytes | memoryview:
+    """Return a piece of a body, uncopied.
 
     Raises:
         ProtocolViolation: It is not a PART of this answer.
@@ -164,7 +164,7 @@ def read_part(frame: Frame, number: int) -> bytes:
         raise CallFailed("broke-off", f"the peer cannot read the rest: {frame.meta['error']}", True)
     if not frame.payload:
         raise ProtocolViolation("a PART is empty")
-    return bytes(frame.payload)
+    return frame.payload
 
 
 def _soon(deadline: float) -> float:

@@ -33,7 +33,7 @@ class FramedProtocol(asyncio.BufferedProtocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
-        self._scratch = bytearray(READ_BYTES)
+        self._scratch = memoryview(bytearray(READ_BYTES))  # asyncio's TLS reads into slices of it
         self._room: memoryview | None = None
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes | memoryview] = []
@@ -92,10 +92,7 @@ class FramedProtocol(asyncio.BufferedProtocol):
         """Asyncio's call."""
         room, self._room = self._room, None
         try:
-            if room is not None:
-                frames = self._decoder.filled(nbytes)
-            else:
-                frames = self._decoder.feed(memoryview(self._scratch)[:nbytes])
+            frames = self._decoder.filled(nbytes) if room is not None else self._decoder.feed(self._scratch[:nbytes])
             for frame in frames:
                 self.on_frame(frame)
         except DataflowError as error:

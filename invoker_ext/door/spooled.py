@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import OrderedDict
 from typing import Final
 
 from action_runtime.wire.errors import DataflowError
@@ -19,8 +20,10 @@ _log = logging.getLogger(__name__)
 
 PULL_S: Final = 60.0
 """For a spool of the largest size from a busy disk."""
-_HASHED_HERE_BYTES: Final = 256 * 1024
-"""Hashed on the loop, in well under a millisecond; more goes to a thread."""
+DOORS: Final = 64
+"""To which connections are kept."""
+_HASHED_HERE_BYTES: Final = 1024 * 1024
+"""Hashed on the loop, in about half a millisecond, which a thread would cost as well; more goes to one."""
 
 
 class SpoolLost(DataflowError):
@@ -45,33 +48,58 @@ class SpoolDamaged(DataflowError):
         )
 
 
-async def pull_spooled(spool: Spool, token: str, timeout_s: float = PULL_S, *, caller: Caller | None = None) -> bytes:
-    """Return spooled parameters.
-
-    The texts of its errors are for the user of the run: they name no place on a host.
+class SpoolPuller:
+    """Pulls at the doors of controllers, and keeps connections to them. Lives on the loop.
 
     Args:
-        spool: Where they are, and what they must be.
         token: The installation's secret.
-        timeout_s: For the whole.
-        caller: Who we are to a controller of another host.
-
-    Raises:
-        SpoolLost: They are gone, or the door does not answer.
-        SpoolDamaged: Their digest is another.
+        caller: Who we are to controllers of other hosts.
+        timeout_s: For all of one spool.
     """
-    pieces: list[bytes] = []
-    try:
-        client = AsyncDoorClient(read_place(spool.door), role=Role.INVOKER, token=token, caller=caller)
-        await client.pull(spool.name, spool.size_bytes, pieces.append, timeout_s)
-    except (CallFailed, PeerUnreachable, NotAllowed, ValueError) as error:
-        _log.warning("spool cannot be pulled", extra={"spool": spool.name, "error": str(error)})
-        raise SpoolLost from error
-    raw = b"".join(pieces)
-    if await _digest(raw) != spool.digest:
-        _log.error("spool is damaged", extra={"spool": spool.name, "door": spool.door})
-        raise SpoolDamaged
-    return raw
+
+    def __init__(self, token: str, caller: Caller | None = None, timeout_s: float = PULL_S) -> None:
+        self._token = token
+        self._caller = caller
+        self._timeout_s = timeout_s
+        self._clients: OrderedDict[str, AsyncDoorClient] = OrderedDict()
+
+    async def pull(self, spool: Spool) -> bytes:
+        """Return spooled parameters.
+
+        The texts of its errors are for the user of the run: they name no place on a host.
+
+        Args:
+            spool: Where they are, and what they must be.
+
+        Raises:
+            SpoolLost: They are gone, or the door does not answer.
+            SpoolDamaged: Their digest is another.
+        """
+        pieces: list[bytes | memoryview] = []
+        try:
+            await self._client(spool.door).pull(spool.name, spool.size_bytes, pieces.append, self._timeout_s)
+        except (CallFailed, PeerUnreachable, NotAllowed, ValueError) as error:
+            _log.warning("spool cannot be pulled", extra={"spool": spool.name, "error": str(error)})
+            raise SpoolLost from error
+        raw = b"".join(pieces)
+        if await _digest(raw) != spool.digest:
+            _log.error("spool is damaged", extra={"spool": spool.name, "door": spool.door})
+            raise SpoolDamaged
+        return raw
+
+    def close(self) -> None:
+        """Disconnect; idempotent."""
+        while self._clients:
+            self._clients.popitem()[1].close()
+
+    def _client(self, door: str) -> AsyncDoorClient:
+        client = self._clients.get(door)
+        if client is None:
+            client = AsyncDoorClient(read_place(door), role=Role.INVOKER, token=self._token, caller=self._caller)
+            self._clients[door] = client
+            if len(self._clients) > DOORS:  # those of controllers that were started anew elsewhere
+                self._clients.popitem(last=False)[1].close()
+        return client
 
 
 async def _digest(raw: bytes) -> str:

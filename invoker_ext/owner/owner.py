@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 from action_runtime.wire.errors import DataflowError
@@ -29,12 +30,12 @@ from invoker_ext.owner.identification import Identification
 from invoker_ext.owner.intake import Intake
 from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.outcomes import error_of
-from invoker_ext.owner.parameters import Parameters, parameters_of_spool
+from invoker_ext.owner.parameters import Parameters, is_quick, parameters_of_spool
 from invoker_ext.owner.parts import Parts
 from invoker_ext.owner.recovery import Recovery
 from invoker_ext.owner.run import Run
 from invoker_ext.owner.run_record import RunSpec, refusal_record
-from invoker_ext.owner.spooled import Spooled
+from invoker_ext.owner.spooled import SOON_BYTES, Spooled
 from invoker_ext.owner.teller import Teller
 from invoker_ext.owner.traces import trace_of
 from invoker_ext.sink.datum import Stored
@@ -68,7 +69,7 @@ class Owner:
         self.functions = parts.functions
         self.containers: Containers
         self._journal = parts.journal
-        self._spooled = Spooled(parts.parameters, parts.pull)
+        self._spooled = Spooled(parts.parameters, parts.pull, self.spawn)
         self._loop = asyncio.get_running_loop()
         self._teller = teller = Teller(who, parts.bus, parts.messages)
         self._outbox = Outbox(who, teller, parts.journal, parts.records, pending_bytes, self._maybe_idle)
@@ -185,14 +186,21 @@ class Owner:
                 self._start(message, program, parameters)
 
     async def _fetch(self, message: ActivationMessage) -> tuple[Program, Parameters | None]:
-        fetch = self.actions.fetch_program
-        program = await asyncio.to_thread(fetch, message.graph, message.action, message.revision)
-        if message.spool is None:
+        run, spool, what = message.activation_id, message.spool, (message.graph, message.action, message.revision)
+        program = self.actions.cached_program(*what)
+        if program is None:
+            program = await asyncio.to_thread(self.actions.fetch_program, *what)
+        if spool is None:
             return program, None
-        raw = await self._spooled.fetch(message.activation_id, message.spool)
-        self._teller.kept(message)
-        wanted = run_members(program.graph)
-        return program, await asyncio.to_thread(parameters_of_spool, raw, message.spool.members, wanted)
+        raw = await self._spooled.fetch(run, spool)
+        kept = partial(self._teller.kept, message)
+        if message.blocking and len(raw) <= SOON_BYTES:
+            self._spooled.keep_soon(run, raw, kept)
+        else:
+            await self._spooled.keep(run, raw)
+            kept()
+        cut = partial(parameters_of_spool, raw, spool.members, wanted := run_members(program.graph))
+        return program, cut() if is_quick(spool.members, wanted) else await asyncio.to_thread(cut)
 
     def _start(self, message: ActivationMessage, program: Program, parameters: Parameters | None = None) -> None:
         if message.epoch and begins_once(program.graph):

@@ -8,7 +8,6 @@ from typing import Final
 
 from action_runtime.wire.values import WHOLE
 from invoker_ext.dataflow.wants import RunMembers
-from invoker_ext.relay.json_form import join_members
 
 _dumps: Final = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -33,20 +32,28 @@ def parameters_of_json(content: bytes, wanted: RunMembers) -> Parameters:
     return _cut({name: members[name] for name in names if name in members}, wanted, values)
 
 
-def parameters_of_spool(raw: bytes, places: Mapping[str, tuple[int, int]], wanted: RunMembers) -> Parameters:
-    """Do the same for spooled parameters, of which every member has its place; parses only what is read as items.
+def is_quick(places: Mapping[str, tuple[int, int]] | None, wanted: RunMembers) -> bool:
+    """Return whether `parameters_of_spool` parses nothing."""
+    return not wanted.items and (places is not None or wanted.values <= {WHOLE})
 
-    For a thread: what is spooled may be some ten megabytes.
+
+def parameters_of_spool(raw: bytes, places: Mapping[str, tuple[int, int]] | None, wanted: RunMembers) -> Parameters:
+    """Do the same for spooled parameters; where every member has its place, parses only what is read as items.
+
+    For a thread unless it is quick: what is spooled may be some ten megabytes.
 
     Args:
         raw: The spooled bytes.
-        places: Member name → (offset, bytes).
+        places: Member name → (offset, bytes); None: not known.
         wanted: What the graph reads.
     """
-    members = {name: raw[at : at + count] for name, (at, count) in places.items()}
+    if places is None:
+        return parameters_of_json(raw, wanted)
+    names = (wanted.values | wanted.items) & places.keys()
+    members = {name: raw[at : at + count] for name, (at, count) in places.items() if name in names}
     values = {name: text for name, text in members.items() if name in wanted.values}
     if WHOLE in wanted.values:
-        values[WHOLE] = join_members(members)
+        values[WHOLE] = raw
     return _cut({name: json.loads(members[name]) for name in wanted.items if name in members}, wanted, values)
 
 

@@ -121,13 +121,16 @@ class Api:
         self.keys.close()
 
 
-def make_api(folder: Path, limits: SystemLimits | None = None, place: Place | None = None) -> Api:
+def make_api(
+    folder: Path, limits: SystemLimits | None = None, place: Place | None = None, *, broker: bool = False
+) -> Api:
     """Return an API on empty stores with the stock users.
 
     Args:
         folder: For its files.
         limits: Of the system.
         place: Of its databases in CouchDB; None: they are SQLite, in the folder.
+        broker: Messages go through Kafka.
     """
     entities: EntityStore
     activations: ActivationStore
@@ -142,7 +145,7 @@ def make_api(folder: Path, limits: SystemLimits | None = None, place: Place | No
     settings = ApiSettings(limits=limits or SystemLimits())
     balancer = FakeBalancer(entities, activations)
     catalog = Catalog(entities)
-    acceptor = Acceptor(catalog, settings.manifest, settings.limits, balancer)
+    acceptor = Acceptor(catalog, settings.manifest, settings.limits, balancer, broker=broker)
     control_flow = FakeControlFlow(acceptor.component)
     services = Services(
         settings=settings,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controller_ext import json_text
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.ports import Accepted, Cancelled, ConductorRun, DataGone, Ended, Needs, Prepare, SequenceRun
 from invoker_ext.contract.graph import ActionCall, Fault, Graph, Region, Step, WorkflowCall
@@ -130,6 +131,11 @@ class FakeBalancer:
         self.spooled[name] = dict(members)
         text = b"".join(members.values())
         return Spool("fake", name, len(text), hashlib.sha256(text).hexdigest(), {})
+
+    def put_text(self, content: bytes) -> Spool:
+        name = f"{len(self.spooled):032x}"
+        self.spooled[name] = json_text.split(content)
+        return Spool("fake", name, len(content), hashlib.sha256(content).hexdigest(), None)
 
     # -- running -----------------------------------------------------------------------------------
 

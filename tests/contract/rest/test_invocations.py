@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from controller_ext.entities.errors import KindForbidden, Refused
 from controller_ext.entities.limits import SystemLimits
 from controller_ext.entities.names import Name
+from controller_ext.runs.accept import BROKER_INLINE_BYTES
 from controller_ext.runs.ports import (
+    Accepted,
     BalancerUnavailable,
     Ended,
     Gap,
@@ -52,6 +56,16 @@ def answered(api: Api) -> Api:
     api.action("a")
     api.balancer.respond = ended
     return api
+
+
+@pytest.fixture
+def on_kafka(tmp_path: Path) -> Iterator[Api]:
+    """The same in a deployment, where runs are accepted and go on."""
+    api = make_api(tmp_path, broker=True)
+    api.action("a")
+    api.balancer.respond = lambda message: Accepted(message.activation_id)
+    yield api
+    api.close()
 
 
 def sent(api: Api) -> ActivationMessage:
@@ -348,6 +362,29 @@ class TestMessages:
         members = answered.balancer.spooled[message.spool.name]
         assert members.keys() == {"p", "x"}
         assert len(members["x"]) == 2_000_002
+
+    @pytest.mark.parametrize("native", [True, False])
+    def test_on_kafka_no_large_parameters_of_a_run_are_in_its_message(self, on_kafka: Api, native: bool):
+        exec_ = {"kind": "dataflow:1", "code": WORKFLOW} if native else {"kind": "sequence", "components": ["/_/a"]}
+        on_kafka.put("actions/run", {"exec": exec_})
+        for size, spooled in ((BROKER_INLINE_BYTES - 100, False), (BROKER_INLINE_BYTES, True)):
+            assert on_kafka.call("POST", "actions/run", {"x": "y" * size}).status_code == 202
+            message = sent(on_kafka)
+            assert (message.content is None, message.spool is not None) == (spooled, spooled)
+        last = sent(on_kafka)
+        assert on_kafka.balancer.spooled[last.activation_id].keys() == {"x"}
+        # Invokers of stock take plain actions, and know no spools.
+        assert on_kafka.call("POST", "actions/a", {"x": "y" * BROKER_INLINE_BYTES}).status_code == 202
+        assert sent(on_kafka).spool is None
+
+    def test_a_sequence_of_large_parameters_that_no_invoker_takes_has_them_in_control_flow(self, on_kafka: Api):
+        on_kafka.put("actions/s", {"exec": {"kind": "sequence", "components": ["/_/a"]}})
+        on_kafka.balancer.refuse = OnlyStock("only stock")
+        body = {"x": "y" * BROKER_INLINE_BYTES}
+        for key in ("one", "one", "two"):  # the same request again is another message under the first one's id
+            assert on_kafka.call("POST", "actions/s", body, Idempotency_Key=key).status_code == 202
+        messages = [sequence.message for sequence in on_kafka.control_flow.sequences]
+        assert [(json.loads(one.content or b"{}"), one.spool) for one in messages] == [(body, None)] * 3
 
     def test_the_record_belongs_to_the_caller(self, answered: Api):
         answered.call("PUT", "/api/v1/namespaces/whisk.system/packages/p", {"publish": True}, auth=SYSTEM)

@@ -274,12 +274,14 @@ async def test_spooled_parameters_are_pulled_at_the_door_and_go_with_the_run(sit
     door = AsyncDoorClient(Path(spool.door), role=Role.INVOKER, token=TOKEN)
     got = bytearray()
     await door.pull(spool.name, spool.size_bytes, got.extend, 5.0)
+    assert spool.members is not None
     at, length = spool.members["big"]
     assert bytes(got[at : at + length]) == value
     site.invoker.answer_all()
     await until(lambda: not list(site.settings.spool_dir.iterdir()))
     with pytest.raises(CallFailed, match="not held"):
         await door.pull(spool.name, spool.size_bytes, got.extend, 5.0)
+    door.close()
 
 
 async def test_a_caller_of_the_door_waits_for_a_usable_invoker(site: Installation):
@@ -290,3 +292,4 @@ async def test_a_caller_of_the_door_waits_for_a_usable_invoker(site: Installatio
     await asyncio.sleep(0)
     site.invoker.ping()
     assert (await waiting)["usable"] == 1
+    door.close()

@@ -21,9 +21,17 @@ def test_a_spool_is_a_json_object_whose_members_are_found_by_their_places(tmp_pa
     spool = Spooler(tmp_path, "/door").put(members)
     content = (tmp_path / spool.name).read_bytes()
     assert json.loads(content) == {name: json.loads(value) for name, value in members.items()}
+    assert spool.members is not None
     assert {name: content[at : at + size] for name, (at, size) in spool.members.items()} == members
     assert (spool.door, spool.size_bytes) == ("/door", len(content))
     assert spool.digest == hashlib.sha256(content).hexdigest()
+
+
+def test_a_text_is_spooled_as_it_is_and_nobody_says_where_its_members_are(tmp_path: Path):
+    spool = Spooler(tmp_path, "/door").put_text(b'{"a":  [1]}')
+    assert (tmp_path / spool.name).read_bytes() == b'{"a":  [1]}'
+    assert (spool.size_bytes, spool.members) == (11, None)
+    assert spool.digest == hashlib.sha256(b'{"a":  [1]}').hexdigest()
 
 
 def test_no_members_are_an_empty_object(tmp_path: Path):

@@ -100,8 +100,32 @@ async def test_a_loop_pulls_the_same_bytes(open_door: OpenDoor):
     content = os.urandom(3 * MIB + 17)
     door, _ = await open_door({"pull": holds(content)})
     got = bytearray()
-    await AsyncDoorClient(door.path, role=Role.INVOKER, token="right").pull("there", len(content), got.extend, 10.0)
+    client = AsyncDoorClient(door.path, role=Role.INVOKER, token="right")
+    await client.pull("there", len(content), got.extend, 10.0)
+    client.close()
     assert bytes(got) == content
+
+
+async def test_a_loop_keeps_its_connection_for_the_next_call_and_finds_a_door_that_was_opened_again(
+    open_door: OpenDoor,
+):
+    connections: set[int] = set()
+
+    async def count(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        connections.update(map(id, door.open_calls))
+        return {"connections": len(door.open_calls)}, None
+
+    door, _ = await open_door({"count": count, "pull": holds(b"x" * MIB)})
+    client = AsyncDoorClient(door.path, role=Role.INVOKER, token="right")
+    for _ in range(3):
+        assert await client.call("count", 5.0) == {"connections": 1}
+        await client.pull("there", MIB, lambda piece: None, 5.0)
+    assert len(connections) == 1
+
+    await door.close()
+    await door.start()
+    assert await client.call("count", 5.0) == {"connections": 1}
+    client.close()
 
 
 async def test_an_empty_body_is_no_body_to_wait_for(open_door: OpenDoor):

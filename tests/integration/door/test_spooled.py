@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from invoker_ext.contract.messages import Spool
 from invoker_ext.door.body import Body, BytesBody
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.server import Door
-from invoker_ext.door.spooled import SpoolDamaged, SpoolLost, pull_spooled
+from invoker_ext.door.spooled import SpoolDamaged, SpoolLost, SpoolPuller
 
 SMALL, LARGE = b'{"a":1}', b'{"a":"' + b"x" * 3_000_000 + b'"}'
 
@@ -40,23 +40,33 @@ def a_spool(address: str, name: str, content: bytes) -> Spool:
     return Spool(address, name, len(content), hashlib.sha256(content).hexdigest(), {})
 
 
+@pytest.fixture
+def puller() -> Iterator[SpoolPuller]:
+    """Of an invoker of the same installation."""
+    puller = SpoolPuller("right")
+    yield puller
+    puller.close()
+
+
 @pytest.mark.parametrize(("name", "content"), [("small", SMALL), ("large", LARGE)])
-async def test_what_was_put_in_comes_out(address: str, name: str, content: bytes):
-    assert await pull_spooled(a_spool(address, name, content), "right") == content
+async def test_what_was_put_in_comes_out(address: str, puller: SpoolPuller, name: str, content: bytes):
+    assert await puller.pull(a_spool(address, name, content)) == content
 
 
-async def test_bytes_of_another_digest_are_refused(address: str):
+async def test_bytes_of_another_digest_are_refused(address: str, puller: SpoolPuller):
     with pytest.raises(SpoolDamaged, match="damaged on the controller's disk"):
-        await pull_spooled(a_spool(address, "flipped", SMALL), "right")
+        await puller.pull(a_spool(address, "flipped", SMALL))
 
 
 @pytest.mark.parametrize("token", ["right", "wrong"])
 async def test_parameters_that_cannot_be_had_are_lost_without_naming_a_place(address: str, token: str):
+    puller = SpoolPuller(token)
     with pytest.raises(SpoolLost) as lost:
-        await pull_spooled(a_spool(address, "gone", SMALL), token)
+        await puller.pull(a_spool(address, "gone", SMALL))
+    puller.close()
     assert address not in str(lost.value)
 
 
 async def test_a_door_that_is_not_there_is_waited_for_a_bounded_time(tmp_path: Path):
     with pytest.raises(SpoolLost):
-        await pull_spooled(a_spool(str(tmp_path / "none"), "small", SMALL), "right", timeout_s=0.05)
+        await SpoolPuller("right", timeout_s=0.05).pull(a_spool(str(tmp_path / "none"), "small", SMALL))

@@ -10,6 +10,7 @@ import pytest
 
 from invoker_ext.contract.messages import ActivationMessage, Spool
 from invoker_ext.door.spooled import SpoolLost
+from invoker_ext.owner import spooled
 from tests.support.messages import a_message
 from tests.support.owning import Make, Owning, chain, does
 from tests.support.waiting import until
@@ -93,6 +94,48 @@ async def test_torn_parameters_are_pulled_again(make: Make, controller: Controll
     owning.bus.deliver(message)
     await owning.submitted(1)
     assert controller.asked == 1
+
+
+async def test_parameters_of_a_run_that_ends_while_somebody_waits_are_not_written(make: Make, controller: Controller):
+    owning = make(far=True, pull=controller.pull)
+    message = a_run(owning, blocking=True)
+    owning.bus.deliver(message)
+    does((await owning.submitted(1))[0], {"y": 1})
+    does((await owning.submitted(2))[1], {"z": 2})
+    await owning.stored(message.activation_id)
+    assert (kept(owning), files(owning)) == ([], [])
+
+
+async def test_parameters_of_a_run_that_takes_longer_are_kept_while_somebody_waits(
+    make: Make, controller: Controller, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(spooled, "SOON_S", 0.01)
+    owning = make(far=True, pull=controller.pull)
+    message = a_run(owning, blocking=True)
+    owning.bus.deliver(message)
+    [job] = await owning.submitted(1)
+    await until(lambda: kept(owning) == [message.activation_id])
+    assert files(owning) == [message.activation_id]
+    does(job, {"y": 1})
+    does((await owning.submitted(2))[1], {"z": 2})
+    await owning.stored(message.activation_id)
+    assert files(owning) == []
+
+
+async def test_a_run_goes_on_whose_parameters_the_disk_does_not_take_while_somebody_waits(
+    make: Make, controller: Controller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(spooled, "SOON_S", 0.01)
+    owning = make(far=True, pull=controller.pull)
+    (owning.folder / "parameters").rmdir()
+    message = a_run(owning, blocking=True)
+    owning.bus.deliver(message)
+    [job] = await owning.submitted(1)
+    await until(lambda: "parameters cannot be written" in caplog.text)
+    does(job, {"y": 1})
+    does((await owning.submitted(2))[1], {"z": 2})
+    await owning.stored(message.activation_id)
+    assert kept(owning) == []
 
 
 async def test_a_run_with_its_parameters_is_kept_once_journalled(make: Make):

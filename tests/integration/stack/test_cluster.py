@@ -27,6 +27,7 @@ from tests.support import npm_clients
 from tests.support.cluster import Cluster
 from tests.support.commands import Command, alone
 from tests.support.deploying import KEY
+from tests.support.regions import PROGRAMS, composition
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -123,6 +124,23 @@ def test_no_value_between_steps_is_in_kafka_or_couchdb(cluster: Cluster):
     for wanted in (value, encoded):
         assert not cluster.in_kafka(wanted)
         assert not cluster.in_couchdb(wanted)
+    # Nor are parameters of a run that are above the inline bound, nor its result.
+    api = cluster.client()
+    for name in "abc":
+        api.action(name, PASS)
+    api.workflow(WHOLE, "whole", double=PASS)
+    for name, body in (
+        ("chain", {"exec": {"kind": "sequence", "components": ["/_/a", "/_/b"]}}),
+        ("programmed", composition(PROGRAMS["sequence"])),
+    ):
+        api.call("PUT", f"actions/{name}?overwrite=true", json=body).raise_for_status()
+    large = "large " + hashlib.sha256(seed.encode()).hexdigest()
+    for name in ("chain", "programmed", "whole"):
+        assert large in api.run(name, text=f"{large} in {name} {'x' * 100_000}")["text"]
+    assert not cluster.in_kafka(large.encode())
+    assert large in api.run("a", text=f"{large} {'x' * 100_000}")["text"]  # stock's invokers know no other way
+    assert cluster.in_kafka(large.encode())
+    api.close()
     # What was looked through is what there was.
     assert cluster.in_kafka(seed.encode())
     assert cluster.in_couchdb(run["activationId"].encode())

@@ -22,7 +22,6 @@ def store(tmp_path: Path):
 @pytest.mark.parametrize(
     "given",
     [
-        {},
         {"P_PEER_LISTEN": "host:1", "P_PEER_SECRET_FILE": "/file"},
         {"P_PEER_LISTEN": "host:1", "P_PEER_TLS": "a,b,c"},
     ],
@@ -35,9 +34,9 @@ def test_what_an_operator_said_stays(given, store, tmp_path):
 
 def test_all_who_share_a_store_have_one_secret_in_a_file_that_is_closed_to_others(store, tmp_path):
     files = []
-    for name in ("a", "b"):
+    for name, given in (("a", {"P_PEER_LISTEN": "host:1"}), ("b", {})):
         (tmp_path / name / "run").mkdir(parents=True)
-        environ = complete({"P_PEER_LISTEN": "host:1"}, PREFIX)
+        environ = complete(given, PREFIX)
         keep_secret(environ, PREFIX, tmp_path / name, store, 0)
         files.append(Path(environ["P_PEER_SECRET_FILE"]))
     assert files[0] != files[1]

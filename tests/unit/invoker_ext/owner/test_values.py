@@ -71,11 +71,14 @@ def test_a_parameter_read_as_items_that_is_no_list_is_left_to_the_machine():
 
 
 def test_spooled_members_are_cut_by_place():
-    raw = b'[1, 2]{"x": 1}"unread"'
-    places = {"a": (0, 6), "b": (6, 8), "c": (14, 8)}
+    raw = b'{"a":[1, 2],"b":{"x": 1},"c":"unread"}'
+    places = {"a": (5, 6), "b": (16, 8), "c": (29, 8)}
     assert parameters_of_spool(raw, places, members("b", "a")) == ({"b": b'{"x": 1}'}, {"a": [b"1", b"2"]})
-    values, _ = parameters_of_spool(raw, places, members(WHOLE + " ", ""))
-    assert json.loads(values[WHOLE]) == {"a": [1, 2], "b": {"x": 1}, "c": "unread"}
+    assert parameters_of_spool(raw, places, members(WHOLE + " ", "")) == ({WHOLE: raw}, {})
+
+
+def test_spooled_parameters_that_nobody_took_apart_are_passed_on_unparsed():
+    assert parameters_of_spool(b'{"a":  1}', None, members(WHOLE + " ", "")) == ({WHOLE: b'{"a":  1}'}, {})
 
 
 def test_only_the_members_that_a_graph_reads_are_cut_out():

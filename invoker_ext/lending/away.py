@@ -15,6 +15,7 @@ from invoker_ext.lending.forms import report_of
 from invoker_ext.lending.remote import Remote
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SinkFull
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +105,10 @@ class Away:
 
     def lost(self) -> None:
         """Its host is gone, and with it all that it did."""
+        self._break(Failure.RUN_DIED, None)
+
+    def _break(self, failure: Failure, detail: str | None) -> None:
+        """Hear nothing more of it."""
         self._held.clear()
         untold, self._untold = self._untold, None
         if untold is not None:
@@ -111,7 +116,7 @@ class Away:
         if not self._ended:
             # Of a function that must not begin twice nobody can say that it did not.
             began = self._began or not self.job.repeats
-            self._fail(Failure.RUN_DIED, None, began, self._around.now())
+            self._fail(failure, detail, began, self._around.now())
         if not self._logged:
             self.job.listener.logs(self._logs, False)
         self._around.over(self)
@@ -144,7 +149,10 @@ class Away:
 
     def _unfetched(self, error: DataflowError) -> None:
         _log.warning("result of a lent job cannot be had", extra={"run": self.job.run, "error": str(error)})
-        self.lost()
+        if isinstance(error, SinkFull):
+            self._break(Failure.WRITE_REFUSED, str(error))
+        else:
+            self.lost()
 
     # -- what its host reports -----------------------------------------------------------------
 

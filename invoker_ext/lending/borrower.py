@@ -28,6 +28,7 @@ from invoker_ext.lending.transport import Transport
 from invoker_ext.peers.ref import Ref
 from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SinkFull
 from invoker_ext.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -184,7 +185,9 @@ class Borrower:
         if errors or here.ended:
             for copy in copies.values():
                 copy.release()
-            if errors:
+            if errors and all(isinstance(one, SinkFull) for one in errors):
+                here.break_off(Failure.NOT_STARTED, str(errors[0]), self.now())
+            elif errors:
                 here.break_off(Failure.RUN_DIED, None, self.now())
             return
         self._local.submit(here.ready(copies))

@@ -22,6 +22,7 @@ from invoker_ext.lending.transport import Transport
 from invoker_ext.owner.actions import ActionDoc
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SinkFull
 from invoker_ext.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -183,8 +184,11 @@ class Lender:
             lent.owns([one for one in held if not isinstance(one, BaseException)])
             if isinstance(doc, BaseException):
                 raise doc
-            lost = [name for name, one in zip(refs, held, strict=True) if isinstance(one, BaseException)]
-            if lost:
+            errors = {name: one for name, one in zip(refs, held, strict=True) if isinstance(one, BaseException)}
+            lost = [name for name, one in errors.items() if not isinstance(one, SinkFull)]
+            if errors and not lost:
+                lent.break_off(Failure.NOT_STARTED, str(next(iter(errors.values()))))
+            elif lost:
                 # What it reads is not to be had: its owner has it made again, and dispatches anew.
                 lent.break_off(Failure.RUN_DIED, None, lost)
             elif lent.killed or run.over:

@@ -11,6 +11,7 @@ from invoker_ext.lending.remote import Remote
 from invoker_ext.lending.transport import Transport
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SinkFull
 
 
 class Refs:
@@ -73,6 +74,7 @@ class Refs:
         """Return a datum that is here, with a reference of its own; one of another host is pulled, once.
 
         Raises:
+            SinkFull: Our sink refuses to take it.
             DataflowError: It cannot be had; one of another host counts as lost.
         """
         if not isinstance(stored, Remote):
@@ -101,6 +103,8 @@ class Refs:
     async def _pull(self, remote: Remote) -> Stored:
         try:
             here = await self._transport.pull(remote.ref, remote.owner)
+        except SinkFull:
+            raise  # it is where it was
         except DataflowError:
             if remote.held:
                 self._loop.call_soon(self._lost, (remote,))

@@ -68,7 +68,8 @@ class Children:
             parameters = await parameters_of(command.inputs, run.host.copy)
         except DataflowError as error:
             _log.warning("data cannot be had", extra={"run": run.activation_id, "error": str(error)})
-            ear.post(Lost(command.firing, command.attempt, False, run.host.clock.now()))
+            now, outcome = run.host.clock.now(), Outcome.PLATFORM_ERROR
+            ear.post(Lost(command.firing, command.attempt, False, now, outcome, str(error)))
         else:
             self._start(command, call, ear, account, parameters)
             if run.over:

@@ -110,7 +110,7 @@ class RegionRun:
                 self._over = True
                 firing, attempt = self._command.firing, self._command.attempt
                 run.regions.pop(firing, None)
-                run.post(Lost(firing, attempt, False, self._now()))
+                run.post(Lost(firing, attempt, False, self._now(), Outcome.PLATFORM_ERROR, str(error)))
         else:
             run.turn(partial(self._enter, stored))
 

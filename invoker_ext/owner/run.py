@@ -23,6 +23,7 @@ from invoker_ext.dataflow.events import (
     DataLost,
     Datum,
     DeadlineReached,
+    Evaluated,
     Event,
     Outcome,
     PlatformFailed,
@@ -49,6 +50,7 @@ from invoker_ext.owner.result import LastRead
 from invoker_ext.owner.run_record import RunSpec, Tally, run_record
 from invoker_ext.relay.json_form import data_of
 from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SinkFull
 
 _log = logging.getLogger(__name__)
 
@@ -268,11 +270,13 @@ class Run:
             return
         work = partial(answer, command, now)
         reading = read_in_thread(self.host.sink, data_of(command.value), work, self.host.copy)
-        self.host.spawn(self._evaluate_large(reading), f"condition of {self.activation_id}")
+        self.host.spawn(self._evaluate_large(command, reading), f"condition of {self.activation_id}")
 
-    async def _evaluate_large(self, reading: Awaitable[Event]) -> None:
+    async def _evaluate_large(self, command: Evaluate, reading: Awaitable[Event]) -> None:
         try:
             event = await reading
+        except SinkFull as error:
+            self.post(Evaluated(command.ticket, False, str(error), self.host.clock.now()))
         except DataflowError as error:  # it is asked again when the value has been made anew
             _log.warning("value of a condition cannot be had", extra={"run": self.activation_id, "error": str(error)})
         else:

@@ -140,6 +140,12 @@ async def made_elsewhere(owner: LendingHost, host: LendingHost, data: bytes) -> 
     return lent, heard.data[0]
 
 
+async def settled() -> None:
+    """Let what is on its way arrive."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 def begins(job: Job) -> None:
     """Let the function of a job begin."""
     job.listener.began(Timing(time.monotonic(), time.monotonic(), None), Warmth.WARM, "c1")

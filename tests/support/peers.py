@@ -12,6 +12,7 @@ from invoker_ext.door.places import read_address
 from invoker_ext.peers.errors import PeerGone, PeerUnknown
 from invoker_ext.peers.ref import Ref
 from invoker_ext.sink.datum import Stored
+from invoker_ext.sink.errors import SinkFull
 from invoker_ext.sink.sink import Sink
 
 
@@ -29,6 +30,8 @@ class Network:
         self.pulls: list[tuple[int, Ref]] = []
         self.names = itertools.count(1)
         self.dead: set[int] = set()
+        self.full: set[int] = set()
+        """Hosts whose sinks refuse what is pulled."""
         self.largest_meta: int | None = None
         """Characters of meta that a message may have; None: any."""
         self.flows = asyncio.Event()
@@ -100,6 +103,8 @@ class MemoryPeers:
         stored = self._network.hosts[ref.host].offered.get(ref.name)
         if stored is None:
             raise PeerGone(ref.host, f"it does not hold {ref.name}")
+        if self._me in self._network.full:
+            raise SinkFull("a value can never fit the data sink")
         data = stored.read()
         await self._network.flows.wait()
         if ref.host in self._network.dead:

@@ -116,11 +116,6 @@ class Spread:
         """Wait until so many data have been asked for."""
         await until(lambda: len(self.network.pulls) >= count, message="data are asked for")
 
-    async def settle(self) -> None:
-        """Let messages arrive."""
-        for _ in range(20):
-            await asyncio.sleep(0)
-
     def begin(self, job: Job) -> None:
         """Let its function begin."""
         job.listener.began(Timing(time.monotonic(), time.monotonic(), None), Warmth.WARM, "c1")

@@ -20,7 +20,7 @@ from invoker_ext.lending.remote import Remote
 from invoker_ext.lending.report import LOG_CHARACTERS
 from invoker_ext.sink.datum import Stored
 from tests.support.containers import a_call, a_job
-from tests.support.lending import LARGE, begins, dies, keeping, made_elsewhere, returns
+from tests.support.lending import LARGE, begins, dies, keeping, made_elsewhere, returns, settled
 from tests.support.waiting import until
 
 HEAD = Head(Media.BYTES, LARGE)
@@ -339,6 +339,56 @@ async def test_what_a_host_cannot_pull_from_another_one_is_lost_before_its_reade
 
     assert said == [([datum], [])]
     assert (told.failure, told.began_before) == (Failure.RUN_DIED, False)
+
+
+@pytest.mark.parametrize("reader", [0, 2])
+async def test_what_the_sink_of_its_reader_refuses_is_not_lost_and_the_reason_is_told(cluster, reader):
+    lost: list[Stored] = []
+    cluster.owner.borrower.data_lost = lost.extend
+    _, datum = await made_elsewhere(cluster.owner, cluster.one, b"1" * LARGE)
+    cluster.owner.pool.room = 1024 if reader == 0 else 0
+    cluster.owner.hosts.left(1)
+    cluster.network.full.add(reader)
+    job, told = a_job(inputs=[Bound("y", datum)])
+
+    cluster.owner.borrower.submit(job)
+    await until(lambda: told.heard == ["failed", "logs"])
+
+    assert (told.failure, told.detail) == (Failure.NOT_STARTED, "a value can never fit the data sink")
+    assert not lost
+
+
+@pytest.mark.parametrize("how", ["plain", "brings"])
+async def test_a_result_that_the_owner_needs_and_its_sink_refuses_ends_the_job_with_the_reason(cluster, how):
+    job, heard = a_job(wants={"": "value"})
+    cluster.owner.borrower.submit(replace(job, plain=how == "plain", brings=how == "brings"))
+    lent = await cluster.one.job()
+    begins(lent)
+    cluster.network.full.add(0)
+
+    lent.listener.emitted("", 0, "whole", cluster.one.put(b"7" * LARGE))
+    returns(lent, body=None)
+    await until(lambda: heard.heard == ["began", "failed", "logs"])
+
+    assert (heard.failure, heard.detail) == (Failure.WRITE_REFUSED, "a value can never fit the data sink")
+    await until(lambda: quiet(cluster))
+
+
+async def test_a_host_that_is_lost_amid_the_pull_of_a_result_leaves_nothing_of_it(cluster):
+    job, heard = a_job(wants={"": "value"})
+    cluster.owner.borrower.submit(replace(job, brings=True))
+    lent = await cluster.one.job()
+    begins(lent)
+    cluster.network.flows.clear()
+    lent.listener.emitted("", 0, "whole", cluster.one.put(b"7" * LARGE))
+    await until(lambda: cluster.network.pulls)
+
+    cluster.owner.borrower.lost(1)
+    cluster.network.flows.set()
+    await settled()
+
+    assert heard.heard == ["began", "failed", "logs"]
+    assert not cluster.owner.holds
 
 
 async def test_a_release_lets_go_of_everything_of_a_run(cluster):

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from controller_ext.workflow.composition.lowering import lower
-from invoker_ext.contract.graph import Graph, GraphKind
+from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.sentences import DIED
 from tests.support.composer import trees
 from tests.support.graphs import each, gather, graph, step, value
+from tests.support.lending import settled
 from tests.support.owning import an_owner
 from tests.support.spread import Spread, call
 
@@ -85,7 +86,7 @@ async def test_an_iteration_that_dies_with_its_host_is_executed_again_and_none_b
     spread.do(*(await spread.jobs(1))[0])
     [(number, job)] = await spread.jobs(1)
     spread.begin(job)
-    await spread.settle()
+    await settled()
 
     spread.kill(number)
 
@@ -177,6 +178,36 @@ async def test_a_result_above_the_bound_of_the_run_is_refused_without_being_move
     assert status == 1
     assert "exceeded the allowed length" in result["error"]
     assert not spread.network.pulls
+    await spread.empty()
+
+
+FULL = "a value can never fit the data sink"
+
+
+def reading(what: str) -> Graph:
+    """Two steps, or one; what the first made must come to the owner."""
+    first = step("first", inputs={"": value("$run")}, call=call("grow"))
+    inner = graph(step("in", inputs={"": value("$run")}, call=call("echo")), result=value("in.n"))
+    second = {
+        "loop": step("second", inputs={"": value("first")}, call=repeated()),
+        "run": step("second", inputs={"": value("first")}, call=WorkflowCall("guest/inner", "0.0.1", inner)),
+        "condition": step("second", inputs={"n": value("first", when="value.n > 0")}, call=call("echo")),
+    }
+    if what == "result":
+        return graph(first, result=value("first"))
+    return graph(first, second[what], result=value("second"))
+
+
+@pytest.mark.parametrize("what", ["result", "loop", "run", "condition"])
+async def test_what_the_owner_needs_and_its_sink_refuses_fails_the_run_with_the_reason(spread, what):
+    run = spread.run(reading(what), {"n": 1})
+    spread.network.full.add(0)
+
+    status, result = await spread.end(run)
+
+    assert status != 0
+    assert FULL in result["error"]
+    assert spread.done["grow"] == 1
     await spread.empty()
 
 

@@ -12,6 +12,7 @@ import uvloop
 
 from action_runtime.wire.errors import DataflowError
 from controller_ext.balancer.app import BalancerApp
+from controller_ext.balancer.siblings import NameTaken, until_first
 from controller_ext.settings import PREFIX, Settings
 from invoker_ext import logs
 from invoker_ext.contract.settings import SettingsError, shown
@@ -25,6 +26,7 @@ async def serve(settings: Settings) -> None:
 
     Raises:
         NotAllowed: The token cannot be read.
+        NameTaken: Another controller has our id.
         OSError: A socket cannot be made.
     """
     stop = asyncio.Event()
@@ -38,7 +40,7 @@ async def serve(settings: Settings) -> None:
         if settings.ready_fd >= 0:
             os.write(settings.ready_fd, b"1")
             os.close(settings.ready_fd)
-        await stop.wait()
+        await until_first(stop.wait(), app.displaced())
     finally:
         await app.close()
         logger.info("balancer stopped")
@@ -58,6 +60,9 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
+    except NameTaken as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except (DataflowError, OSError) as error:
         logger.error("balancer cannot serve", extra={"error": str(error)})  # noqa: TRY400 - the text says it all
         return 1

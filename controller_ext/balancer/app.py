@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 _TICK_S: Final = 1.0
 _SWEEP_S: Final = 60.0
+_GATHER_S: Final = 1.5
+"""How long invokers of other hosts have for their first ping; they ping each second."""
 _COMMIT_S: Final = 0.002
 """How long completions gather for one commit: nobody waits for it, and each costs a write."""
 MAX_WAIT_S: Final = 60.0
@@ -105,6 +107,8 @@ class BalancerApp:
             self._dispatcher.recover(self._kept.recover())
         self._bus.subscribe(self._completed_topic, self._take_completion)
         self._bus.subscribe("health", self._pinged)
+        if self._hub is None:
+            self._dispatcher.gather(_GATHER_S)
         if self._siblings is not None:
             self._siblings.start()
         await self._door.start()
@@ -118,6 +122,13 @@ class BalancerApp:
         self._sweeper = keep_up("balancer-retention", self._retention.run)
         self._alarms = keep_up("balancer-alarms", self._keep_alarms)
         await self._store_test()
+
+    async def displaced(self) -> None:
+        """Wait until it is known that another controller has our id, for ever on a bus of our own; raises NameTaken."""
+        if self._siblings is None:
+            await asyncio.Event().wait()
+        else:
+            await self._siblings.displaced()
 
     async def close(self) -> None:
         """Stop serving: workers first, so that nothing new comes; the bus last. Idempotent."""

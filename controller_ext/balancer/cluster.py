@@ -17,8 +17,10 @@ from action_runtime.wire.errors import DataflowError
 PING_S: Final = 1.0
 MISSED: Final = 10
 """So many of our own messages without one of another: it is gone. As for invokers, ten seconds."""
-SETTLED: Final = 3
-"""So many of our own: by then all others that are there have been heard."""
+SETTLED: Final = 4
+"""So many of our own: by then all others that are there have been heard, and ALIVE times."""
+ALIVE: Final = 2
+"""So many messages of another process of our name: it is alive."""
 
 
 class MalformedPresence(DataflowError):
@@ -35,15 +37,19 @@ class Presence:
         controller: Its id.
         life: Of its process, at random: two with one id are told apart.
         leaves: It is there no more.
+        settled: It has been there for long enough to know who else is.
     """
 
     controller: str
     life: str
     leaves: bool = False
+    settled: bool = True
 
     def encode(self) -> bytes:
         """Return the JSON."""
-        return orjson.dumps({"controller": self.controller, "life": self.life, "leaves": self.leaves})
+        return orjson.dumps(
+            {"controller": self.controller, "life": self.life, "leaves": self.leaves, "settled": self.settled}
+        )
 
     @staticmethod
     def decode(payload: bytes | memoryview) -> Presence:
@@ -51,11 +57,13 @@ class Presence:
         try:
             document = json.loads(bytes(payload))
             controller, life, leaves = document["controller"], document["life"], document["leaves"]
-        except (ValueError, KeyError, TypeError) as error:
+            settled = document.get("settled", True)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MalformedPresence(f"not a controller's presence: {error!r}") from error
-        if not (isinstance(controller, str) and isinstance(life, str) and isinstance(leaves, bool)):
+        words, marks = (controller, life), (leaves, settled)
+        if not (all(isinstance(one, str) for one in words) and all(isinstance(one, bool) for one in marks)):
             raise MalformedPresence("not a controller's presence")
-        return Presence(controller, life, leaves)
+        return Presence(controller, life, leaves, settled)
 
 
 class Cluster:
@@ -70,6 +78,8 @@ class Cluster:
         self._missed: dict[str, int] = {}
         """Others → how many messages of ours came since their last."""
         self._heard_self = 0
+        self._doubles: dict[str, int] = {}
+        """Lives of other processes of our name → how often each was heard while we did not know who is there."""
 
     @property
     def size(self) -> int:
@@ -77,9 +87,14 @@ class Cluster:
         return 1 + len(self._missed)
 
     @property
+    def settled(self) -> bool:
+        """Whether all others that are there have been heard."""
+        return self._heard_self >= SETTLED
+
+    @property
     def leads(self) -> bool:
         """Whether this one does what only one may do: its id comes first. Not before it knows of the others."""
-        return self._heard_self >= SETTLED and all(self._own.controller < other for other in self._missed)
+        return self.settled and all(self._own.controller < other for other in self._missed)
 
     def heard(self, said: Presence) -> bool:
         """Take a message; return True if a controller came or went."""
@@ -98,3 +113,14 @@ class Cluster:
     def doubles(self, said: Presence) -> bool:
         """Return whether another process says that it is this controller."""
         return said.controller == self._own.controller and said.life != self._own.life and not said.leaves
+
+    def gives_way(self, said: Presence) -> bool:
+        """Return whether this controller must go, as another process of its name was there before and is alive.
+
+        One message of it may be the last of a process that was killed; a second is not. Of two that begin together the
+        one whose life sorts last goes.
+        """
+        if not self.doubles(said) or self.settled:
+            return False
+        count = self._doubles[said.life] = self._doubles.get(said.life, 0) + 1
+        return count >= ALIVE and (said.settled or said.life < self._own.life)

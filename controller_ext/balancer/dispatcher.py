@@ -51,6 +51,7 @@ class Dispatcher:
         self._test = transaction(around.wall_ms())
         self._runs: dict[str, Followed] = {}
         self._held: dict[str, Followed] = {}
+        self._gathering = False
         self._unclaimed = Unclaimed()
         self._throttles = Throttles()
         self._slots = Slots(around.random_below)
@@ -74,6 +75,15 @@ class Dispatcher:
             self._throttles.began(invoke.limits.namespace)
             self._slots.charge(kept.invoker, invoke.charge)
             self.fleet.expect(kept.invoker, now)
+
+    def gather(self, for_s: float) -> None:
+        """Hold runs for a while, so that all invokers that are there have pinged: else the first to do so gets all."""
+        self._gathering = True
+        self._around.call_later(for_s, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._dispatch_held()
 
     def in_flight(self) -> int:
         """Return how many runs are under way."""
@@ -250,7 +260,7 @@ class Dispatcher:
 
     def _dispatch(self, run: Followed) -> None:
         invoke = run.invoke
-        usable = self.fleet.usable(runs="run" in invoke.headers)
+        usable = () if self._gathering else self.fleet.usable(runs="run" in invoke.headers)
         chosen = self._slots.take(usable, invoke.charge)
         if chosen is None:
             self._held[invoke.activation_id] = run
@@ -358,6 +368,9 @@ class Dispatcher:
             return
         logger.info("invokers changed", extra={"invokers": self.fleet.states()})
         self.fleet_changed()
+        self._dispatch_held()
+
+    def _dispatch_held(self) -> None:
         held, self._held = self._held, {}
         for run in held.values():
             self._dispatch(run)

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
+from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.balancer.cluster import PING_S, Cluster, MalformedPresence, Presence
 from invoker_ext.bus import Bus, Message
 from invoker_ext.contract.stock import CacheInvalidation
@@ -21,6 +23,19 @@ DEAF_S: Final = 5.0
 """Without a message of our own for so long the bus is away."""
 _DOUBLE_EVERY: Final = 60
 """Of messages by another controller of our name, one is logged."""
+
+
+class NameTaken(DataflowError):
+    """Another controller of our name was there before us; only its operator can know which of the two is meant."""
+
+    code = "controller-name-taken"
+    blame = Blame.CALLER
+
+    def __init__(self, controller: str) -> None:
+        super().__init__(
+            f"another controller with the id {controller!r} is alive on this Kafka: give this one an --id of its own, "
+            "or stop the other one first"
+        )
 
 
 class Siblings:
@@ -46,6 +61,7 @@ class Siblings:
         self._ping: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._moved = asyncio.Event()
+        self._taken = asyncio.Event()
         self._saying = False
         self._heard_at = self._loop.time()
 
@@ -59,6 +75,11 @@ class Siblings:
         while self._cluster.leads != wanted:
             await self._moved.wait()
 
+    async def displaced(self) -> None:
+        """Wait until it is known that another controller of our name was there before; raises NameTaken."""
+        await self._taken.wait()
+        raise NameTaken(self._own.controller)
+
     def start(self) -> None:
         """Listen, and say each second that we are there; the bus must have been started."""
         self._bus.subscribe(TOPIC, self._heard)
@@ -66,11 +87,11 @@ class Siblings:
         self._say()
 
     def close(self) -> None:
-        """Say that we leave."""
+        """Say that we leave; not if our name is another one's, which stays."""
         if self._ping is not None:
             self._ping.cancel()
-            own = self._own
-            self._bus.publish(TOPIC, Message(Presence(own.controller, own.life, leaves=True).encode()))
+            if not self._taken.is_set():
+                self._bus.publish(TOPIC, Message(replace(self._own, leaves=True).encode()))
 
     def wrote(self, doc_id: str) -> None:
         """Tell the others of a document that was written here."""
@@ -80,7 +101,8 @@ class Siblings:
         # One at a time: a crowd of them when the bus is back would look like the silence of all others.
         if not self._saying:
             self._saying = True
-            self._bus.publish(TOPIC, Message(self._own.encode()), self._said)
+            own = replace(self._own, settled=self._cluster.settled)
+            self._bus.publish(TOPIC, Message(own.encode()), self._said)
         self._ping = self._loop.call_later(PING_S, self._say)
 
     def _said(self, error: Exception | None) -> None:
@@ -95,6 +117,8 @@ class Siblings:
             logger.warning("presence of a controller dropped", extra={"error": str(error)})
             return
         if self._cluster.doubles(said):
+            if self._cluster.gives_way(said):
+                self._taken.set()
             if self._doubles % _DOUBLE_EVERY == 0:
                 logger.error("another controller has our id; give each its own", extra={"id": said.controller})
             self._doubles += 1
@@ -120,7 +144,7 @@ class Siblings:
             self._forget(said.main_id)
 
 
-async def until_first(*works: Coroutine[Any, Any, None]) -> None:
+async def until_first(*works: Coroutine[Any, Any, object]) -> None:
     """Do several things until one of them ends, then stop the others; raises what that one raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

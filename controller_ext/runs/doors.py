@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 SETTLE_S: Final = 1.0
 CALL_S: Final = 5.0
 PIECE_S: Final = 10.0
+AT_ONCE: Final = 32
+"""Doors that a worker asks at a time: with more, or more requests, the others wait for their turn."""
+
+_Answer = dict[str, Any] | PeerUnreachable | CallFailed
 
 
 class Doors:
@@ -45,14 +50,13 @@ class Doors:
         self._elsewhere = elsewhere if caller is not None else tuple
         self._here = [str(path) for path in invokers]
         self._clients: dict[str, DoorClient] = {}
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="doors")
 
     def settle(self) -> None:
         """See `ports.Door.settle`."""
-        for name, client in self._known():
-            try:
-                client.call("flush", SETTLE_S)
-            except (PeerUnreachable, CallFailed) as error:
-                logger.info("invoker did not flush", extra={"door": name, "error": str(error)})
+        for answer in self._ask(self._known(), "flush", SETTLE_S):
+            if not isinstance(answer, dict):
+                logger.info("invoker did not flush", extra={"error": str(answer)})
 
     def cancel(self, namespace: str, activation_id: str) -> Cancelled:
         """See `ports.Door.cancel`."""
@@ -82,29 +86,43 @@ class Doors:
 
     def close(self) -> None:
         """Disconnect; idempotent."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()
 
     def _answers(self, op: str, namespace: str, activation_id: str) -> Iterator[dict[str, Any]]:
-        """Yield what each invoker answers, in turn; raise DoorUnavailable behind the last if one did not answer."""
+        """Yield what each invoker answers, first come first; raise DoorUnavailable at the end if one did not answer."""
         known = self._known()
         if not known:
             raise DoorUnavailable("this controller knows no door of an invoker that could be asked")
-        missed: DoorUnavailable | None = None
-        for _, client in known:
-            try:
-                yield client.call(op, CALL_S, id=activation_id, namespace=namespace)
-            except (PeerUnreachable, CallFailed) as error:
-                missed = DoorUnavailable(str(error))
+        missed: Exception | None = None
+        for answer in self._ask(known, op, CALL_S, id=activation_id, namespace=namespace):
+            if isinstance(answer, dict):
+                yield answer
+            else:
+                missed = answer
         if missed is not None:
-            raise missed
+            raise DoorUnavailable(str(missed)) from missed
 
-    def _known(self) -> list[tuple[str, DoorClient]]:
+    def _ask(self, known: Sequence[DoorClient], op: str, timeout_s: float, **fields: object) -> Iterator[_Answer]:
+        """Ask all side by side; yield what each answers, or why it does not. One that is away holds up no other."""
+        if len(known) == 1:
+            yield _answer(known[0], op, timeout_s, fields)
+            return
+        asked = [self._threads.submit(_answer, client, op, timeout_s, fields) for client in known]
+        try:
+            for one in as_completed(asked):
+                yield one.result()
+        finally:
+            for one in asked:  # whoever has heard enough needs no more turns
+                one.cancel()
+
+    def _known(self) -> list[DoorClient]:
         try:
             names = [*self._here, *self._elsewhere()]
         except BalancerUnavailable as error:
             raise DoorUnavailable(str(error)) from error
-        return [(name, self._client(name)) for name in dict.fromkeys(names)]
+        return [self._client(name) for name in dict.fromkeys(names)]
 
     def _client(self, name: str) -> DoorClient:
         client = self._clients.get(name)
@@ -115,3 +133,10 @@ class Doors:
                 raise DoorUnavailable(str(error)) from error
             self._clients[name] = client
         return client
+
+
+def _answer(client: DoorClient, op: str, timeout_s: float, fields: dict[str, Any]) -> _Answer:
+    try:
+        return client.call(op, timeout_s, **fields)
+    except (PeerUnreachable, CallFailed) as error:
+        return error

@@ -27,8 +27,9 @@ from invoker_ext.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
-_REMEMBERED: Final = 10_000
-"""Runs whose greatest epoch is known after they have ended."""
+REMEMBERED: Final = 10_000
+"""Runs whose greatest epoch is known after they have left. What an outlived owner wants of one that left before those
+is done, as for any run: what it comes to changes nothing, as the balancer listens to the greater epoch alone."""
 
 
 class Actions(Protocol):
@@ -66,6 +67,7 @@ class Lender:
         self._loop = asyncio.get_running_loop()
         self._runs: dict[str, LentRun] = {}
         self._epochs: OrderedDict[str, Epoch] = OrderedDict()
+        """Of runs that have left."""
         self._heard: dict[int, float] = {}
         self._tasks = Tasks()
         self.draining = False
@@ -146,7 +148,7 @@ class Lender:
         if self.draining:
             tell("refused", {"reason": "the invoker takes no more work"}, b"")
             return
-        if epoch < self._epochs.get(name, epoch):
+        if epoch < self._greatest(name, epoch):
             tell("failed", {"failure": Failure.NOT_STARTED.value, "detail": STALE, "began": False}, b"")
             tell("logs", {"lines": [], "joins": False, "truncated": False, "more": False}, b"")
             return
@@ -285,14 +287,19 @@ class Lender:
         if run is None:
             run = self._runs[name] = LentRun(owner, account, epoch, self._me, self._transport)
             self._empty.clear()
-            self._epochs[name] = epoch
-            self._epochs.move_to_end(name)
-            while len(self._epochs) > _REMEMBERED:
-                self._epochs.popitem(last=False)
         return run
+
+    def _greatest(self, name: str, epoch: Epoch) -> Epoch:
+        """Return the greatest epoch of a run that is known, this one included."""
+        run = self._runs.get(name)
+        return max(epoch, self._epochs.get(name, epoch), epoch if run is None else run.epoch)
 
     def _drop(self, run: LentRun) -> None:
         self._runs.pop(run.name, None)
+        self._epochs[run.name] = self._greatest(run.name, run.epoch)
+        self._epochs.move_to_end(run.name)
+        while len(self._epochs) > REMEMBERED:
+            self._epochs.popitem(last=False)
         for lent in list(run.jobs.values()):
             self._kill(lent)
         run.close()

@@ -104,6 +104,13 @@ class Deployment:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def refusal(self, *arguments: str) -> str:
+        """Run a command that must end by itself, as it cannot do what it is asked; return what it says."""
+        argv = [sys.executable, "-m", "controller_ext.cli", *arguments]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=STOP_S, env=self.environ)
+        assert done.returncode == 1, done.stderr
+        return done.stderr
+
     def controller(self, *options: str) -> Part:
         """Start a controller on a free port; its line is its URL."""
         folder = str(self.folder / f"controller-{uuid.uuid4().hex[:8]}")

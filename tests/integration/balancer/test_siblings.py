@@ -9,7 +9,7 @@ import pytest
 
 from controller_ext.balancer import siblings
 from controller_ext.balancer.cluster import Presence
-from controller_ext.balancer.siblings import INVALIDATION, TOPIC, Siblings, until_first
+from controller_ext.balancer.siblings import INVALIDATION, TOPIC, NameTaken, Siblings, until_first
 from invoker_ext.bus import Bus, Message
 from invoker_ext.contract.stock import CacheInvalidation
 from tests.support.waiting import until
@@ -117,6 +117,36 @@ async def test_a_double_is_told_of_and_does_not_count(caplog: pytest.LogCaptureF
     assert "another controller has our id" in caplog.text
     assert one.sizes == []
     one.siblings.close()
+
+
+async def test_a_controller_whose_id_another_one_has_gives_way_and_does_not_say_that_it_leaves():
+    bus = SharedBus()
+    first, second, later = Controller("0", bus), Controller("1", bus), Controller("0", bus)
+    for one in (first, second):
+        one.siblings.start()
+    await asyncio.wait_for(first.siblings.leading(True), 5)
+
+    later.siblings.start()
+    with pytest.raises(NameTaken, match="with the id '0' is alive on this Kafka: give this one an --id of its own"):
+        await asyncio.wait_for(later.siblings.displaced(), 5)
+    later.siblings.close()
+
+    assert second.sizes == [2]
+    for one in (first, second):
+        one.siblings.close()
+
+
+async def test_a_controller_that_takes_the_place_of_one_that_was_killed_stays():
+    bus = SharedBus()
+    later = Controller("0", bus)
+    later.siblings.start()
+    bus.publish(TOPIC, Message(Presence("0", "a life that ended amid its last word").encode()))
+
+    await asyncio.wait_for(later.siblings.leading(True), 5)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(later.siblings.displaced(), 0.1)
+    later.siblings.close()
 
 
 async def test_the_first_that_ends_stops_the_others():

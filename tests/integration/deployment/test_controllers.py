@@ -57,6 +57,9 @@ def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory)
         a, b = (one.result() for one in starting)
     wait_until(lambda: all(requests.get(f"{one.line}/invokers", timeout=5).json() for one in (a, b)), 15.0)
     first, second = deployment.client(a), deployment.client(b)
+    doubling = ThreadPoolExecutor(1)
+    place = str(deployment.folder / "double")
+    double = doubling.submit(deployment.refusal, "controller", "--port", "0", "--id", "0", "--data-dir", place)
 
     # Stock's invokers are tested by an action of each controller.
     url, prefix = (deployment.environ[f"DATAFLOWER_CONTROLLER_STORE_{name}"] for name in ("URL", "PREFIX"))
@@ -84,6 +87,12 @@ def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory)
     wanted = [{"key": {"mainId": name}, "instanceId": instance} for name, instance in said]
     wait_until(lambda: len(invalidations(deployment)) >= len(wanted))
     assert invalidations(deployment) == wanted
+
+    # One that has the id of another does not stay, and harms nobody.
+    assert (
+        "another controller with the id '0' is alive on this Kafka: give this one an --id of its own" in double.result()
+    )
+    doubling.shutdown()
 
     # Limits are shared while both are there, and whole again when one was killed under its callers.
     assert not allowed_at_once(first, SHARE + 1)

@@ -28,6 +28,7 @@ from tests.support.waiting import until
 
 Opened = tuple[FarPlace, Door]
 OpenDoor = Callable[..., Awaitable[Opened]]
+Call = Callable[[dict[str, Any]], Awaitable[tuple[dict[str, Any], Body | None]]]
 WE = Caller("controller0", Credentials(SECRET))
 
 
@@ -44,13 +45,13 @@ async def opened(no_leaks, tmp_path) -> AsyncIterator[OpenDoor]:
     """A factory of doors that listen for other hosts: bytes that they hold, credentials."""
     made: list[tuple[Door, FarListener]] = []
 
-    async def make(content: bytes = b"", credentials: Credentials = WE.credentials) -> Opened:
+    async def make(content: bytes = b"", credentials: Credentials = WE.credentials, trace: Call = _trace) -> Opened:
         async def pull(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
             if fields["name"] != "there":
                 raise NotHeld(fields["name"])
             return {}, BytesBody(content)
 
-        door = Door(tmp_path / f"{len(made)}.sock", "token", {"pull": pull, "trace": _trace, "cancel": _cancel})
+        door = Door(tmp_path / f"{len(made)}.sock", "token", {"pull": pull, "trace": trace, "cancel": _cancel})
         await door.start()
         listener = FarListener(("127.0.0.1", 0), FarDoor(door, len(made), credentials))
         made.append((door, listener))
@@ -126,6 +127,29 @@ async def test_a_controller_asks_every_door_and_one_that_is_away_hides_no_answer
         doors.close()
 
     await asyncio.to_thread(ask)
+
+
+async def test_all_doors_are_asked_side_by_side_and_the_first_answer_is_enough(opened):
+    meets, never = asyncio.Barrier(2), asyncio.Event()
+
+    async def with_the_other(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        await meets.wait()
+        return {"trace": None}, None
+
+    async def silent(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        await never.wait()
+        return {}, None
+
+    waiting = [str((await opened(trace=with_the_other))[0]) for _ in range(2)]
+    rest = [str((await opened(trace=silent))[0]), str((await opened())[0])]
+    both = Doors([], token="", caller=WE, elsewhere=lambda: waiting)
+    answered = Doors([], token="", caller=WE, elsewhere=lambda: rest)
+
+    assert await asyncio.to_thread(both.trace, "guest", "known") is None
+    assert await asyncio.to_thread(answered.trace, "guest", "known") == {"of": "known"}
+    never.set()
+    for one in (both, answered):
+        one.close()
 
 
 def test_doors_of_other_hosts_are_not_asked_by_who_has_no_credentials():

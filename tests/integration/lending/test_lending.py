@@ -13,6 +13,7 @@ from invoker_ext.containers.job import Failure
 from invoker_ext.contract.stock import InvokerId, PingMessage
 from invoker_ext.contract.told import Told
 from invoker_ext.dataflow.commands import STREAMED, Bound, Chunks, Constant
+from invoker_ext.lending import lender
 from invoker_ext.lending.borrower import PAYLOAD_BYTES
 from invoker_ext.lending.forms import job_form
 from invoker_ext.lending.lender import UNPREPARED
@@ -424,6 +425,31 @@ async def test_a_greater_epoch_drops_what_is_left_of_a_smaller_one_which_is_refu
     assert (heard.failure, heard.detail) == (Failure.NOT_STARTED, "The run was given to another owner.")
     cluster.owner.borrower.release(old.run)
     returns(cluster.one.pool.jobs[1])
+    await told.end()
+
+
+async def test_a_run_that_is_here_keeps_its_epoch_however_many_others_have_left(cluster, monkeypatch):
+    monkeypatch.setattr(lender, "REMEMBERED", 2)
+    new, told = a_job()
+    cluster.two.pool.room = 0
+    cluster.two.knows(cluster.one)
+    cluster.two.borrower.submit(replace(new, epoch=1))
+    lent = await cluster.one.job()
+    for number in range(3):
+        job, heard = a_job()
+        other = replace(job, run=f"{number:032x}")
+        cluster.two.borrower.submit(other)
+        returns(await cluster.one.job(number + 2))
+        await heard.end()
+        cluster.two.borrower.release(other.run)
+    await until(lambda: cluster.one.lender.runs == 1)
+
+    stale, heard = a_job()
+    cluster.owner.borrower.submit(stale)
+    await until(lambda: heard.heard == ["failed", "logs"])
+
+    assert lent not in cluster.one.pool.killed
+    returns(lent)
     await told.end()
 
 

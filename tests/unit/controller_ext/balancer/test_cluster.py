@@ -74,6 +74,30 @@ def test_another_process_of_the_same_name_is_told_apart_and_does_not_count():
     assert not cluster.heard(double)
 
 
+@pytest.mark.parametrize(("life", "settled", "stays"), [("z", True, False), ("a", False, False), ("z", False, True)])
+def test_of_two_of_one_name_the_later_one_gives_way(life: str, settled: bool, stays: bool):
+    cluster, double = Cluster(OWN), Presence("1", life, settled=settled)
+    assert not cluster.gives_way(double)  # it may have been the last word of one that was killed
+    cluster.heard(OWN)
+    assert cluster.gives_way(double) is not stays
+
+
+def test_who_is_there_gives_way_to_nobody():
+    cluster = a_cluster()
+    assert not any(cluster.gives_way(Presence("1", "a")) for _ in range(5))
+
+
+def test_others_and_ourselves_displace_nobody():
+    cluster = Cluster(OWN)
+    leaving = Presence("1", "a", leaves=True)
+    assert not any(cluster.gives_way(said) for said in (OWN, FIRST, leaving) for _ in range(5))
+
+
+def test_a_controller_that_does_not_say_whether_it_is_settled_is():
+    said = json.dumps({"controller": "1", "life": "a", "leaves": False}).encode()
+    assert Presence.decode(said) == Presence("1", "a", settled=True)
+
+
 def test_what_is_said_is_read():
     assert Presence.decode(LAST.encode()) == LAST
 

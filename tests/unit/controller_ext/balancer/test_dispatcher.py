@@ -421,6 +421,22 @@ def test_a_sequence_waits_while_no_invoker_is_healthy(waiter: FakeWaiter):
     assert waiter.heard == []
 
 
+def test_the_first_invoker_that_pings_does_not_get_all_that_waits_for_a_balancer():
+    world = World()
+    world.dispatcher.gather(1.5)
+    for number in range(4):
+        one = an_invoke(str(number), charge=Charge(memory_mb=256, home=number))
+        world.dispatcher.invoke(FakeWaiter(), one)
+    for number in (0, 1):
+        world.dispatcher.pinged(Ping(number, 1024, "host", True))
+        world.pass_time(0.5)
+    assert not world.posted
+
+    world.pass_time(0.5)
+
+    assert sorted(topic for topic, *_ in world.posted) == ["invoker0", "invoker0", "invoker1", "invoker1"]
+
+
 @pytest.fixture
 def on_kafka(world: World) -> World:
     """A bus that keeps messages before anybody has seen them."""

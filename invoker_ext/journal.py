@@ -17,7 +17,7 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 _HEAD: Final = struct.Struct(">IIB16s")
 _SKIP: Final = 4
+_ID_BYTES: Final = 16
+LARGE_BYTES: Final = 64 * 1024
+"""Results from here on are written once for records that share them."""
 RETRY_BYTES: Final = 64 * 1024 * 1024
 """Of ends and records that wait for a disk that has no room."""
 ROTATE_BYTES: Final = 16 * 1024 * 1024
@@ -59,6 +62,8 @@ class Entry(IntEnum):
     """The run is over; its record stands before this."""
     RECORD = 4
     """Body: two lengths, then an activation record (document form)."""
+    RECORD_AS = 5
+    """Body: the id of a record in front of this one, whose result it has, then as RECORD, without a result."""
 
 
 @dataclass(slots=True)
@@ -96,6 +101,8 @@ class Journal:
         self._directory = directory
         self._fsync = fsync
         self._buffer: list[_Pending] = []
+        self._large: tuple[bytes, str] | None = None
+        """The last large result in the buffer, and of which record: a sequence has that of its last step."""
         self._needed: dict[int, set[tuple[str, str]]] = {}
         """File number → what keeps it: ("run", id), ("began", id), ("ended", id) and ("record", id)."""
         self._where: dict[tuple[str, str], int] = {}
@@ -122,8 +129,8 @@ class Journal:
                     case Entry.ENDED:
                         if run in found.runs:
                             found.ended[run] = found.runs.pop(run).message
-                    case Entry.RECORD:
-                        record = _record(body)
+                    case Entry.RECORD | Entry.RECORD_AS:
+                        record = _record(kind, body, records)
                         if record is not None:
                             records[run] = record  # one without its log may stand in front
         found.records = list(records.values())
@@ -157,14 +164,24 @@ class Journal:
         self._drop(("run", run))
 
     def record(self, record: Activation) -> None:
-        """Hold a record until `stored`; without its result if that has a place in the store. Copies nothing.
+        """Hold a record until `stored`; without its result if that has a place in the store, or stands in front of it.
+
+        Copies nothing.
 
         One that is held already is replaced: it had no log.
         """
         shown = record if record.place is None else replace(record, result=None)
         front, result, back = shown.document_parts()
-        places = _PLACES.pack(len(front), len(result or b""))
-        self._append(Entry.RECORD, record.activation_id, places, front, result or b"", back)
+        if result is not None and self._large is not None and self._large[0] is result:
+            like, shown = self._large[1], replace(shown, result=None)
+            front, result, back = shown.document_parts()
+            places = bytes.fromhex(like) + _PLACES.pack(len(front), 0)
+            self._append(Entry.RECORD_AS, record.activation_id, places, front, back)
+        else:
+            places = _PLACES.pack(len(front), len(result or b""))
+            self._append(Entry.RECORD, record.activation_id, places, front, result or b"", back)
+            if result is not None and len(result) >= LARGE_BYTES:
+                self._large = result, record.activation_id
         self._drop(("record", record.activation_id))
         self._keep(("record", record.activation_id))
 
@@ -182,6 +199,7 @@ class Journal:
         if not self._buffer:
             return
         pending, self._buffer = self._buffer, []
+        self._large = None
         parts = [part for one in pending for part in one.parts]
         size = sum(map(len, parts))
         at = self._written_bytes
@@ -275,18 +293,24 @@ def _kept(pending: list[_Pending]) -> list[_Pending]:
         room_bytes -= sum(map(len, one.parts))
         if room_bytes < 0:
             break
-        if one.kind in (Entry.ENDED, Entry.RECORD):
+        if one.kind in (Entry.ENDED, Entry.RECORD, Entry.RECORD_AS):
             kept.append(one)
     return kept[::-1]
 
 
-def _record(body: bytes) -> Activation | None:
+def _record(kind: Entry, body: bytes, found: Mapping[str, Activation]) -> Activation | None:
+    like = None
+    if kind is Entry.RECORD_AS:
+        like, body = found.get(body[:_ID_BYTES].hex()), body[_ID_BYTES:]
+        if like is None:  # beyond what was kept for a disk without room
+            return None
     front, result = _PLACES.unpack_from(body)
     try:
-        return Activation.from_document(body[_PLACES.size :], front, result)
+        record = Activation.from_document(body[_PLACES.size :], front, result)
     except (ValueError, RecursionError):
         _log.exception("journalled record cannot be read")
         return None
+    return record if like is None else replace(record, result=like.result)
 
 
 def _read(path: Path) -> Iterator[tuple[Entry, str, bytes]]:

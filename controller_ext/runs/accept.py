@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -82,7 +82,7 @@ class Acceptor:
             _check_final(plan, members)
             spool = self._spooler.put({**plan.defaults, **members})
             return self._prepared(plan, user, None, transid=transid, blocking=blocking, spool=spool)
-        names = json_text.parse_object(raw, goes_on=True) if raw else {}
+        names = json_text.names_in(raw) if raw else ()
         _check_final(plan, names)
         content = json_text.merge(plan.defaults, plan.joined, raw, names)
         return self._prepared(plan, user, content, transid=transid, blocking=blocking)
@@ -166,7 +166,7 @@ class Acceptor:
         if plan.conductor and raw:
             raw = boxed(raw, "value")
         if not raw.lstrip().startswith(b"["):
-            names = json_text.parse_object(raw, goes_on=True) if raw else {}
+            names = json_text.names_in(raw) if raw else ()
             raw = json_text.merge(plan.defaults, plan.joined, raw, names)
         transid = [parent.transid[0], int(time.time() * 1000), parent.transid]
         prepared = self._prepared(plan, parent.user, raw, transid=transid, blocking=True)
@@ -227,6 +227,6 @@ class Acceptor:
         return Prepared(message, plan.needs)
 
 
-def _check_final(plan: Plan, names: Mapping[str, Any]) -> None:
+def _check_final(plan: Plan, names: Iterable[str]) -> None:
     if plan.immutable and not plan.immutable.isdisjoint(names):
         raise ParametersNotAllowed

@@ -46,19 +46,22 @@ class CouchActivations(ActivationStore):
     def put_many(self, records_: Sequence[Activation]) -> None:
         """Write records; those that are there already stay as they are.
 
+        A record is written once and never changed, so its revision follows from its id: CouchDB, which makes one of all
+        that it is given, need not look at a megabyte for it.
+
         Raises:
             StoreUnavailable: Perhaps some were written; all may be written again.
             StoreRefused: CouchDB does not take one of them in any form; all others are written.
         """
         refused: StoreRefused | None = None
-        for batch in self._batches(records_):
+        for batch, as_they_are in self._batches(records_):
             try:
-                self._write([document for _, document in batch])
+                self._write([document for _, document in batch], as_they_are=as_they_are)
             except StoreRefused:
                 # One of them is the reason; a result that is no JSON for CouchDB can be attached.
                 for record, document in batch:
                     try:
-                        self._write_alone(record, document)
+                        self._write_alone(record, document, as_they_are=as_they_are)
                     except StoreRefused as error:
                         _log.error("record refused", extra={"activation_id": record.activation_id, "error": str(error)})
                         refused = error
@@ -133,31 +136,33 @@ class CouchActivations(ActivationStore):
                 )
                 yield from (one["id"] for one in oldest)
 
-    def _batches(self, records_: Sequence[Activation]) -> Iterator[_Batch]:
+    def _batches(self, records_: Sequence[Activation]) -> Iterator[tuple[_Batch, bool]]:
+        """Yield what goes in one request, and whether it is written as it is: what has attachments is not."""
         batch: _Batch = []
-        size = 0
+        size, whole = 0, True
         now_ms = self._now_ms()
         for record in records_:
-            document = records.encode(record, now_ms)
-            if batch and size + len(document) > REQUEST_BYTES:
-                yield batch
+            document, fits = records.encode(record, now_ms), not records.attaches(record)
+            if batch and (size + len(document) > REQUEST_BYTES or fits != whole):
+                yield batch, whole
                 batch, size = [], 0
             batch.append((record, document))
             size += len(document)
+            whole = fits
         if batch:
-            yield batch
+            yield batch, whole
 
-    def _write(self, documents: Iterable[bytes]) -> None:
-        for answer in self._database.write_all([*documents]):
+    def _write(self, documents: Iterable[bytes], *, as_they_are: bool = False) -> None:
+        for answer in self._database.write_all([*documents], as_they_are=as_they_are):
             error = answer.get("error")
             if error is not None and error not in _KEPT:
                 raise StoreUnavailable(
                     f"{self._database.name} does not take {answer.get('id')}: {error}: {answer.get('reason')}"
                 )
 
-    def _write_alone(self, record: Activation, document: bytes) -> None:
+    def _write_alone(self, record: Activation, document: bytes, *, as_they_are: bool) -> None:
         try:
-            self._write([document])
+            self._write([document], as_they_are=as_they_are)
         except StoreRefused:
             self._write([records.encode(record, self._now_ms(), attach=True)])
 

@@ -241,9 +241,19 @@ class Database:
         except Missing:
             return None
 
-    def write_all(self, documents: list[bytes]) -> list[dict[str, Any]]:
-        """Write documents in one request; return an answer for each: `{"ok"}` or `{"error", "reason"}`."""
-        body = b'{"docs":[' + b",".join(documents) + b"]}"
+    def write_all(self, documents: list[bytes], *, as_they_are: bool = False) -> list[dict[str, Any]]:
+        """Write documents in one request.
+
+        Args:
+            documents: JSON.
+            as_they_are: They have revisions, which CouchDB need not make: it takes each for a copy of one that was
+                written elsewhere, and passes over those that it has.
+
+        Returns:
+            An answer for each, `{"ok"}` or `{"error", "reason"}`; of those as they are, for errors only.
+        """
+        front = b'{"new_edits":false,"docs":[' if as_they_are else b'{"docs":['
+        body = b"".join((front, b",".join(documents), b"]}"))
         answers: list[dict[str, Any]] = self._server.ask("POST", [self.name, "_bulk_docs"], body)
         return answers
 

@@ -30,6 +30,18 @@ def doc_id(namespace: str, activation_id: str) -> str:
     return f"{namespace}/{activation_id}"
 
 
+def attaches(record: Activation) -> bool:
+    """Return whether a document does not hold all of a record."""
+    return bool(_attached(record))
+
+
+def _attached(record: Activation) -> frozenset[str]:
+    logs_bytes = len(orjson.dumps(record.logs)) if record.logs else 0
+    if len(record.result or b"") + logs_bytes <= DOCUMENT_BYTES:
+        return frozenset()
+    return frozenset((RESULT, LOGS) if logs_bytes > DOCUMENT_BYTES else (RESULT,))
+
+
 def encode(record: Activation, updated_ms: int, *, attach: bool = False) -> bytes:
     """Return the document of a record.
 
@@ -37,16 +49,18 @@ def encode(record: Activation, updated_ms: int, *, attach: bool = False) -> byte
         record: Its result is taken over as it is.
         updated_ms: When it is written.
         attach: Result and logs are attachments, whatever their size.
+
+    Returns:
+        With a revision of ours, for CouchDB to take as it is (`Database.write_all`), unless something is attached.
     """
     record = replace(record, place=None)
+    attached = frozenset((RESULT, LOGS)) if attach else _attached(record)
     attachments: dict[str, Any] = {}
-    size = len(record.result or b"")
-    logs = orjson.dumps(record.logs)
-    if record.result is not None and (attach or size + len(logs) > DOCUMENT_BYTES):
+    if record.result is not None and RESULT in attached:
         attachments[RESULT] = attachment(record.result, _JSON_TYPE)
         record = replace(record, result=None)
-    if record.logs and (attach or len(logs) > DOCUMENT_BYTES):
-        attachments[LOGS] = attachment(logs, _JSON_TYPE)
+    if record.logs and LOGS in attached:
+        attachments[LOGS] = attachment(orjson.dumps(record.logs), _JSON_TYPE)
         record = replace(record, logs=())
     more: dict[str, Any] = {
         "_id": doc_id(record.namespace, record.activation_id),
@@ -57,6 +71,8 @@ def encode(record: Activation, updated_ms: int, *, attach: bool = False) -> byte
         more["end"] = 0  # as stock: its views tell records of triggers by it
     if attachments:
         more["_attachments"] = attachments
+    else:
+        more["_rev"] = f"1-{record.activation_id}"
     front, result, back = record.document_parts()
     return b"".join((orjson.dumps(more)[:-1], b",", front[1:], result or b"", back))
 

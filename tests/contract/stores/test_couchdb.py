@@ -234,16 +234,33 @@ class TestRecords:
     ):
         write = Database.write_all
 
-        def picky(database: Database, texts: list[bytes]) -> list[dict[str, Any]]:
+        def picky(database: Database, texts: list[bytes], **how: bool) -> list[dict[str, Any]]:
             if any(b"\\ud800" in text for text in texts):
                 raise StoreRefused("400 bad_request: invalid UTF-8 JSON")
-            return write(database, texts)
+            return write(database, texts, **how)
 
         monkeypatch.setattr(Database, "write_all", picky)
         odd = a_record(1, 1, result=b'{"half":"\\ud800"}')
         activations.put_many([odd, a_record(2, 2)])
         assert activations.get("guest", odd.activation_id) == odd
         assert activations.count(ActivationQuery(namespace="guest")) == 2
+
+    def test_one_that_is_there_stays_as_it_is_and_has_one_revision(self, activations: CouchActivations, database: Open):
+        first, again = a_record(1, result=b'{"n":1}'), a_record(1, result=b'{"n":2}')
+        for written in ([first], [again, a_record(2, 2)]):
+            activations.put_many(written)
+        assert activations.get("guest", first.activation_id) == first
+        doc_id = records.doc_id("guest", first.activation_id)
+        (row,) = database("activations").all_docs(keys=[doc_id], include_docs=True, conflicts=True)
+        assert (row["value"]["rev"], "_conflicts" in row["doc"]) == (f"1-{first.activation_id}", False)
+        assert activations.count(ActivationQuery(namespace="guest")) == 2
+
+    def test_one_that_was_removed_does_not_come_back(self, activations: CouchActivations):
+        record = a_record(1)
+        activations.put_many([record])
+        assert activations.expire(record.start_ms + 1, None, 10) == 1
+        activations.put_many([record])  # an owner that did not hear that the store had it
+        assert activations.get("guest", record.activation_id) is None
 
     def test_a_record_of_a_trigger_ends_at_zero(self, activations: CouchActivations, database: Open):
         activations.put_many([a_record(1, end_ms=None, duration_ms=None, path=None)])

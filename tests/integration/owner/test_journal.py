@@ -195,3 +195,29 @@ def test_a_full_disk_costs_no_end_and_no_record(tmp_path: Path, monkeypatch: pyt
     journal.flush()
     found = Journal(tmp_path).recover()
     assert (list(found.runs), list(found.ended), [one.activation_id for one in found.records]) == ([], [A], [A])
+
+
+def test_a_large_result_that_two_records_share_is_written_once(tmp_path: Path):
+    result = b'"' + b"x" * module.LARGE_BYTES + b'"'
+    step, sequence = (replace(a_record(one), result=result) for one in (A, B))
+    journal = Journal(tmp_path)
+    journal.record(step)
+    journal.record(sequence)
+    journal.flush()
+    [file] = tmp_path.iterdir()
+    assert file.stat().st_size < 1.5 * len(result)
+    journal.stored(A)  # the other one still needs what stands there
+    assert Journal(tmp_path).recover().records == [step, sequence]
+
+
+def test_a_record_of_the_next_flush_has_its_result_in_itself(tmp_path: Path):
+    result = b'"' + b"x" * module.LARGE_BYTES + b'"'
+    step, sequence = (replace(a_record(one), result=result) for one in (A, B))
+    journal = Journal(tmp_path)
+    journal.record(step)
+    journal.flush()
+    journal.record(sequence)
+    journal.flush()
+    [file] = tmp_path.iterdir()
+    assert file.stat().st_size > 2 * len(result)
+    assert Journal(tmp_path).recover().records == [step, sequence]

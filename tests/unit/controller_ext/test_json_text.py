@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -19,6 +20,28 @@ spaces = st.sampled_from([None, 1, 4])
 def test_an_object_taken_apart_and_joined_is_the_same(value: dict[str, Any], indent: int | None):
     raw = json.dumps(value, indent=indent).encode()
     assert json.loads(json_text.join(json_text.split(raw))) == value
+
+
+@given(objects, spaces)
+def test_the_names_of_an_object_are_found(value: dict[str, Any], indent: int | None):
+    assert set(json_text.names_in(json.dumps(value, indent=indent).encode())) == value.keys()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":NaN}', b'{"a":1,}', b'{"a":"\\ud800"}', b"[]", b"1", b'{"a":', b'{"a":"\xff"}', b"\xef\xbb\xbf{}",
+        b'{"a":' + b"[" * 1000 + b"]" * 1000 + b"}", b'{"a":' + b"1" * 5000 + b"}", b'{"a":1e999}', b'{"a":1,"a":{}}',
+    ],
+)  # fmt: skip
+def test_names_are_found_in_the_same_texts_as_by_the_parser_and_refused_with_the_same_words(raw: bytes):
+    def outcome(read: Callable[[bytes], Collection[str]]) -> object:
+        try:
+            return set(read(raw))
+        except Malformed as error:
+            return str(error)
+
+    assert outcome(json_text.names_in) == outcome(lambda raw: json_text.parse_object(raw, goes_on=True))
 
 
 @given(objects, objects, spaces)

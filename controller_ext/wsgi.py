@@ -17,19 +17,17 @@ from controller_ext.api.app import create_app
 from controller_ext.api.services import ApiSettings, Services
 from controller_ext.balancer.client import BalancerClient, DefaultLimits, Results
 from controller_ext.entities.catalog import Catalog
-from controller_ext.entities.limits import Range, SystemLimits
-from controller_ext.entities.runtimes import manifest_of
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.doors import Doors
 from controller_ext.runs.repeats import Repeats
 from controller_ext.runs.spool import Spooler
-from controller_ext.settings import IN_NODE, PREFIX, Settings
+from controller_ext.settings import PREFIX, Settings
 from controller_ext.standalone.deathsig import DeathSignal
+from controller_ext.system import kinds_of, limits_of
 from controller_ext.worker import LingeringWorker, SilentAccess
 from invoker_ext import logs
 from invoker_ext.buses.address import told_events
-from invoker_ext.contract.kinds import read as read_kinds
 from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.far import caller_of
 from invoker_ext.door.hello import NotAllowed, read_token
@@ -54,15 +52,8 @@ def application(settings: Settings, token: str) -> Flask:
     """
     entities = open_entities(settings, settings.data_dir)
     activations = open_activations(settings, settings.data_dir)
-    limits = SystemLimits(
-        concurrency=Range(1, 1, settings.action_concurrency),
-        workflow_bytes=settings.workflow_payload_bytes,
-        invocations_per_minute=settings.invocations_per_minute,
-        concurrent_invocations=settings.concurrent_invocations,
-        fires_per_minute=settings.fires_per_minute,
-    )
-    manifest = manifest_of(read_kinds(settings.kinds), evaluating=settings.inline_functions == IN_NODE)
-    api = ApiSettings(limits=limits, manifest=manifest)
+    limits = limits_of(settings)
+    api = ApiSettings(limits=limits, manifest=kinds_of(settings))
     catalog = Catalog(entities)
     spooler = Spooler(settings.spool_dir, settings.door_name)
     # Where invokers may be on hosts that cannot reach us, Kafka has to do.

@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import DataflowError
@@ -27,6 +28,7 @@ from invoker_ext.containers.limits import PoolLimits, host_memory_mb
 from invoker_ext.containers.states import Progress
 from invoker_ext.contract.stock import RUNS_TAG, InvokerId, PingMessage
 from invoker_ext.door.body import Body, BytesBody
+from invoker_ext.door.compiled import ask_compiled
 from invoker_ext.door.errors import NotHeld
 from invoker_ext.door.far import caller_of
 from invoker_ext.door.far_server import FarDoor
@@ -128,6 +130,7 @@ class InvokerApp:
             pull=self._spools.pull,
             functions=self._functions,
             messages=self._messenger,
+            compile=partial(ask_compiled, token=token, caller=self._caller),
             parameters=None if isinstance(self._bus, LocalBus) else settings.data_dir / "parameters",
         )
         self._owner = Owner(who, parts, pending_bytes=settings.pending_records_mb * MIB)

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from action_runtime.wire.errors import DataflowError
+from controller_ext.balancer.compiling import Compiler
 from controller_ext.balancer.dispatcher import Dispatcher
 from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
@@ -76,7 +77,12 @@ class BalancerApp:
         if self._hub is None:  # the local bus has one controller
             self._entities = open_entities(settings, settings.data_dir, follow=False)
             self._siblings = Siblings(settings.id, self._bus, self._dispatcher.divide, self._entities.invalidate)
-        calls = {"pull": self._pull, "invokers": self._invokers, "result": self._result}
+        calls = {
+            "pull": self._pull,
+            "invokers": self._invokers,
+            "result": self._result,
+            "compile": Compiler(settings, self._all_entities).answer,
+        }
         self._door = Door(settings.door_socket, token, calls)
         self._far: FarListener | None = None
         if settings.peer_listen:
@@ -244,6 +250,11 @@ class BalancerApp:
         if not isinstance(headers, dict) or not self._dispatcher.handed(Message(payload, headers)):
             raise NotAwaited
         return {}, None
+
+    def _all_entities(self) -> EntityStore:
+        if self._entities is None:
+            self._entities = open_entities(self._settings, self._settings.data_dir, follow=False)
+        return self._entities
 
     async def _invokers(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         """Answer with all invokers; with `usable` and `wait_s`, once so many can be used or the time is over."""

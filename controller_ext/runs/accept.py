@@ -205,6 +205,7 @@ class Acceptor:
             refusal=plan.refusal,
             spool=spool,
             result_bytes=self._workflow_bytes if plan.adds_up else None,
+            door=self._spooler.door if plan.asks else None,
         )
         # What the controller runs itself it gives on itself.
         own = message if spool is None else replace(message, content=given, spool=None)

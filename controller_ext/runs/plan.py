@@ -55,6 +55,7 @@ class Plan:
         conductor: Where there is no graph, or nobody who runs one, it is run again and again, as its results ask for.
         refusal: Why an invocation ends at once: the action was stored under other limits than hold for the user.
         limits: `timeout` (ms) and `logs` (MB) of the entity itself, of a conductor also `memory`.
+        asks: Its run may have to ask what names in its data stand for.
         reads: What all this depends on.
     """
 
@@ -75,6 +76,7 @@ class Plan:
     conductor: bool
     refusal: str | None
     limits: Mapping[str, int]
+    asks: bool
     reads: Reads
 
     @property
@@ -218,6 +220,7 @@ class Planner:
             conductor=conductor,
             refusal=refusal,
             limits={name: body["limits"][name] for name in ("timeout", "logs", *(("memory",) if conductor else ()))},
+            asks=graph is not None and graph.names_by_data,
             reads=reads,
         )
 

@@ -193,7 +193,13 @@ class Door(Protocol):
 
 
 class Spooler(Protocol):
-    """Keeps parameters above the inline bound on disk, where the owner of the run pulls them."""
+    """Keeps parameters above the inline bound on disk, where the owner of the run pulls them.
+
+    Attributes:
+        door: Address of the door at which the controller answers owners.
+    """
+
+    door: str
 
     def put(self, members: Mapping[str, bytes]) -> Spool:
         """Write a JSON object, given as the JSON text of each member; its new name is fit to be an activation id.

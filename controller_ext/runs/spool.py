@@ -24,7 +24,11 @@ _UNFINISHED: Final = ".part"
 
 
 class Spooler:
-    """Writes spool files. Thread-safe: each file has a name of its own."""
+    """Writes spool files. Thread-safe: each file has a name of its own.
+
+    Attributes:
+        door: Address of the balancer's peer door.
+    """
 
     def __init__(self, directory: Path, door_address: str) -> None:
         """Write below a directory.
@@ -34,7 +38,7 @@ class Spooler:
             door_address: Of the balancer's peer door.
         """
         self._directory = directory
-        self._door_address = door_address
+        self.door = door_address
 
     def put(self, members: Mapping[str, bytes]) -> Spool:
         """Write a JSON object, given as the JSON text of each member.
@@ -47,11 +51,11 @@ class Spooler:
         """
         places: dict[str, tuple[int, int]] = {}
         name, size, digest = self._write(_object(members), places)
-        return Spool(self._door_address, name, size, digest, places)
+        return Spool(self.door, name, size, digest, places)
 
     def put_text(self, content: bytes) -> Spool:
         """See `ports.Spooler`; raises as `put`."""
-        return Spool(self._door_address, *self._write(((None, content),), {}), None)
+        return Spool(self.door, *self._write(((None, content),), {}), None)
 
     def _write(
         self, pieces: Iterable[tuple[str | None, bytes]], places: dict[str, tuple[int, int]]

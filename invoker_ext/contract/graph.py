@@ -182,6 +182,13 @@ class Graph:
             else:
                 yield step.call
 
+    @property
+    def names_by_data(self) -> bool:
+        """Whether something in it, however deep, names an action only when it runs."""
+        regions = (step.call for step in self.steps if isinstance(step.call, Region))
+        inner = (call.graph for call in self.calls() if isinstance(call, WorkflowCall))
+        return any(one.names_by_data for one in regions) or any(one.names_by_data for one in inner)
+
     def with_calls(self, change: Callable[[ActionCall | WorkflowCall | Fault], Any]) -> Graph:
         """Return it with every one of them replaced."""
         steps = (

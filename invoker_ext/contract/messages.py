@@ -115,6 +115,7 @@ class ActivationMessage:
         spool: Where the parameters are if they are too large for a message.
         result_bytes: Bound of the result of the graph; None: stock's own.
         epoch: Grows with every owner this run is given to.
+        door: Peer door of the controller that compiles what the run names by its data; None: it names nothing so.
     """
 
     transid: list[Any]
@@ -135,6 +136,7 @@ class ActivationMessage:
     spool: Spool | None = None
     result_bytes: int | None = None
     epoch: int = 0
+    door: str | None = None
 
     def encode(self) -> bytes:
         """Return the stock JSON, the content spliced in unparsed."""
@@ -164,6 +166,8 @@ class ActivationMessage:
                 run["refusal"] = self.refusal
             if self.result_bytes is not None:
                 run["resultBytes"] = self.result_bytes
+            if self.door is not None:
+                run["door"] = self.door
             document["run"] = run
         text = orjson.dumps(document)
         if self.content is None:
@@ -228,6 +232,7 @@ class ActivationMessage:
                 spool=spool,
                 result_bytes=run.get("resultBytes"),
                 epoch=run.get("epoch", 0),
+                door=run.get("door"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an ActivationMessage: {error!r}") from error
@@ -253,6 +258,7 @@ _KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "binding": (str, type(None)),
     "cause": (str, type(None)),
     "graph": (str, type(None)),
+    "door": (str, type(None)),
     "epoch": int,
 }
 """Of members that others rely on without looking."""

@@ -142,6 +142,11 @@ class Region:
         own = 256 + len(self.code) + sum(len(text) for _, text in self.cells)
         return own + sum(part.text_bytes() for part in self.parts)
 
+    @property
+    def names_by_data(self) -> bool:
+        """Whether some part of it names an action only when it runs."""
+        return self.kind is RegionKind.DYNAMIC or any(part.names_by_data for part in self.parts)
+
     def calls(self) -> Iterator[Call]:
         """Yield every call in it."""
         stack = [self]

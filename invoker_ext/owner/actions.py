@@ -20,7 +20,7 @@ from invoker_ext.contract.graph import (
     action_graph,
 )
 from invoker_ext.contract.messages import Identity
-from invoker_ext.owner.naming import named_call
+from invoker_ext.owner.naming import NotPlain, named_call
 from invoker_ext.store import EntityStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Actions:
             self._keep((name, revision), doc)  # as stock: a revision that is gone runs the newest one
         return doc
 
-    def named(self, user: Identity, action: str) -> tuple[ActionCall, ActionDoc] | Fault:
+    def named(self, user: Identity, action: str) -> tuple[ActionCall, ActionDoc] | NotPlain | Fault:
         """Return an action that a composition names by its data, or why it cannot be run; blocks.
 
         Raises:
@@ -155,7 +155,7 @@ class Actions:
         """
         try:
             call = named_call(self._store.get, user, action)
-            return call if isinstance(call, Fault) else (call, self.fetch(call.name, call.revision))
+            return call if isinstance(call, Fault | NotPlain) else (call, self.fetch(call.name, call.revision))
         except (StoreUnavailable, ActionGone) as error:
             _log.error("store cannot be read", extra={"action": action, "error": str(error)})
             raise ActionUnfetched from error

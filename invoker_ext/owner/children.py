@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from action_runtime.wire.errors import DataflowError
@@ -18,6 +19,7 @@ from invoker_ext.dataflow.events import Committed, Drained, Event, How, Lost, Ou
 from invoker_ext.dataflow.keys import DataKey, Firing
 from invoker_ext.dataflow.regions.threads import Account
 from invoker_ext.owner.host import Copy, Ear
+from invoker_ext.owner.named import Docs
 from invoker_ext.owner.run_record import RunSpec
 from invoker_ext.relay.json_form import data_of, localised, object_json
 from invoker_ext.relay.results import Split, split_json
@@ -29,10 +31,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+Make = Callable[[RunSpec, Graph, Docs, Callable[["Run", Outcome], None]], "Run"]
+
+
 class Children:
     """The runs inside one run. Lives on the loop."""
 
-    def __init__(self, run: Run, make: Callable[[RunSpec, Graph, Callable[[Run, Outcome], None]], Run]) -> None:
+    def __init__(self, run: Run, make: Make) -> None:
         """Start without any.
 
         Args:
@@ -47,7 +52,14 @@ class Children:
         """Whether one is at work."""
         return bool(self._at_work)
 
-    def call(self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None = None) -> None:
+    def call(
+        self,
+        command: Dispatch,
+        call: WorkflowCall,
+        ear: Ear,
+        account: Account | None = None,
+        docs: Docs = MappingProxyType({}),
+    ) -> None:
         """Start the run that a firing is; what it reads of other hosts is pulled before.
 
         Args:
@@ -55,14 +67,17 @@ class Children:
             call: What it runs.
             ear: Hears of its end.
             account: What a composition may use up, if it shares that.
+            docs: Actions that are not of the enclosing run's graph.
         """
         if any(datum.elsewhere for bound in command.inputs for datum in data_of(bound.value)):
-            work = self._call_with(command, call, ear, account)
+            work = self._call_with(command, call, ear, account, docs)
             self._run.host.spawn(work, f"run inside {self._run.activation_id}")
         else:
-            self._start(command, call, ear, account, object_json(command.inputs))
+            self._start(command, call, ear, account, docs, object_json(command.inputs))
 
-    async def _call_with(self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None) -> None:
+    async def _call_with(
+        self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None, docs: Docs
+    ) -> None:
         run = self._run
         try:
             parameters = await parameters_of(command.inputs, run.host.copy)
@@ -71,16 +86,16 @@ class Children:
             now, outcome = run.host.clock.now(), Outcome.PLATFORM_ERROR
             ear.post(Lost(command.firing, command.attempt, False, now, outcome, str(error)))
         else:
-            self._start(command, call, ear, account, parameters)
+            self._start(command, call, ear, account, docs, parameters)
             if run.over:
                 self.cancel()
 
     def _start(
-        self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None, parameters: bytes
+        self, command: Dispatch, call: WorkflowCall, ear: Ear, account: Account | None, docs: Docs, parameters: bytes
     ) -> None:
         run, clock = self._run, self._run.host.clock
         spec = child_spec(run.spec, call, clock.epoch_ms(clock.now()), account)
-        child = self._make(spec, call.graph, partial(self._ended, command, ear))
+        child = self._make(spec, call.graph, docs, partial(self._ended, command, ear))
         run.own_tally.ids.append(spec.activation_id)
         self._at_work[command.firing] = child
         run.host.adopt(child)
@@ -142,6 +157,9 @@ def child_spec(parent: RunSpec, call: WorkflowCall, now_ms: float, account: Acco
         cause=parent.activation_id,
         epoch=parent.epoch,
         account=account if call.graph.kind is GraphKind.COMPOSITION else None,
+        door=parent.door,
+        level=parent.level + 1,
+        naming=parent.naming,
     )
 
 

@@ -100,6 +100,10 @@ class Host(Protocol):
         """Where actions are read that only a running composition names."""
 
     @property
+    def compile(self) -> Callable[[str, Identity, str], Awaitable[Mapping[str, Any]]]:
+        """Asks at a controller's door what an action runs that is none of the plain ones; see `parts.Compile`."""
+
+    @property
     def functions(self) -> Functions:
         """What evaluates inline functions of compositions."""
 

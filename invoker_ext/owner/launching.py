@@ -59,4 +59,5 @@ def launch_message(spec: RunSpec, graph: Graph, content: bytes) -> ActivationMes
         binding=spec.binding,
         graph=graph.digest,
         epoch=spec.epoch,
+        door=spec.door,
     )

@@ -1,12 +1,13 @@
 """What a name stands for that only a running composition knows: looked up in the store, in the name of its caller.
 
-Plain actions only: a sequence, workflow or composition is compiled by a controller, which is not asked here.
+Of a sequence, workflow or composition only that it is one: a controller compiles it (`named.py`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from invoker_ext.contract.annotations import truthy
@@ -17,17 +18,24 @@ from invoker_ext.store import Document
 
 Get = Callable[[str], Document | None]
 _COMPILED: Final = frozenset({GraphKind.SEQUENCE.value, GraphKind.DATAFLOW.value})
-_NOT_PLAIN: Final = (
-    "/{} is no plain action, and only those can be named by data here: name it in the program, "
-    "or annotate the composition `dataflow: false`."
-)
+
+
+@dataclass(slots=True, frozen=True)
+class NotPlain:
+    """A sequence, workflow or conductor: a controller knows what that runs.
+
+    Attributes:
+        name: In full, as it was named: perhaps through a binding.
+    """
+
+    name: str
 
 
 class _Gap(Exception):
     """There is no such action for this caller; the text says why."""
 
 
-def named_call(get: Get, user: Identity, action: str) -> ActionCall | Fault:
+def named_call(get: Get, user: Identity, action: str) -> ActionCall | NotPlain | Fault:
     """Return what a composition runs that names an action by its data; blocks.
 
     Args:
@@ -51,7 +59,7 @@ def named_call(get: Get, user: Identity, action: str) -> ActionCall | Fault:
         document = _typed(get(f"{home}/{parts.name}"), "action")
         if document is None:
             raise _Gap(absent(parts))
-        return _call(document, layers)
+        return NotPlain(str(parts)) if _is_compiled(document) else _call(document, layers)
     except _Gap as gap:
         return Fault(str(gap))
 
@@ -82,11 +90,13 @@ def _package(get: Get, namespace: str, package_id: str, name: str) -> list[Docum
     return [provider, package]
 
 
-def _call(document: Document, layers: list[Document]) -> ActionCall | Fault:
+def _is_compiled(document: Document) -> bool:
+    annotations = {one["key"]: one["value"] for one in document.body["annotations"]}
+    return document.body["exec"]["kind"] in _COMPILED or truthy(annotations.get("conductor"))
+
+
+def _call(document: Document, layers: list[Document]) -> ActionCall:
     body = document.body
-    annotations = {one["key"]: one["value"] for one in body["annotations"]}
-    if body["exec"]["kind"] in _COMPILED or truthy(annotations.get("conductor")):
-        return Fault(_NOT_PLAIN.format(document.id))
     merged: dict[str, Mapping[str, Any]] = {}
     for layer in (*layers, document):
         merged |= {one["key"]: one for one in layer.body["parameters"]}

@@ -67,6 +67,7 @@ class Owner:
         self.sink = parts.sink
         self.actions = parts.actions
         self.functions = parts.functions
+        self.compile = parts.compile
         self.containers: Containers
         self._journal = parts.journal
         self._spooled = Spooled(parts.parameters, parts.pull, self.spawn)
@@ -220,6 +221,7 @@ class Owner:
             init_args=message.init_args,
             result_bytes=message.result_bytes,
             epoch=message.epoch,
+            door=message.door,
         )
         try:
             run = Run(self, spec, program)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from invoker_ext.bus import Bus
-from invoker_ext.contract.messages import Spool
+from invoker_ext.contract.messages import Identity, Spool
 from invoker_ext.journal import Journal
 from invoker_ext.owner.actions import Actions
 from invoker_ext.owner.host import Functions, Sink
@@ -20,6 +21,13 @@ class PullParameters(Protocol):
 
     async def __call__(self, spool: Spool) -> bytes:
         """Return the spooled bytes; raises DataflowError where they cannot be had."""
+
+
+class Compile(Protocol):
+    """How what is named by data is compiled, at a controller's door."""
+
+    async def __call__(self, door: str, user: Identity, action: str) -> Mapping[str, Any]:
+        """Return `name`, `version` and `graph`, or `fault`; raises DataflowError where no controller answers."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -38,5 +46,6 @@ class Parts:
     actions: Actions
     pull: PullParameters
     functions: Functions
+    compile: Compile
     messages: Messages | None = None
     parameters: Path | None = None

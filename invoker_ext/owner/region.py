@@ -31,6 +31,7 @@ from invoker_ext.dataflow.regions.commands import (
     Answered,
     Apply,
     Ask,
+    Call,
     Command,
     Entered,
     Event,
@@ -50,6 +51,7 @@ from invoker_ext.owner.answers import Found
 from invoker_ext.owner.entering import brought, given, is_far, without_options
 from invoker_ext.owner.evaluating import Evaluating
 from invoker_ext.owner.launching import launch_message, launched, resumed
+from invoker_ext.owner.named import call_named
 from invoker_ext.owner.reading import read_in_thread
 from invoker_ext.relay.results import Split
 from invoker_ext.sink.datum import Stored
@@ -203,7 +205,7 @@ class RegionRun:
                 self._run.firings.call(command, call, self, self._docs.get((call.name, call.revision)))
             case WorkflowCall():
                 account = self._machine.flights.account_of(command.firing, command.attempt)
-                self._run.children.call(command, call, self, account)
+                self._run.children.call(command, call, self, account, self._docs)
             case graphs.Fault() | Region():
                 raise ValueError("a region dispatches actions and workflows")
             case _:
@@ -232,22 +234,14 @@ class RegionRun:
             self._tell_answer(command, found, None)
 
     async def _answer_named(self, command: Ask, found: Found) -> None:
-        host, user = self._run.host, self._run.spec.user
-        try:
-            named = await asyncio.to_thread(host.actions.named, user, found.name)
-        except DataflowError as error:
-            named = graphs.Fault(str(error))
-        if isinstance(named, graphs.Fault):
-            self._tell_answer(command, found, named)
-        else:
-            call, doc = named
-            self._docs[call.name, call.revision] = doc
-            self._tell_answer(command, found, call)
+        call, docs = await call_named(self._run, found.name)
+        self._docs.update(docs)
+        self._tell_answer(command, found, call)
 
-    def _tell_answer(self, command: Ask, found: Found, call: ActionCall | graphs.Fault | None) -> None:
+    def _tell_answer(self, command: Ask, found: Found, call: Call | None) -> None:
         self._run.turn(partial(self._give_answer, command, found, call))
 
-    def _give_answer(self, command: Ask, found: Found, call: ActionCall | graphs.Fault | None) -> None:
+    def _give_answer(self, command: Ask, found: Found, call: Call | None) -> None:
         self._tell(
             Answered(
                 ticket=command.ticket,

@@ -42,6 +42,7 @@ from invoker_ext.owner.elsewhere import Elsewhere
 from invoker_ext.owner.ending import Ending
 from invoker_ext.owner.firings import Firings
 from invoker_ext.owner.host import Host
+from invoker_ext.owner.named import Docs
 from invoker_ext.owner.outcomes import Judgement, error_of
 from invoker_ext.owner.parameters import Parameters, parameters_of_json
 from invoker_ext.owner.reading import read_in_thread
@@ -249,8 +250,9 @@ class Run:
             case _:
                 assert_never(call)
 
-    def _inside(self, spec: RunSpec, graph: Graph, on_end: Callable[[Run, Outcome], None]) -> Run:
-        return Run(self.host, spec, Program(graph, self._program.docs), parent=self, on_end=on_end)
+    def _inside(self, spec: RunSpec, graph: Graph, docs: Docs, on_end: Callable[[Run, Outcome], None]) -> Run:
+        own = self._program.docs
+        return Run(self.host, spec, Program(graph, {**own, **docs} if docs else own), parent=self, on_end=on_end)
 
     def _feed(self, command: Feed) -> None:
         attempt = self.firings.attempt(command.firing)

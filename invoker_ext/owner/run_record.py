@@ -12,6 +12,7 @@ from invoker_ext.contract.records import Activation
 from invoker_ext.dataflow.commands import Dispatch
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.regions.threads import Account
+from invoker_ext.owner.named import Naming
 from invoker_ext.owner.outcomes import Judgement
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class RunSpec:
         result_bytes: Bound of the result; None: it goes to another run, or stock's bound has held for each firing.
         epoch: Grows with every owner this run is given to.
         account: What a composition may use up, if it shares that with the one around it.
+        door: Of the controller that compiles what is named by data; None: there is none to ask.
+        level: How many runs are around it.
+        naming: What all that is inside the outermost one may still name.
     """
 
     activation_id: str
@@ -46,6 +50,9 @@ class RunSpec:
     result_bytes: int | None = None
     epoch: int = 0
     account: Account | None = None
+    door: str | None = None
+    level: int = 0
+    naming: Naming = field(default_factory=Naming)
 
 
 LOG_CHARS: Final = 16 * 1024

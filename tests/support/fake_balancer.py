@@ -64,6 +64,7 @@ class FakeBalancer:
     under_way: int = 0
     spooled: dict[str, dict[str, bytes]] = field(default_factory=dict)
     threads: list[threading.Thread] = field(default_factory=list)
+    door: str = "/door"
 
     def invoke(
         self, message: ActivationMessage, needs: Needs, *, wait_s: float | None, repeated: bool = False

@@ -17,8 +17,9 @@ from action_runtime.wire.frames import KNEE_BYTES
 from invoker_ext.bus import Bus, Message
 from invoker_ext.containers.job import Failure, Job, Report, Timing, Warmth
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind
-from invoker_ext.contract.messages import ActivationMessage, Spool
+from invoker_ext.contract.messages import ActivationMessage, Identity, Spool
 from invoker_ext.contract.records import Activation
+from invoker_ext.door.compiled import NotCompiled
 from invoker_ext.inline.functions import Functions
 from invoker_ext.journal import Journal, Recovered
 from invoker_ext.owner.actions import Actions
@@ -321,6 +322,7 @@ def an_owner(
         pull=pull,
         functions=Functions(asyncio.get_running_loop()),
         messages=messages,
+        compile=no_compiler,
         parameters=folder / "parameters" if far else None,
     )
     owner = Owner(who, parts, pending_bytes=pending_bytes)
@@ -329,6 +331,11 @@ def an_owner(
     owner.recover(journal.recover())
     owner.listen()
     return Owning(folder, owner, bus, pool, records, sink, journal, entities)
+
+
+async def no_compiler(door: str, user: Identity, action: str) -> Mapping[str, Any]:
+    """Stands for a controller that is away."""
+    raise NotCompiled
 
 
 Make = Callable[..., Owning]

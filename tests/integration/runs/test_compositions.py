@@ -193,13 +193,67 @@ def test_an_action_that_is_named_by_data_is_run(ready, params, result):
             {"type": "action", "name": "/other/b", "params": {}},
             "Failed entitlement check for action with name 'other/b'",
         ),
-        ({"type": "action", "name": "inner", "params": {}}, "/guest/inner is no plain action"),
+        ({"type": "action", "name": "conductor", "params": {}}, "/guest/conductor runs by control flow"),
+        ({"type": "action", "name": "around", "params": {}}, "/guest/around runs by control flow, or has a part"),
+        ({"type": "action", "name": "broken", "params": {}}, "step `x` runs action `gone`, which does not exist"),
     ],
 )
 def test_an_action_that_cannot_be_named_by_data_is_told_to_the_composition(ready, params, error):
-    deploy(ready, act("a"), "inner")
+    conductor = {"kind": "python:3", "code": "def main(args): return args"}
+    notes = [{"key": "conductor", "value": True}]
+    ready.call("PUT", "actions/conductor?overwrite=true", json={"exec": conductor, "annotations": notes})
+    put(ready, "around", {"kind": "sequence", "components": ["/_/conductor"]})
+    ready.action("gone", "def main(args): return args")
+    ready.workflow("dataflow: 1\nsteps: {x: {action: gone}}\nresult: x", "broken")
+    ready.call("DELETE", "actions/gone")
+    ready._deployed.clear()
     deploy(ready, {"type": "try", "body": {"type": "dynamic"}, "handler": act("b")})
     assert error in ready.run("comp", **params)["seen"]["error"]
+
+
+def put(live, name, exec_):
+    live.call("PUT", f"actions/{name}?overwrite=true", json={"exec": exec_}).raise_for_status()
+
+
+NAMED = {
+    "a sequence": ("twice", {"n": 3}, ["a", "a"]),
+    "a workflow": ("flow", {"n": 2}, ["a"]),
+    "a composition": ("inner", {"n": 3}, ["a", "a"]),
+    "through a binding": ("bound/twice", {"n": 3}, ["a", "a"]),
+}
+
+
+@pytest.mark.parametrize(("name", "result", "parts"), NAMED.values(), ids=NAMED)
+def test_what_is_named_by_data_may_be_a_run_of_its_own(ready, name, result, parts):
+    ready.call("PUT", "packages/p?overwrite=true", json={}).raise_for_status()
+    binding = {"binding": {"namespace": "_", "name": "p"}}
+    ready.call("PUT", "packages/bound?overwrite=true", json=binding)
+    for full in ("twice", "p/twice"):
+        put(ready, full, {"kind": "sequence", "components": ["/_/a", "/_/a"]})
+    ready.workflow("dataflow: 1\nsteps: {x: {action: a, inputs: $run}}\nresult: x", "flow")
+    deploy(ready, {"type": "sequence", "components": [act("a"), act("a")]}, "inner")
+    deploy(ready, {"type": "dynamic"})
+    run, (part,) = ready.firings("comp", type="action", name=name, params={"n": 1})
+    assert run["response"]["result"] == result
+    assert (part["name"], part["cause"]) == (name.rpartition("/")[2], run["activationId"])
+    assert [ready.finished(one)["name"] for one in part["logs"]] == parts
+
+
+def test_what_is_named_is_what_it_is_at_that_moment(ready):
+    deploy(ready, {"type": "dynamic"})
+    for components in (["/_/a"], ["/_/a"] * 3):
+        put(ready, "changing", {"kind": "sequence", "components": components})
+        told = ready.run("comp", type="action", name="changing", params={"n": 0})
+        assert told == {"n": len(components)}
+
+
+def test_names_that_lead_back_to_their_run_end(ready):
+    """A composition may run itself as often as stock lets it; sequences between are bounded, too."""
+    again = fun("p => ({type: 'action', name: p.next, params: p})")
+    deploy(ready, {"type": "sequence", "components": [again, {"type": "dynamic"}]}, "endless")
+    put(ready, "loop", {"kind": "sequence", "components": ["/_/endless"]})
+    assert ready.fail("endless", next="endless") == "Too many actions in the composition."
+    assert ready.fail("endless", next="loop") == "Too many actions in the composition."
 
 
 def test_a_composition_that_is_all_async_is_one_too(ready):

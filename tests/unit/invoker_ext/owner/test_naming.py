@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from invoker_ext.contract.graph import ActionCall, Fault
-from invoker_ext.owner.naming import named_call
+from invoker_ext.owner.naming import NotPlain, named_call
 from invoker_ext.store import Document
 from tests.support.containers import GUEST
 
@@ -52,7 +52,7 @@ STORE = {
 }
 
 
-def find(name: str, user: Any = GUEST) -> ActionCall | Fault:
+def find(name: str, user: Any = GUEST) -> ActionCall | NotPlain | Fault:
     def get(doc_id: str) -> Document | None:
         return Document(doc_id, "1", STORE[doc_id]) if doc_id in STORE else None
 
@@ -87,14 +87,20 @@ def test_a_plain_action_is_found_with_its_parameters(name, found, binding, param
         ("/other/bound/a", "Failed entitlement check for action with name 'other/bound/a' during composition."),
         ("barred/a", "Failed entitlement check for action with name 'guest/barred/a' during composition."),
         ("/a", 'Failed to parse action name from json value "/a" during composition.'),
-        ("seq", "/guest/seq is no plain action"),
-        ("conductor", "/guest/conductor is no plain action"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_stocks_words(name, text):
     found = find(name)
     assert isinstance(found, Fault)
     assert found.error.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("seq", "guest/seq"), ("/_/conductor", "guest/conductor")],
+)
+def test_what_is_no_plain_action_is_left_to_a_controller(name, found):
+    assert find(name) == NotPlain(found)
 
 
 def test_a_caller_without_the_right_to_activate_runs_nothing():

@@ -88,7 +88,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One evaluation."""
+    """A function to evaluate, or several, one after the other."""
 
     namespace: str
     """Whose function it is: calls of namespaces take turns."""
@@ -105,16 +105,20 @@ class Call:
     """Of the nearest labelled node around it, for the texts: `[0].body`."""
     home: Home | None = None
     """Whose containers evaluate it; None: the engine beside the invoker."""
+    more: Sequence[tuple[str, str]] = ()
+    """Code and path of the functions that follow in the same scope, each with what the one before came to. Whoever
+    evaluates may do some of them, or none."""
 
     @property
     def size_bytes(self) -> int:
         """What it holds while it waits."""
-        return len(self.code) + sum(map(len, self.params)) + sum(map(len, self.cells.values()))
+        codes = len(self.code) + sum(len(code) for code, _ in self.more)
+        return codes + sum(map(len, self.params)) + sum(map(len, self.cells.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """How it ended."""
+    """How it ended; of several, how the last one did that was evaluated."""
 
     result: bytes | None = None
     """JSON, not boxed; None: it returned undefined (or failed), and the parameters go on as they are."""
@@ -123,6 +127,8 @@ class Evaluated:
     fault: Fault | None = None
     cells: Mapping[str, bytes] = field(default_factory=dict)
     """Name → JSON of the variables that it changed, also where it failed."""
+    done: int = 1
+    """How many functions of the call were evaluated, from the first on."""
     log: str = ""
     """What it wrote to the console, and what was thrown; at most LOG_CHARS."""
     waited_s: float = 0.0

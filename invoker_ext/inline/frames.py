@@ -107,15 +107,19 @@ class Messages:
 
 def call_parts(call: Call) -> list[Part]:
     """Return a call as parts."""
-    text = [one.encode(errors="replace") for one in (call.namespace, call.program, call.path, call.code)]
-    return [*text, call.params, orjson.dumps(list(call.cells)), *call.cells.values()]
+    texts = [call.namespace, call.program, call.path, call.code, *(text for one in call.more for text in one)]
+    names = orjson.dumps(list(call.cells))
+    return [call.params, names, *call.cells.values(), *(text.encode(errors="replace") for text in texts)]
 
 
 def read_call(parts: Sequence[memoryview]) -> Call:
     """Return the call that has these parts; refers to them."""
-    namespace, program, path, code = (str(one, "utf-8") for one in parts[:4])
-    cells = dict(zip(orjson.loads(parts[5]), map(bytes, parts[6:]), strict=True))
-    return Call(namespace=namespace, program=program, path=path, code=code, params=(parts[4],), cells=cells)
+    names = orjson.loads(parts[1])
+    rest = 2 + len(names)
+    cells = dict(zip(names, map(bytes, parts[2:rest]), strict=True))
+    namespace, program, path, code, *more = (str(one, "utf-8") for one in parts[rest:])
+    pairs = tuple(zip(more[::2], more[1::2], strict=True))
+    return Call(namespace=namespace, program=program, path=path, code=code, params=(parts[0],), cells=cells, more=pairs)
 
 
 def answer_parts(answer: Evaluated) -> list[Part]:
@@ -126,24 +130,29 @@ def answer_parts(answer: Evaluated) -> list[Part]:
         "log": answer.log,
         "cells": list(answer.cells),
         "result": answer.result is not None,
+        "done": answer.done,
     }
     return [orjson.dumps(head), answer.result or b"", *answer.cells.values()]
 
 
-def read_answer(parts: Sequence[memoryview]) -> Evaluated:
-    """Return the answer that has these parts.
+def read_answer(parts: Sequence[memoryview], most: int = 1) -> Evaluated:
+    """Return the answer that has these parts, to a call of so many functions.
 
     Raises:
         ValueError: They are none: the worker is not what it was.
     """
     try:
         head = orjson.loads(parts[0])
-        return Evaluated(
+        answer = Evaluated(
             result=bytes(parts[1]) if head["result"] else None,
             error=head["error"],
             fault=Fault(head["fault"]) if head["fault"] is not None else None,
             cells=dict(zip(head["cells"], map(bytes, parts[2:]), strict=True)),
             log=head["log"],
+            done=head["done"],
         )
     except (LookupError, TypeError) as error:
         raise ValueError("no answer") from error
+    if answer.done not in range(1, most + 1):
+        raise ValueError("no answer to this call")
+    return answer

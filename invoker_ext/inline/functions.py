@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
 
@@ -25,6 +25,10 @@ IDLE_S: Final = 300.0
 
 START_S: Final = 30.0
 """For a process to come up, on a machine that has other things to do; then it is ended."""
+
+_UNKNOWN: Final = frozenset({Fault.CRASHED, Fault.TIME})
+"""How a call may end of which nobody knows at which of its functions. None of them has done anything outside: they are
+evaluated again, one at a time."""
 
 Answered = Callable[[Evaluated], None]
 
@@ -59,7 +63,7 @@ class Functions:
         self._asked: dict[int, _Asked] = {}
         self._tickets = 0
         self._processes: dict[int, Process] = {}
-        self._with: dict[int, tuple[int, asyncio.TimerHandle]] = {}
+        self._with: dict[int, tuple[int, asyncio.TimerHandle, int]] = {}
         self._collected: set[asyncio.Future[int]] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._closed = False
@@ -130,15 +134,16 @@ class Functions:
     def _send(self, worker: int, ticket: int) -> None:
         asked = self._asked[ticket]
         timer = self._loop.call_later(self._bounds.patience_s, self._overdue, worker)
-        self._with[worker] = ticket, timer
+        self._with[worker] = ticket, timer, 1 + len(asked.call.more)
         self._processes[worker].send(call_parts(asked.call))
 
     def _heard(self, worker: int, parts: list[memoryview]) -> None:
         if worker not in self._with:
             self._do(self._desk.started(worker))
             return
-        answer = read_answer(parts)  # first: who answers nonsense still has the call when it is ended
-        ticket, timer = self._with.pop(worker)
+        ticket, timer, most = self._with[worker]
+        answer = read_answer(parts, most)
+        del self._with[worker]  # only then: who answers nonsense still has the call when it is ended
         timer.cancel()
         self._do(self._desk.answered(worker, spent=answer.fault is Fault.MEMORY))
         self._answer(ticket, answer)
@@ -169,7 +174,12 @@ class Functions:
 
     def _fail(self, ticket: int, fault: Fault) -> None:
         asked = self._asked.get(ticket)
-        if asked is not None:
+        if asked is None:
+            return
+        if asked.call.more and fault in _UNKNOWN:
+            asked.call = replace(asked.call, more=())
+            self._do(self._desk.ask(ticket, asked.call.namespace, asked.call.size_bytes))
+        else:
             details = {Fault.TIME: f"{self._bounds.time_s:g}", Fault.GIVEN: str(WAITING_BYTES // MIB)}
             detail = details.get(fault, "")
             self._loop.call_soon(self._answer, ticket, failed(fault, asked.call.path, detail))

@@ -10,12 +10,14 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from typing import Final
 
 import orjson
 
 from invoker_ext.inline.call import MIB, Bounds
+from invoker_ext.inline.chain import evaluate_chain
 from invoker_ext.inline.confine import confine_calls
 from invoker_ext.inline.engine import Engine
 from invoker_ext.inline.frames import Messages, Part, answer_parts, pack, read_call
@@ -40,7 +42,7 @@ def main() -> None:
     while count := sock.recv_into(messages.room()):
         for parts in messages.took(count):
             signal.setitimer(signal.ITIMER_REAL, 2 * bounds.patience_s)
-            _send(sock, answer_parts(engine.evaluate(read_call(parts))))
+            _send(sock, answer_parts(evaluate_chain(read_call(parts), engine.evaluate, time.monotonic)))
             engine.prepare()
             signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -77,6 +77,7 @@ class Evaluating:
             cells={name: answers.json_of(value, copies) for name, value in command.cells.items()},
             path=command.path,
             home=self._home,
+            more=command.more,
         )
 
     async def _begin_large(self, ticket: int, reading: Coroutine[Any, Any, Call]) -> None:
@@ -115,6 +116,7 @@ class Evaluating:
                 outcome=_ENDING.get(evaluated.fault, Outcome.APPLICATION_ERROR),
                 waited_s=evaluated.waited_s,
                 cells={name: put(text) for name, text in evaluated.cells.items()},
+                done=evaluated.done,
             )
         )
         self._applying.over(ticket)

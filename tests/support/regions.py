@@ -271,13 +271,20 @@ class Play:
         cells = {name: answers.json_of(one) for name, one in command.cells.items()}
         params = (answers.json_of(command.params),)
         said = evaluate(
-            inline.Call(namespace="guest", code=command.code, params=params, cells=cells, path=command.path)
+            inline.Call(
+                namespace="guest",
+                code=command.code,
+                params=params,
+                cells=cells,
+                path=command.path,
+                more=command.more,
+            )
         )
         made = None if said.result is None else self.thing(json.loads(said.result))
         shape = Shape.UNKNOWN if said.result is None else answers.shape_of_text(said.result)
         changed = {name: self.thing(json.loads(text)) for name, text in said.cells.items()}
         fatal = said.fault is inline.Fault.INTERNAL
-        self._later(Applied(command.ticket, self._at, made, shape, said.error, fatal, changed))
+        self._later(Applied(command.ticket, self._at, made, shape, said.error, fatal, changed, done=said.done))
 
 
 def _named(region: Region) -> Any:

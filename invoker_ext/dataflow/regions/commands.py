@@ -59,6 +59,7 @@ class Apply:
         path: Where the function stands, for the texts of errors.
         params: What it gets.
         cells: That are in view, by name.
+        more: Code and path of the functions that come next, with the same cells in view: some of them may be done, too.
     """
 
     ticket: int
@@ -66,6 +67,7 @@ class Apply:
     path: str
     params: Value
     cells: Mapping[str, Value]
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -167,6 +169,7 @@ class Applied:
         cells: Those that the function changed.
         outcome: With which the thread ends, if no handler gets the error.
         waited_s: For a place to be evaluated, which no limit counts.
+        done: How many functions it was, from the first on; all else is of the last.
     """
 
     ticket: int
@@ -178,6 +181,7 @@ class Applied:
     cells: Mapping[str, Datum] = field(default_factory=dict)
     outcome: Outcome = Outcome.APPLICATION_ERROR
     waited_s: float = 0.0
+    done: int = 1
 
 
 @dataclass(slots=True, frozen=True)

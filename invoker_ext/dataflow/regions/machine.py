@@ -88,7 +88,7 @@ class RegionMachine:
         self._ready: deque[Thread] = deque()
         self._paused: list[Thread] = []
         self._asked: dict[int, tuple[Thread, _Then, Value]] = {}
-        self._applied: dict[int, Thread] = {}
+        self._applied: dict[int, tuple[Thread, Instruction]] = {}
         self._tickets = 0
         self._threads = 0
         self._at = 0.0
@@ -119,7 +119,8 @@ class RegionMachine:
         Raises:
             AssertionError: An invariant is broken; the text says which.
         """
-        waiting = [*self.flights.awaited, *(thread for thread, _, _ in self._asked.values()), *self._applied.values()]
+        asked = (*(one[0] for one in self._asked.values()), *(one[0] for one in self._applied.values()))
+        waiting = [*self.flights.awaited, *asked]
         _must(not self._ready or self._ended, "what is ready goes on within the same event")
         _must(all(one.state is State.WAITING for one in waiting), "who is to be told something waits")
         _must(len({id(one) for one in waiting}) == len(waiting), "a thread waits for one thing")
@@ -186,9 +187,12 @@ class RegionMachine:
     def _evaluated(self, event: Applied) -> None:
         result = self.leaf(event.result, event.shape) if event.result is not None else None
         cells = {name: self.leaf(datum) for name, datum in event.cells.items()}
-        thread = self._applied.pop(event.ticket, None)
-        if thread is None:
+        applied = self._applied.pop(event.ticket, None)
+        if applied is None:
             return
+        thread, function = applied
+        if event.done > 1:
+            thread.place = function.more[event.done - 2].next
         for name, value in cells.items():
             holder = thread.cells_of(name)
             if holder is not None:
@@ -283,9 +287,10 @@ class RegionMachine:
         """Have a thread wait for its function; returns False."""
         thread.move(State.WAITING)
         self._tickets += 1
-        self._applied[self._tickets] = thread
+        self._applied[self._tickets] = thread, instruction
         code, path = instruction.region.code, instruction.path
-        self._commands.append(Apply(self._tickets, code, path, thread.value, thread.environment()))
+        more = tuple((one.region.code, one.path) for one in instruction.more)
+        self._commands.append(Apply(self._tickets, code, path, thread.value, thread.environment(), more))
         return False
 
     def send(self, command: Dispatch) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice
 from typing import Final
 
 from invoker_ext.contract.graph import Graph, Step
@@ -56,6 +57,7 @@ class Instruction:
         target: Where else; its meaning is the op's.
         starts: Of PARALLEL: where each branch begins.
         step: Of CALL and DYNAMIC: names firings.
+        more: Of FUNCTION: the functions that come next in the same scope, each whatever the one before came to.
     """
 
     op: Op
@@ -66,6 +68,7 @@ class Instruction:
     target: int = 0
     starts: tuple[int, ...] = ()
     step: Step | None = None
+    more: tuple[Instruction, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +102,8 @@ class Program:
         return program
 
 
+TOGETHER: Final = 32
+"""Functions that are asked for at once."""
 _KEPT_PROGRAMS: Final = 1024
 _programs: Final[dict[tuple[str, str], Program]] = {}
 # A cache of immutable values by content: sharing it between machines shares no state.
@@ -108,7 +113,24 @@ def compile_region(region: Region, step: Step) -> Program:
     """Compile a region; its firings are named after the step, and bounded as it is."""
     compiler = _Compiler(step)
     compiler.emit(region, "")
+    for instruction in compiler.code:
+        if _evaluated(instruction):
+            instruction.more = tuple(islice(_following(compiler.code, instruction), TOGETHER - 1))
     return Program(compiler.code, region.python)
+
+
+def _evaluated(instruction: Instruction) -> bool:
+    return instruction.op is Op.FUNCTION and instruction.region.helper is None
+
+
+def _following(code: list[Instruction], instruction: Instruction) -> Iterator[Instruction]:
+    """Yield the functions between which nothing happens; no jump among them leads back."""
+    while (at := instruction.next) < len(code):
+        instruction = code[at]
+        if _evaluated(instruction):
+            yield instruction
+        elif instruction.op is not Op.PASS:
+            return
 
 
 class _Compiler:

@@ -26,10 +26,11 @@ class Client:
         self.functions = functions
 
     async def __call__(
-        self, code: str, params: bytes = b"{}", namespace: str = "guest", program: str = "", **cells: bytes
+        self, code: str, *more: str, params: bytes = b"{}", namespace: str = "guest", program: str = "", **cells: bytes
     ) -> Evaluated:
         heard: asyncio.Future[Evaluated] = asyncio.get_running_loop().create_future()
-        call = Call(namespace=namespace, program=program, code=code, params=(params,), cells=cells)
+        pairs = [(one, f"[{at}]") for at, one in enumerate(more, 1)]
+        call = Call(namespace=namespace, program=program, code=code, params=(params,), cells=cells, more=pairs)
         self.functions.evaluate(call, heard.set_result)
         return await asyncio.wait_for(heard, 20)
 
@@ -42,14 +43,28 @@ async def evaluate(no_leaks) -> AsyncIterator[Client]:
 
 
 async def test_functions_are_evaluated(evaluate):
-    answers = await asyncio.gather(*(evaluate(f"p => p.a + {n}", b'{"a": 1}') for n in range(20)))
+    answers = await asyncio.gather(*(evaluate(f"p => p.a + {n}", params=b'{"a": 1}') for n in range(20)))
     assert [answer.result for answer in answers] == [str(n + 1).encode() for n in range(20)]
 
 
 async def test_variables_and_large_values_come_back(evaluate):
     large = b'"' + b"x" * 3_000_000 + b'"'
-    answer = await evaluate("p => { x = p.length; return p }", large, x=b"0")
+    answer = await evaluate("p => { x = p.length; return p }", params=large, x=b"0")
     assert (answer.result, dict(answer.cells)) == (large, {"x": b"3000000"})
+
+
+async def test_functions_that_follow_each_other_are_one_call(evaluate):
+    answer = await evaluate("p => ({n: x})", "p => { x = 2; p.n++ }", "p => p.n + x", x=b"1")
+    assert answer == Evaluated(result=b"4", cells={"x": b"2"}, done=3)
+
+
+async def test_where_the_process_dies_amid_several_they_are_evaluated_one_by_one(evaluate):
+    await evaluate("() => 1")
+    dying = asyncio.create_task(evaluate("() => { x = 2 }", "() => { for (;;); }", x=b"1"))
+    await asyncio.sleep(0)
+    for pid in evaluate.functions.processes:
+        os.kill(pid, signal.SIGKILL)
+    assert await dying == Evaluated(cells={"x": b"2"}), "the first one alone; who asked goes on with the other"
 
 
 async def test_a_worker_has_nothing_of_the_invoker(evaluate):
@@ -147,7 +162,7 @@ async def test_where_a_process_hangs_before_it_is_ready_the_caller_is_told(evalu
 
 
 async def test_a_call_that_gets_too_much_says_so(evaluate):
-    answer = await evaluate("() => 1", b'"' + bytes(64 * 1024 * 1024) + b'"')
+    answer = await evaluate("() => 1", params=b'"' + bytes(64 * 1024 * 1024) + b'"')
     assert answer.error.endswith("was not started: with its variables it would get more than 64 MB; give it less")
 
 

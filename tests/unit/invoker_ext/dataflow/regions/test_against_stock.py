@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import zlib
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +21,8 @@ from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.attempts import MISSES
 from invoker_ext.dataflow.events import Outcome
 from invoker_ext.dataflow.sentences import DIED
-from invoker_ext.inline.call import Bounds
+from invoker_ext.inline.call import Bounds, Call, Evaluated
+from invoker_ext.inline.chain import evaluate_chain
 from invoker_ext.inline.engine import Engine
 from tests.support.composer import probes, programs, trees
 from tests.support.composer.oracle import ID, NAMESPACE, oracle
@@ -43,10 +47,21 @@ def component(actions):
     return find
 
 
+def some(seed: int) -> Callable[[Call], Evaluated]:
+    """Return what evaluates of functions that follow each other as many as it likes."""
+    likes = random.Random(seed)
+
+    def evaluate(call: Call) -> Evaluated:
+        more = call.more[: likes.randint(0, len(call.more))]
+        return evaluate_chain(replace(call, more=more), ENGINE.evaluate, lambda: 0.0)
+
+    return evaluate
+
+
 def played(ast: Any, params: Any, actions: Any, seed: int, **more: Any) -> tuple[Any, bool, Counter[str]]:
     """Return result, success and calls of a composition as it is run here; `more` goes to Play."""
     find = component(actions)
-    stage = Play(trees.lower(ast), actions, evaluate=ENGINE.evaluate, component=find, seed=seed, session=ID, **more)
+    stage = Play(trees.lower(ast), actions, evaluate=some(seed), component=find, seed=seed, session=ID, **more)
     outcome, value = stage.run(params)
     ok = outcome is Outcome.SUCCESS
     return value if ok else {"error": value}, ok, counted((f"{NAMESPACE}/{name}", args) for name, args in stage.calls)
@@ -106,6 +121,17 @@ def test_where_actions_may_begin_twice_lost_hosts_change_nothing(ast, params, se
 def test_what_nobody_waits_for_is_a_run_with_the_variables_as_they_were(body, params, seed):
     ast = let({"x": 1, "y": [2]}, node("async", body), function("() => { x = 2 }"), function("p => ({p, x})"))
     assert played(ast, params, programs.ACTIONS, seed) == expected(ast, params, programs.ACTIONS)
+
+
+IN_A_ROW = st.lists(st.sampled_from(programs.FUNCTIONS), min_size=2, max_size=6)
+
+
+@settings(max_examples=100)
+@given(IN_A_ROW, IN_A_ROW, PARAMETERS, st.integers(0, 1000))
+def test_functions_in_a_row_come_to_what_stock_makes_of_them(first, then, params, seed):
+    body = trees.seq(*map(trees.function, first))
+    ast = trees.let({"x": 1, "y": []}, trees.node("try", body=body, handler=None), *map(trees.function, then))
+    assert played(ast, params, {}, seed) == expected(ast, params, {})
 
 
 @pytest.mark.parametrize("probe", probes.PROBES, ids=lambda probe: probe.name)

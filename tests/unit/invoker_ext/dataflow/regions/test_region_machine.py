@@ -15,6 +15,7 @@ from invoker_ext.dataflow.regions.commands import Applied, Apply, Entered, Leave
 from invoker_ext.dataflow.regions.machine import BURST
 from invoker_ext.dataflow.regions.threads import TRANSITIONS, Account, State, Thread
 from invoker_ext.dataflow.regions.values import Shape, text_of
+from invoker_ext.inline.call import Call, Evaluated
 from invoker_ext.owner import answers
 from tests.support.regions import PROGRAMS, Play, Thing, called
 
@@ -194,6 +195,50 @@ FUNCTIONS = {
 )  # fmt: skip
 def test_cells_are_seen_and_written_where_stock_does(region, result):
     assert Play(region, functions=FUNCTIONS).run({}) == (SUCCESS, result)
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_functions_between_which_nothing_happens_are_asked_for_together_and_those_not_done_again(done):
+    inner = Region(kind=RegionKind.SEQUENCE, parts=(function("b"), function("c")))
+    chain = Region(kind=RegionKind.SEQUENCE, parts=(function("a"), inner, called("plus"), function("d")))
+    asked: list[tuple[str, ...]] = []
+
+    def evaluate(call: Call) -> Evaluated:
+        codes = (call.code, *(code for code, _ in call.more))
+        asked.append(codes)
+        return Evaluated(result=b'{"n":%d}' % len(asked), done=min(done, len(codes)))
+
+    play = Play(chain, {"plus": plus}, evaluate=evaluate)
+    assert play.run({}) == (SUCCESS, {"n": len(asked)})
+    assert (
+        asked
+        == {
+            1: [("a", "b", "c"), ("b", "c"), ("c",), ("d",)],
+            2: [("a", "b", "c"), ("c",), ("d",)],
+            3: [("a", "b", "c"), ("d",)],
+        }[done]
+    )
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        let({"x": 1}, function("b")),
+        Region(kind=RegionKind.TRY, parts=(function("b"), mask())),
+        called("plus"),
+    ],
+    ids=["let", "try", "action"],
+)  # fmt: skip
+def test_no_others_are(between):
+    asked: list[int] = []
+
+    def evaluate(call: Call) -> Evaluated:
+        asked.append(1 + len(call.more))
+        return Evaluated()
+
+    region = Region(kind=RegionKind.SEQUENCE, parts=(function("a"), between, function("c")))
+    Play(region, {"plus": plus}, evaluate=evaluate).run({})
+    assert set(asked) == {1}
 
 
 def test_a_value_that_is_saved_is_never_read():

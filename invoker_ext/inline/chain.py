@@ -9,7 +9,7 @@ from typing import Final
 from invoker_ext.inline.call import LOG_CHARS, Call, Evaluated
 
 SLICE_S: Final = 0.05
-"""After which no further one begins: others that wait have their turn."""
+"""Of computing, after which no further one begins: others that wait have their turn."""
 PASSED_BYTES: Final = 256 * 1024
 """Of the value that one hands to the next, and of the variables that all together have changed."""
 

@@ -1,14 +1,15 @@
 """Which call goes to which worker, how many workers there are, and who waits. Pure.
 
-Namespaces take turns, so that the slow functions of one hold up another's for one call at most. What waits is bounded
-in count and bytes; what is beyond is refused.
+A namespace holds as many workers as there are without need. One that has none, as others hold them all for longer than
+a moment, gets another worker, up to a bound; from there on it is the next to be served. What waits is bounded in count
+and bytes; what is beyond is refused, to whoever has most of it there.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -84,9 +85,21 @@ class _Waiting:
 
 
 @dataclass(slots=True)
+class _Line:
+    """What waits of a namespace."""
+
+    calls: deque[_Waiting] = field(default_factory=deque)
+    size_bytes: int = 0
+    crowded: bool = False
+    """It was there at the last look."""
+
+
+@dataclass(slots=True)
 class _Worker:
     state: WorkerState = WorkerState.STARTING
     ticket: int | None = None
+    namespace: str = ""
+    """Whose call it has."""
     used: bool = True
     """Since the last `tick`."""
     fault: Fault = Fault.CRASHED
@@ -97,16 +110,18 @@ class Desk:
     """All workers of one invoker and the calls that wait for them.
 
     Args:
-        workers: Most processes.
+        workers: That are started because calls wait, and that one namespace may hold.
+        most: Started because a namespace has none.
         waiting: Most calls that wait.
         waiting_bytes: Bound of what they hold.
     """
 
-    def __init__(self, workers: int, waiting: int, waiting_bytes: int) -> None:
-        self._most = workers
+    def __init__(self, workers: int, most: int, waiting: int, waiting_bytes: int) -> None:
+        self._share = workers
+        self._most = most
         self._most_waiting = waiting
         self._most_bytes = waiting_bytes
-        self._waiting: dict[str, deque[_Waiting]] = {}
+        self._lines: dict[str, _Line] = {}
         self.waiting = 0
         self.waiting_bytes = 0
         self._workers: dict[int, _Worker] = {}
@@ -119,24 +134,52 @@ class Desk:
         return {number: worker.state for number, worker in self._workers.items()}
 
     def ask(self, ticket: int, namespace: str, size_bytes: int) -> list[Command]:
-        """Take a call; it is sent, waits, or is refused."""
+        """Take a call; it is sent, waits, or is refused. At the bounds, the last calls of who has more make room."""
         if size_bytes > self._most_bytes:
             return [Fail(ticket, Fault.GIVEN)]
-        if self.waiting >= self._most_waiting or self.waiting_bytes + size_bytes > self._most_bytes:
-            return [Fail(ticket, Fault.BUSY)]
-        self._waiting.setdefault(namespace, deque()).append(_Waiting(ticket, size_bytes))
+        line = self._lines.get(namespace) or _Line()
+        commands: list[Command] = []
+        while self.waiting >= self._most_waiting or self.waiting_bytes + size_bytes > self._most_bytes:
+            last = self._in_the_way(line, size_bytes)
+            if last is None:
+                return [*commands, Fail(ticket, Fault.BUSY)]
+            self._take(*last)
+            commands.append(Fail(last[1].ticket, Fault.BUSY))
+        self._lines[namespace] = line
+        line.calls.append(_Waiting(ticket, size_bytes))
+        line.size_bytes += size_bytes
         self.waiting += 1
         self.waiting_bytes += size_bytes
-        return self._serve()
+        return [*commands, *self._serve()]
+
+    def _in_the_way(self, line: _Line, size_bytes: int) -> tuple[str, _Waiting] | None:
+        """Return the last call of who has most of what is short, if that is more than a line would have with a call."""
+        if self.waiting >= self._most_waiting:
+            name, most = max(self._lines.items(), key=lambda one: len(one[1].calls))
+            more = len(most.calls) > len(line.calls) + 1
+        else:
+            name, most = max(self._lines.items(), key=lambda one: one[1].size_bytes)
+            more = most.size_bytes > line.size_bytes + size_bytes
+        return (name, most.calls[-1]) if more else None
 
     def withdraw(self, ticket: int) -> None:
         """Forget a call that waits; one that is with a worker is left to it."""
-        for namespace, line in self._waiting.items():
-            for one in line:
+        for namespace, line in self._lines.items():
+            for one in line.calls:
                 if one.ticket == ticket:
-                    line.remove(one)
-                    self._left(namespace, one)
+                    self._take(namespace, one)
                     return
+
+    def look(self) -> list[Command]:
+        """Start a worker for a namespace that has waited since the last look, and has none. Call it while any waits."""
+        starting = any(one.state is WorkerState.STARTING for one in self._workers.values())
+        held = self._held()
+        needs = any(line.crowded and not held[namespace] for namespace, line in self._lines.items())
+        for line in self._lines.values():
+            line.crowded = True
+        if not needs or starting or len(self._workers) >= self._most:
+            return []
+        return [self._start()]
 
     def started(self, worker: int) -> list[Command]:
         """A worker is ready for its first call."""
@@ -180,8 +223,8 @@ class Desk:
         if before is WorkerState.STARTING:
             if self._workers:
                 return []  # the others go on; who is free next may have another one started
-            failed = [Fail(each.ticket, Fault.ABSENT) for line in self._waiting.values() for each in line]
-            self._waiting.clear()
+            failed = [Fail(each.ticket, Fault.ABSENT) for line in self._lines.values() for each in line.calls]
+            self._lines.clear()
             self.waiting = self.waiting_bytes = 0
             return [*failed]
         lost: list[Command] = [] if one.ticket is None else [Fail(one.ticket, one.fault)]
@@ -201,33 +244,44 @@ class Desk:
     def _serve(self) -> list[Command]:
         """Give what waits to who is idle; start workers for the rest."""
         commands: list[Command] = []
-        while self.waiting and self._idle:
+        while self._idle and (namespace := self._next()) is not None:
             worker = self._idle.popleft()  # the one that has had the longest time to make its context
             one = self._workers[worker]
             self._move(worker, WorkerState.BUSY)
-            one.ticket, one.used = self._next(), True
-            commands.append(Send(worker, one.ticket))
+            line = self._lines.pop(namespace)
+            line.crowded = False
+            self._lines[namespace] = line  # its next turn is after all others'
+            call = line.calls[0]
+            self._take(namespace, call)
+            one.ticket, one.namespace, one.used = call.ticket, namespace, True
+            commands.append(Send(worker, call.ticket))
         starting = sum(one.state is WorkerState.STARTING for one in self._workers.values())
-        for _ in range(min(self.waiting - starting, self._most - len(self._workers))):
-            self._started += 1
-            self._workers[self._started] = _Worker()
-            commands.append(Start(self._started))
+        for _ in range(min(self.waiting - starting, self._share - len(self._workers))):
+            commands.append(self._start())
         return commands
 
-    def _next(self) -> int:
-        """Take the first call of the namespace whose turn it is; its next turn is after all others'."""
-        namespace, line = next(iter(self._waiting.items()))
-        one = line.popleft()
-        del self._waiting[namespace]
-        if line:
-            self._waiting[namespace] = line
-        self.waiting -= 1
-        self.waiting_bytes -= one.size_bytes
-        return one.ticket
+    def _start(self) -> Start:
+        self._started += 1
+        self._workers[self._started] = _Worker()
+        return Start(self._started)
 
-    def _left(self, namespace: str, one: _Waiting) -> None:
-        if not self._waiting[namespace]:
-            del self._waiting[namespace]
+    def _held(self) -> Counter[str]:
+        """Return how many workers each namespace has."""
+        return Counter(one.namespace for one in self._workers.values() if one.ticket is not None)
+
+    def _next(self) -> str | None:
+        """Return the namespace whose turn it is: of those with the fewest workers the one that waits longest."""
+        held = self._held()
+        namespace = min(self._lines, key=lambda name: held[name], default=None)
+        return None if namespace is None or held[namespace] >= self._share else namespace
+
+    def _take(self, namespace: str, one: _Waiting) -> None:
+        """Take a call out of its line."""
+        line = self._lines[namespace]
+        line.calls.remove(one)
+        line.size_bytes -= one.size_bytes
+        if not line.calls:
+            del self._lines[namespace]
         self.waiting -= 1
         self.waiting_bytes -= one.size_bytes
 

@@ -17,6 +17,8 @@ from invoker_ext.inline.process import Process
 logger = logging.getLogger(__name__)
 
 WORKERS: Final = 2
+LOOK_S: Final = 0.25
+"""Between two looks for such."""
 WAITING: Final = 1000
 WAITING_BYTES: Final = 64 * MIB
 """Of codes, parameters and variables. A single call above it is refused."""
@@ -45,7 +47,7 @@ class Functions:
     Args:
         loop: The invoker's; everything is called on it.
         bounds: Of each call.
-        workers: Most processes.
+        workers: Processes, and those of one namespace; twice as many with those for namespaces that have none.
         idle_s: After which idle ones are ended.
     """
 
@@ -59,13 +61,14 @@ class Functions:
         self._loop = loop
         self._bounds = bounds or Bounds()
         self._idle_s = idle_s
-        self._desk = Desk(workers, WAITING, WAITING_BYTES)
+        self._desk = Desk(workers, 2 * workers, WAITING, WAITING_BYTES)
         self._asked: dict[int, _Asked] = {}
         self._tickets = 0
         self._processes: dict[int, Process] = {}
         self._with: dict[int, tuple[int, asyncio.TimerHandle, int]] = {}
         self._collected: set[asyncio.Future[int]] = set()
         self._ticking: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -88,6 +91,8 @@ class Functions:
         if not self._closed:
             self._asked[ticket] = _Asked(call, done)
             self._do(self._desk.ask(ticket, call.namespace, call.size_bytes))
+            if self._desk.waiting and self._looking is None:
+                self._looking = self._loop.call_later(LOOK_S, self._look)
         return ticket
 
     def cancel(self, ticket: int) -> None:
@@ -99,8 +104,9 @@ class Functions:
         """End all workers; calls under way are never answered. Idempotent."""
         self._closed = True
         self._asked.clear()
-        if self._ticking is not None:
-            self._ticking.cancel()
+        for timer in (self._ticking, self._looking):
+            if timer is not None:
+                timer.cancel()
         for process in list(self._processes.values()):
             process.close()
         await asyncio.gather(*self._collected)
@@ -171,6 +177,10 @@ class Functions:
     def _tick(self) -> None:
         self._do(self._desk.tick())
         self._ticking = self._loop.call_later(self._idle_s, self._tick) if self._processes else None
+
+    def _look(self) -> None:
+        self._do(self._desk.look())
+        self._looking = self._loop.call_later(LOOK_S, self._look) if self._desk.waiting else None
 
     def _fail(self, ticket: int, fault: Fault) -> None:
         asked = self._asked.get(ticket)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from invoker_ext.dataflow.regions.threads import Account, Fork, Frame, FrameKind, Thread
+from invoker_ext.dataflow.regions.threads import Fork, Frame, FrameKind, Thread
 from invoker_ext.dataflow.regions.values import (
     Items,
     Members,
@@ -29,7 +29,7 @@ def branches(parent: Thread, starts: Sequence[int], values: Sequence[Value], at:
     return [
         Thread(
             value=value,
-            account=_fresh(parent.account),
+            account=parent.account.branch(),
             since=at,
             place=start,
             frames=[*(frame.copy() for frame in parent.frames), Frame(FrameKind.BRANCH, index=position)],
@@ -38,12 +38,6 @@ def branches(parent: Thread, starts: Sequence[int], values: Sequence[Value], at:
         )
         for position, (start, value) in enumerate(zip(starts, values, strict=True))
     ]
-
-
-def _fresh(account: Account) -> Account:
-    mine = Account(account.most)
-    mine.turn()
-    return mine
 
 
 def joined(fork: Fork) -> Members:

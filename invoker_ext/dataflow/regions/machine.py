@@ -168,7 +168,7 @@ class RegionMachine:
         elif landed is not None:
             thread = landed.thread
             thread.value, thread.since = landed.value, self._at
-            thread.account.actions += landed.counts
+            thread.account.spend(landed.counts)
             thread.move(State.READY)
             if self.turn(thread) and self.check(thread):
                 self._ready.append(thread)

@@ -66,6 +66,17 @@ def framed(cells: Mapping[str, Value] | None) -> Frame:
     return Frame(FrameKind.MASK) if cells is None else Frame(FrameKind.LET, dict(cells))
 
 
+IN_ALL: Final = 2000
+"""Times what one line of control may run, all branches of a run together may."""
+
+
+@dataclass(slots=True)
+class Count:
+    """Actions that have run in all branches of a run."""
+
+    actions: int = 0
+
+
 @dataclass(slots=True)
 class Account:
     """What has been used up of what a composition may: those that it calls use the same.
@@ -74,16 +85,27 @@ class Account:
         most: Actions; as many returns to the composition and one more are twice that.
         actions: That have run.
         turns: Times that the composition was told something.
+        run: Of all branches.
     """
 
     most: int
     actions: int = 0
     turns: int = 0
+    run: Count = field(default_factory=Count)
 
     @property
     def exhausted(self) -> bool:
         """No action is left."""
-        return self.actions >= self.most
+        return self.actions >= self.most or self.run.actions >= IN_ALL * self.most
+
+    def spend(self, actions: int) -> None:
+        """Count actions that have run."""
+        self.actions += actions
+        self.run.actions += actions
+
+    def branch(self) -> Account:
+        """Return that of a branch: in stock it is a composition of its own, which has been told of its beginning."""
+        return Account(self.most, turns=1, run=self.run)
 
     def turn(self) -> bool:
         """Count a turn; return whether it was allowed."""

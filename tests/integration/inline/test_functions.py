@@ -123,6 +123,19 @@ async def test_a_function_that_never_ends_is_stopped_while_others_are_served(eva
     )
 
 
+async def test_endless_functions_of_one_namespace_hold_up_no_other(no_leaks):
+    functions = Functions(asyncio.get_running_loop(), Bounds(time_s=60.0))
+    evaluate = Client(functions)
+    busy = [asyncio.create_task(evaluate("() => { for (;;); }", namespace="busy")) for _ in range(6)]
+    await asyncio.sleep(0)
+    for namespace in ("other", "third"):
+        assert (await evaluate("() => 1", namespace=namespace)).result == b"1"
+    assert not any(one.done() for one in busy)
+    for one in busy:
+        one.cancel()
+    await functions.close()
+
+
 async def test_a_function_whose_process_dies_fails_and_the_next_is_served(evaluate):
     await evaluate("() => 1")
     dying = asyncio.create_task(evaluate("() => { for (;;); }"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,7 +14,7 @@ from invoker_ext.inline.desk import TRANSITIONS, Desk, Fail, InvalidMove, Kill, 
 
 @pytest.fixture
 def desk() -> Desk:
-    return Desk(workers=2, waiting=3, waiting_bytes=100)
+    return Desk(workers=2, most=4, waiting=3, waiting_bytes=100)
 
 
 def busy(desk: Desk) -> Desk:
@@ -50,7 +52,7 @@ def test_the_worker_that_rested_longest_is_next(desk):
 
 def test_namespaces_take_turns(desk):
     busy(desk)
-    for ticket, namespace in ((3, "a"), (4, "a"), (5, "b")):
+    for ticket, namespace in ((3, "b"), (4, "b"), (5, "c")):
         desk.ask(ticket, namespace, 1)
     sent = [desk.answered(1, spent=False) for _ in range(3)]
     assert sent == [[Send(1, 3)], [Send(1, 5)], [Send(1, 4)]]
@@ -60,7 +62,50 @@ def test_more_calls_than_the_bound_are_refused(desk):
     busy(desk)
     for ticket in (3, 4, 5):
         assert desk.ask(ticket, "a", 1) == []
-    assert desk.ask(6, "b", 1) == [Fail(6, Fault.BUSY)]
+    assert desk.ask(6, "a", 1) == [Fail(6, Fault.BUSY)]
+
+
+def test_at_the_bound_the_last_call_of_whoever_has_most_makes_room_for_others(desk):
+    busy(desk)
+    for ticket in (3, 4, 5):
+        desk.ask(ticket, "a", 1)
+    assert desk.ask(6, "b", 1) == [Fail(5, Fault.BUSY)]
+    assert desk.ask(7, "b", 1) == [Fail(7, Fault.BUSY)], "they have as many then"
+    assert desk.ask(8, "c", 1) == [Fail(4, Fault.BUSY)]
+
+
+def test_at_the_bound_of_bytes_whoever_has_most_of_them_makes_room(desk):
+    busy(desk)
+    desk.ask(3, "a", 60)
+    desk.ask(4, "a", 30)
+    assert desk.ask(5, "b", 20) == [Fail(4, Fault.BUSY)]
+    assert desk.ask(6, "b", 60) == [Fail(6, Fault.BUSY)]
+
+
+def test_a_namespace_that_has_no_worker_gets_another_one_after_two_looks(desk):
+    busy(desk)
+    desk.ask(3, "a", 1)
+    desk.ask(4, "b", 1)
+    assert desk.look() == []
+    assert desk.look() == [Start(3)]
+    assert desk.look() == [], "it comes up"
+    assert desk.started(3) == [Send(3, 4)]
+    assert [desk.look(), desk.look()] == [[], []], "who has workers waits for them"
+    assert desk.answered(3, spent=False) == [], "nobody has more than others may need"
+
+
+def test_who_has_none_is_next_and_no_more_workers_are_started_than_the_bound(desk):
+    busy(desk)
+    for ticket, namespace in ((3, "b"), (4, "c"), (5, "a")):
+        desk.ask(ticket, namespace, 1)
+    desk.look()
+    assert desk.look() == [Start(3)]
+    desk.started(3)
+    assert desk.look() == [Start(4)]
+    desk.started(4)
+    desk.ask(6, "d", 1)
+    assert [desk.look(), desk.look()] == [[], []]
+    assert desk.answered(1, spent=False) == [Send(1, 6)]
 
 
 def test_more_bytes_than_the_bound_are_refused(desk):
@@ -138,8 +183,9 @@ class Desks(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.desk = Desk(workers=2, waiting=4, waiting_bytes=50)
+        self.desk = Desk(workers=2, most=4, waiting=4, waiting_bytes=50)
         self.open: set[int] = set()
+        self.names: dict[int, str] = {}
         self.at: dict[int, int] = {}
         self.killed: set[int] = set()
         self.tickets = 0
@@ -162,6 +208,7 @@ class Desks(RuleBasedStateMachine):
     def ask(self, namespace, size):
         self.tickets += 1
         self.open.add(self.tickets)
+        self.names[self.tickets] = namespace
         self.take(self.desk.ask(self.tickets, namespace, size))
 
     @precondition(lambda self: WorkerState.STARTING in self.desk.workers.values())
@@ -192,6 +239,10 @@ class Desks(RuleBasedStateMachine):
     def tick(self):
         self.take(self.desk.tick())
 
+    @rule()
+    def look(self):
+        self.take(self.desk.look())
+
     @rule(data=st.data())
     def withdraw(self, data):
         waiting = sorted(self.open - set(self.at.values()))
@@ -206,13 +257,21 @@ class Desks(RuleBasedStateMachine):
     @invariant()
     def every_call_is_waiting_or_with_a_worker(self):
         assert self.desk.waiting == len(self.open - set(self.at.values()))
-        assert len(self.desk.workers) <= 2
+        assert len(self.desk.workers) <= 4
         assert self.desk.waiting <= 4
         assert self.desk.waiting_bytes <= 50
 
     @invariant()
-    def nobody_waits_beside_an_idle_worker(self):
-        assert not (self.desk.waiting and WorkerState.IDLE in self.desk.workers.values())
+    def nobody_waits_beside_an_idle_worker_but_who_has_its_share(self):
+        if WorkerState.IDLE in self.desk.workers.values():
+            held = Counter(self.names[ticket] for ticket in self.at.values())
+            waiting = self.open - set(self.at.values())
+            assert all(held[self.names[ticket]] == 2 for ticket in waiting)
+
+    @invariant()
+    def nobody_has_more_than_its_share(self):
+        held = Counter(self.names[ticket] for ticket in self.at.values())
+        assert all(count <= 2 for count in held.values())
 
 
 TestDesks = Desks.TestCase

@@ -11,6 +11,7 @@ from controller_ext.workflow.composition.lowering import lower
 from invoker_ext.contract.graph import Fault, Graph, GraphKind, Step
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.events import Outcome
+from invoker_ext.dataflow.regions import threads
 from invoker_ext.dataflow.regions.commands import Applied, Apply, Entered, Leave
 from invoker_ext.dataflow.regions.machine import BURST
 from invoker_ext.dataflow.regions.threads import TRANSITIONS, Account, State, Thread
@@ -124,6 +125,14 @@ def test_actions_are_bounded_and_the_composition_hears_of_it():
     assert Play(program, most=1).run({}) == (FAILED, TOO_MANY)
     caught = {"type": "try", "body": PROGRAMS["sequence"], "handler": PROGRAMS["literal"]}
     assert Play(caught, most=1).run({}) == (SUCCESS, {"a": 1})
+
+
+def test_a_branch_may_run_as_many_actions_as_the_composition_and_all_together_have_a_bound(monkeypatch):
+    both = Region(kind=RegionKind.PARALLEL, parts=(called("a"), called("a")))
+    third = Region(kind=RegionKind.SEQUENCE, parts=(both, called("b")))
+    assert Play(third, {"a": plus, "b": echo}, most=1).run({}) == (SUCCESS, {"value": [{"n": 1}, {"n": 1}]})
+    monkeypatch.setattr(threads, "IN_ALL", 2)
+    assert Play(third, {"a": plus, "b": echo}, most=1).run({}) == (FAILED, TOO_MANY)
 
 
 def test_who_goes_on_after_that_is_ended():

@@ -17,6 +17,7 @@ from invoker_ext.contract import expressions
 from invoker_ext.dataflow.regions.commands import Ask, Question
 from invoker_ext.dataflow.regions.forks import MAX_THREADS
 from invoker_ext.dataflow.regions.values import Items, Leaf, Members, Shape, Text, Value, truthy
+from invoker_ext.owner.elements import cut
 from invoker_ext.owner.reading import Copies
 from invoker_ext.relay.json_form import as_json
 from invoker_ext.sink.datum import Stored
@@ -165,6 +166,9 @@ def _true_itself(command: Ask, text: bytes) -> Found:
 
 
 def _elements(command: Ask, text: bytes) -> Found:
+    apart = cut(text, shape_of, MAX_THREADS)
+    if apart is not None:
+        return Found(texts=tuple(apart[0]), shapes=tuple(apart[1]))
     parsed = json.loads(text)
     found = parsed.get("value") if isinstance(parsed, dict) else None
     if not truthy(found):

@@ -216,12 +216,13 @@ class Lineage:
 
     def brings(self, entry: Entry) -> bool:
         """Return whether something of the run's result must come here first: in the end nothing is made again."""
-        reads = self.names.read_by(entry).values()
-        far = [held for held in reads if held.elsewhere and self._here.get(held) is not held.datum]
-        if far and not self._asked:
+        if not self._asked:
+            reads = self.names.read_by(entry).values()
+            far = (held for held in reads if held.elsewhere and self._here.get(held) is not held.datum)
             self._asked = {held: held.datum for held in far}
-            self._commands.append(Bring(tuple(self._asked.values())))
-        return bool(far)
+            if self._asked:
+                self._commands.append(Bring(tuple(self._asked.values())))
+        return bool(self._asked)
 
     def brought(self, error: str | None) -> None:
         """What `brings` asked for is here, but for what was lost.

@@ -107,7 +107,7 @@ class RunMachine:
             case events.RetryDue():
                 self._attempts.retry_due(event)
             case events.Lost() | events.DataLost() | events.Squeezed() | events.Brought():
-                self._on_lost(event)
+                self._on_hosts(event)
             case Cancelled() | DeadlineReached() | events.PlatformFailed():
                 self._on_stopped(event)
             case _:  # pragma: no cover
@@ -160,7 +160,7 @@ class RunMachine:
         if lineage is None or not lineage.takes(entry, event):
             self._outputs.commit(entry, event)
 
-    def _on_lost(self, event: events.Lost | events.DataLost | events.Squeezed | events.Brought) -> None:
+    def _on_hosts(self, event: events.Lost | events.DataLost | events.Squeezed | events.Brought) -> None:
         lineage = self._memory.lineage
         if isinstance(event, events.Lost):
             self._attempts.lost(event)

@@ -151,14 +151,17 @@ class Spread:
         return await self.response(run)
 
     async def end_by_chance(self, run: str, seed: int, losses: int) -> tuple[int, Any]:
-        """The same in a random order, in which hosts are killed, too; one more comes for each."""
+        """Do the same in a random order, while hosts are killed, and data stay on their way for a while."""
         chance = random.Random(seed)
         while not self.owning.bus.told(run):
             self.know()
             for _ in range(chance.choice((0, 1, 2, 5, 20))):
                 await asyncio.sleep(0)
+            self.network.flows.set()
             await until(lambda: self.ready() or self.owning.bus.told(run), message="jobs, or the end")
             ready = self.ready()
+            if chance.random() < 0.4:
+                self.network.flows.clear()
             if losses and self.others and chance.random() < 0.15:
                 losses -= 1
                 self.kill(chance.choice(list(self.others)))
@@ -168,6 +171,7 @@ class Spread:
                     self.begin(job)
                 else:
                     self.do(number, job)
+        self.network.flows.set()
         return await self.response(run)
 
     async def response(self, run: str) -> tuple[int, Any]:

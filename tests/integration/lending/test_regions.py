@@ -13,7 +13,7 @@ from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
 from invoker_ext.contract.regions import Region, RegionKind
 from invoker_ext.dataflow.sentences import DIED
 from tests.support.composer import trees
-from tests.support.graphs import each, gather, graph, step, value
+from tests.support.graphs import each, first_of, gather, graph, step, value
 from tests.support.lending import settled
 from tests.support.owning import an_owner
 from tests.support.spread import Spread, call
@@ -41,15 +41,30 @@ async def spread(tmp_path: Path) -> AsyncIterator[Spread]:
     await made.close()
 
 
-def repeated(name: str = "grow", condition: str = f"value.n < {MOST}", most: int = 100) -> Region:
-    """Return the region that repeats an action."""
-    once = Region(kind=RegionKind.CALL, call=call(name))
+def repeated(what: str | Graph = "grow", condition: str = f"value.n < {MOST}", most: int = 100) -> Region:
+    """Return the region that repeats an action or a workflow."""
+    called = call(what) if isinstance(what, str) else WorkflowCall("guest/inner", "0.0.1", what)
+    once = Region(kind=RegionKind.CALL, call=called)
     return Region(kind=RegionKind.REPEAT, parts=(once,), condition=condition, most=most)
 
 
 def loop(**more: Any) -> Graph:
     """One step that repeats; its result is the run's."""
     return graph(step("loop", inputs={"": value("$run")}, call=repeated(), **more), result=value("loop.n"))
+
+
+def reading(what: str) -> Graph:
+    """Two steps, or one; what the first made must come to the owner."""
+    first = step("first", inputs={"": value("$run")}, call=call("grow"))
+    inner = graph(step("in", inputs={"": value("$run")}, call=call("echo")), result=value("in.n"))
+    second = {
+        "loop": step("second", inputs={"": value("first")}, call=repeated()),
+        "run": step("second", inputs={"": value("first")}, call=WorkflowCall("guest/inner", "0.0.1", inner)),
+        "condition": step("second", inputs={"n": value("first", when="value.n > 0")}, call=call("echo")),
+    }
+    if what == "result":
+        return graph(first, result=value("first"))
+    return graph(first, second[what], result=value("second"))
 
 
 def composed(ast: Any) -> Graph:
@@ -121,12 +136,7 @@ async def test_the_last_two_hosts_are_lost_and_the_owner_goes_on_alone(spread):
 
 
 async def test_what_a_loop_begins_with_is_made_again_if_it_is_lost_before_the_owner_has_it(spread):
-    made = graph(
-        step("first", inputs={"": value("$run")}, call=call("grow")),
-        step("loop", inputs={"": value("first")}, call=repeated()),
-        result=value("loop.n"),
-    )
-    run = spread.run(made, {"n": 0})
+    run = spread.run(reading("loop"), {"n": 0})
     [(number, job)] = await spread.jobs(1)
     spread.network.flows.clear()
     spread.do(number, job)
@@ -134,7 +144,7 @@ async def test_what_a_loop_begins_with_is_made_again_if_it_is_lost_before_the_ow
     spread.kill(number)
     spread.network.flows.set()
 
-    assert await spread.end(run) == (0, 4)
+    assert await spread.end(run) == (0, {"n": 4, "pad": PAD})
     assert spread.done["grow"] == 5  # the first one twice
     await spread.empty()
 
@@ -184,20 +194,6 @@ async def test_a_result_above_the_bound_of_the_run_is_refused_without_being_move
 FULL = "a value can never fit the data sink"
 
 
-def reading(what: str) -> Graph:
-    """Two steps, or one; what the first made must come to the owner."""
-    first = step("first", inputs={"": value("$run")}, call=call("grow"))
-    inner = graph(step("in", inputs={"": value("$run")}, call=call("echo")), result=value("in.n"))
-    second = {
-        "loop": step("second", inputs={"": value("first")}, call=repeated()),
-        "run": step("second", inputs={"": value("first")}, call=WorkflowCall("guest/inner", "0.0.1", inner)),
-        "condition": step("second", inputs={"n": value("first", when="value.n > 0")}, call=call("echo")),
-    }
-    if what == "result":
-        return graph(first, result=value("first"))
-    return graph(first, second[what], result=value("second"))
-
-
 @pytest.mark.parametrize("what", ["result", "loop", "run", "condition"])
 async def test_what_the_owner_needs_and_its_sink_refuses_fails_the_run_with_the_reason(spread, what):
     run = spread.run(reading(what), {"n": 1})
@@ -212,12 +208,7 @@ async def test_what_the_owner_needs_and_its_sink_refuses_fails_the_run_with_the_
 
 
 async def test_a_run_that_is_cancelled_while_a_loop_waits_for_what_it_begins_with_leaves_nothing(spread):
-    made = graph(
-        step("first", inputs={"": value("$run")}, call=call("grow")),
-        step("loop", inputs={"": value("first")}, call=repeated()),
-        result=value("loop.n"),
-    )
-    run = spread.run(made, {"n": 0})
+    run = spread.run(reading("loop"), {"n": 0})
     spread.network.flows.clear()
     spread.do(*(await spread.jobs(1))[0])
     await spread.pulling(1)
@@ -270,12 +261,34 @@ LOOPS = graph(
 )
 
 
-@pytest.mark.parametrize("seed", range(12))
-async def test_loops_come_to_the_same_whatever_hosts_are_lost(spread, seed):
-    run = spread.run(LOOPS, {"count": 6})
+INNER = graph(
+    step("a", inputs={"": value("$run")}, call=call("grow")),
+    step("b", inputs={"n": value("a.n"), "pad": value("a.pad")}, call=call("echo")),
+    result=value("b"),
+)
+RUNS = graph(
+    step("split", inputs={"": value("$run")}, call=call("split")),
+    step("loop", scope=("split",), inputs={"": each("split.items")}, call=repeated()),
+    step("run", scope=("split",), inputs={"": value("loop")}, call=WorkflowCall("guest/inner", "0.0.1", INNER)),
+    step("odd", scope=("split",), inputs={"": value("run", when="value.n == 5")}, call=call("grow")),
+    step("one", scope=("split",), inputs={"": first_of(value("odd"), value("run"))}, call=call("echo")),
+    step("loops", scope=("split",), inputs={"": value("one")}, call=repeated(INNER, "value.n < 9")),
+    result={"ns": gather("loops.n"), "pads": gather("one.pad")},
+)
+NS = [5, 5, 5, 5, 6, 7]
+CASES: dict[str, tuple[Graph, Any]] = {
+    "loops": (LOOPS, {"all": {"ns": NS, "pad": PAD}, "ns": NS}),
+    "runs": (RUNS, {"ns": [9] * 6, "pads": [PAD] * 6}),
+}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("case", CASES)
+async def test_loops_come_to_the_same_whatever_hosts_are_lost(spread, case, seed):
+    made, expected = CASES[case]
+    run = spread.run(made, {"count": 6})
 
     status, result = await spread.end_by_chance(run, seed, losses=1)
 
-    ns = [5, 5, 5, 5, 6, 7]
-    assert (status, result) == (0, {"all": {"ns": ns, "pad": PAD}, "ns": ns}), result
+    assert (status, result) == (0, expected), str(result)[:1000]
     await spread.empty()

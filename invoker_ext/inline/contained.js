@@ -60,18 +60,41 @@ function said(error) {
 }
 
 /**
- * @param {{code: string, params: string, names: string[], cells: string[]}} call Values are JSON texts.
- * @returns {Promise<{kind: string, said: string, result: string | null, cells: (string | null)[]}>} `result` is null
- *   if it left the parameters as they are, a cell if it did not change.
+ * Evaluate functions one after the other, as the conductor does, until one fails or its value must be looked at.
+ *
+ * @param {{codes: string[], params: string, names: string[], cells: string[]}} call Values are JSON texts.
+ * @returns {Promise<{kind: string, said: string, result: string | null, cells: (string | null)[], done: number}>} How
+ *   the last one ended; `result` is null if the parameters were left as they are, a cell if it did not change.
  */
-async function main(call) {
-  clean();
-  const answer = await evaluated(call);
-  clean();
+async function main({ codes, params, names, cells: before }) {
+  const cells = names.map(() => null);
+  const answer = { kind: 'done', said: '', result: null, cells, done: 0 };
+  for (const code of codes) {
+    if (answer.done > 0) {
+      const passed = object(answer.result ?? params);
+      if (passed === null) break;
+      if (answer.result !== null) answer.result = passed; // of what is no object the box stays
+    }
+    clean();
+    const now = before.map((text, at) => cells[at] ?? text);
+    const one = await evaluated(code, answer.result ?? params, names, now);
+    clean();
+    one.cells.forEach((text, at) => { if (text !== null) cells[at] = text; });
+    Object.assign(answer, { kind: one.kind, said: one.said, result: one.result ?? answer.result });
+    answer.done += 1;
+    if (one.kind !== 'done') return { ...answer, result: null };
+  }
   return answer;
 }
 
-async function evaluated({ code, params: given, names, cells: before }) {
+/** What the next function gets, an object; null: it has an error, which the engine looks at. */
+function object(text) {
+  const value = parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `{"value":${text}}`;
+  return Object.hasOwn(value, 'error') ? null : text;
+}
+
+async function evaluated(code, given, names, before) {
   const cells = names.map(() => null);
   const ended = (kind, error = '', result = null) => ({ kind, said: said(error), result, cells });
   const params = parse(given);

@@ -225,7 +225,7 @@ class _Asked:
 
 def _job(call: Call, home: Home, listener: _Asked) -> Job:
     given = {
-        "code": _text(call.code.encode(errors="replace")),
+        "codes": [_text(code.encode(errors="replace")) for code in (call.code, *(code for code, _ in call.more))],
         "params": _text(b"".join(call.params)),
         "names": list(call.cells),
         "cells": [_text(one) for one in call.cells.values()],
@@ -268,15 +268,18 @@ def answer_of(call: Call, body: bytes, log: str, waited_s: float, room_bytes: in
         fault = _KINDS[head["kind"]]
         texts = [None if one is None else utf8(one) for one in (head["result"], *head["cells"])]
         said = str(head["said"]).encode(errors="replace").decode()
+        done = range(1, len(call.more) + 2).index(head["done"]) + 1
+        path = (call.path, *(path for _, path in call.more))[done - 1]
         changed = {name: text for name, text in zip(call.cells, texts[1:], strict=True) if text is not None}
         for text in (one for one in texts if one is not None):
             orjson.loads(text)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return failed(Fault.CONTAINER, call.path, _FORGED, **also)
+    also["done"] = done
     if sum(len(text) for text in texts if text is not None) > room_bytes:
-        return failed(Fault.SIZE, call.path, str(room_bytes // MIB), **also)
+        return failed(Fault.SIZE, path, str(room_bytes // MIB), **also)
     if fault is not None:
-        return failed(fault, call.path, said, cells=changed, **also)
+        return failed(fault, path, said, cells=changed, **also)
     return Evaluated(result=texts[0], cells=changed, **also)
 
 

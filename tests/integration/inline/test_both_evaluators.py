@@ -37,7 +37,7 @@ async def evaluate(request, tmp_path_factory) -> AsyncIterator[Evaluate]:
         evaluators = Evaluators(beside, Contained(loop, fleet, bounds))
         where = home(fleet) if request.param == "nodejs" else None
 
-        async def run(code: str, params: Any = None, **cells: Any) -> Evaluated:
+        async def run(code: str, params: Any = None, more: Any = (), **cells: Any) -> Evaluated:
             heard: asyncio.Future[Evaluated] = loop.create_future()
             call = Call(
                 namespace="guest",
@@ -47,6 +47,7 @@ async def evaluate(request, tmp_path_factory) -> AsyncIterator[Evaluate]:
                 cells={name: orjson.dumps(value) for name, value in cells.items()},
                 path="[0]",
                 home=where,
+                more=more,
             )
             evaluators.evaluate(call, heard.set_result)
             return await asyncio.wait_for(heard, 20)
@@ -100,6 +101,28 @@ async def test_names_that_a_function_forgot_to_declare_are_not_there_for_the_nex
 async def test_what_it_changes_of_json_harms_no_answer(evaluate):
     code = "() => { JSON.stringify = () => '}'; JSON.parse = () => 1; return {a: 1} }"
     assert told(await evaluate(code)) == ({"a": 1}, {})
+
+
+FOLLOWING = [
+    ("that hand on objects", ["p => { x = 1; return {n: p.n + 1} }", "p => { x += p.n; return {n: p.n + 1} }"],
+     {"n": 3}, {"x": 3}, 2),
+    ("that hand on what is no object", ["() => 4", "p => { p.more = 1 }"], {"value": 4, "more": 1}, {}, 2),
+    ("the last of which returns nothing", ["() => 4", "() => {}"], {"value": 4}, {}, 2),
+    ("the second of which throws", ["() => { x = 2 }", "() => { throw 1 }", "() => 1"],
+     THREW.replace("[0]", "[1]"), {"x": 2}, 2),
+    ("the first of which has an error", ["() => ({error: 1})", "() => 1"], {"error": 1}, {}, 1),
+    ("the first of which throws", ["() => { throw 1 }", "() => 1"], THREW, {}, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("codes", "result", "cells", "done"), [case[1:] for case in FOLLOWING], ids=[case[0] for case in FOLLOWING]
+)
+async def test_functions_one_after_the_other(evaluate, codes, result, cells, done):
+    first, *others = codes
+    more = [(code, f"[{at}]") for at, code in enumerate(others, start=1)]
+    answer = await evaluate(first, {"n": 1}, more, x=0)
+    assert (*told(answer), answer.done) == (result, cells, done)
 
 
 async def test_the_console_and_what_was_thrown_are_logged(evaluate):

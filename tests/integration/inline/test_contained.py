@@ -92,15 +92,23 @@ async def test_what_becomes_of_the_container_ends_the_composition_with_stocks_te
     assert (await evaluate("() => 1")).result == b"1"
 
 
+ANSWER = {"kind": "done", "said": "", "result": "1", "cells": [], "done": 1}
+
+
 @pytest.mark.parametrize(
     "answer",
-    ["{}", "[]", "3", '{"kind":"done","said":"","result":"{","cells":[]}', '{"kind":"other","said":"","result":"1"}',
-     '{"kind":"done","said":"","result":"1","cells":["1"]}', '{"kind":"done","said":"","result":1,"cells":[]}',
-     '{"kind":"done","said":"","result":"NaN","cells":[]}'],
+    [
+        b"{", b"{}", b"[]", b"3",
+        *(orjson.dumps({**ANSWER, **changed}) for changed in (
+            {"kind": "other"}, {"result": "{"}, {"result": "NaN"}, {"result": 1}, {"cells": ["1"]}, {"cells": None},
+            {"done": 0}, {"done": 2}, {"done": "1"},
+        )),
+    ],
 )  # fmt: skip
 def test_an_answer_that_was_forged_is_none(answer):
-    found = contained.answer_of(a_call("() => 1"), answer.encode(), "", 0.0, 1000)
+    found = contained.answer_of(a_call("() => 1"), answer, "", 0.0, 1000)
     assert (found.fault, found.error) == (Fault.CONTAINER, FORGED)
+    assert contained.answer_of(a_call("() => 1"), orjson.dumps(ANSWER), "", 0.0, 1000).result == b"1"
 
 
 class NoContainers:

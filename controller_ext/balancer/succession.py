@@ -39,7 +39,8 @@ class Succession:
         if not usable:
             return
         for run in runs:
-            if run.adrift or (run.invoker in lost and run.state is State.KEPT and "run" in run.invoke.headers):
+            there = run.state is State.KEPT or (run.state is State.SENT and run.stored)
+            if run.adrift or (there and run.invoker in lost and "run" in run.invoke.headers):
                 self._pass_on(run, usable)
 
     def _pass_on(self, run: Followed, usable: Sequence[int]) -> None:
@@ -57,7 +58,10 @@ class Succession:
         self._around.bus.post(f"invoker{run.invoker}", farewell(invoke))
         self._slots.give_back(run.invoker, run.invoke.charge)
         run.invoke, run.invoker, run.adrift = invoke, chosen, False
-        run.over_at = self._around.monotonic() + self._run_ttl_s
+        now = self._around.monotonic()
+        run.over_at = now + self._run_ttl_s
+        if run.state is State.SENT:
+            run.began = now  # its next owner has as long to say that it has it
         # Before it is sent: two owners must never have it under one epoch, also if the next balancer decides anew.
         self._note(run, sent=False)
         self._around.bus.post(

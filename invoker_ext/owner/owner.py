@@ -130,6 +130,7 @@ class Owner:
         self._journal.ended(run)
         self._teller.forget(run)
         self._outbox.flush()
+        self._spooled.forget(run)
         if dropped is not None:
             dropped.drop()
         self._maybe_idle()

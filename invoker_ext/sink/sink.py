@@ -20,6 +20,7 @@ from invoker_ext.sink.errors import SegmentBusy, SegmentExpired, SegmentMismatch
 from invoker_ext.sink.held import Inline, Kept
 from invoker_ext.sink.ledger import Ledger
 from invoker_ext.sink.reserve import Segment, SinkSettings, Ticket
+from invoker_ext.sink.spill import sweep
 from invoker_ext.sink.supply import Supply
 from invoker_ext.sink.terms import Command, Grant, Refuse, Spill, State, Stuck, Usage
 from invoker_ext.sink.threads import Threads
@@ -53,7 +54,7 @@ class Sink:
                 `refuse_waiting`. None: the youngest request is refused.
         """
         if settings.spill_folder is not None:
-            settings.spill_folder.mkdir(parents=True, exist_ok=True)
+            sweep(settings.spill_folder)
         self._settings = settings
         self._loop = loop
         self._on_stuck = on_stuck or self._refuse_youngest

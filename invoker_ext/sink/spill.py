@@ -12,6 +12,18 @@ from invoker_ext.sink.errors import SpillFailed
 
 _STRIDE_BYTES: Final = 4 * 1024 * 1024
 """Copied at a time: how soon a stop is noticed."""
+_NAME: Final = "spill-"
+
+
+def sweep(folder: Path) -> None:
+    """Make the folder; remove what a killed process has left there, whose last file had not lost its name yet.
+
+    Args:
+        folder: Of one sink at a time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob(f"{_NAME}*"):
+        path.unlink(missing_ok=True)
 
 
 def copy_to_file(source: int, size_bytes: int, folder: Path, stopping: threading.Event) -> int:
@@ -56,7 +68,7 @@ def copy_to_file(source: int, size_bytes: int, folder: Path, stopping: threading
 
 
 def _open(folder: Path) -> tuple[int, int]:
-    path = folder / f"spill-{os.getpid()}-{secrets.token_hex(8)}"
+    path = folder / f"{_NAME}{os.getpid()}-{secrets.token_hex(8)}"
     target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o400)
     try:
         return target, os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -23,10 +23,12 @@ class Deployer:
     Args:
         url: Of the server: `http://HOST:PORT`.
         api_key: `uuid:key`; None: the guest's.
+        timeout_s: Of each request.
     """
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
+    def __init__(self, url: str, api_key: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
+        self._timeout_s = timeout_s
         self._deployed: dict[str, object] = {}
         self._session = requests.Session()
         uuid, _, key = (api_key or ":".join(KEY)).partition(":")
@@ -38,7 +40,7 @@ class Deployer:
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         """Send a request below the namespace."""
-        return self._session.request(method, f"{self.url}/api/v1/namespaces/_/{path}", timeout=TIMEOUT_S, **more)
+        return self._session.request(method, f"{self.url}/api/v1/namespaces/_/{path}", timeout=self._timeout_s, **more)
 
     def put(self, name: str, code: str, kind: str = "python:3", **body: Any) -> requests.Response:
         """Create or replace an action and return the answer, whatever it is."""

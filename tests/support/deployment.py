@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 
+from invoker_ext.door.client import DoorClient
+from invoker_ext.door.hello import Role
 from tests.support.deploying import Deployer
 from tests.support.processes import alive, descendants
 from tests.support.waiting import wait_until
@@ -124,6 +126,21 @@ class Deployment:
     def invokers(self) -> Path:
         """The data directory of all invokers."""
         return self.folder / "invokers"
+
+    def slot(self, invoker: str) -> Path:
+        """Return the folder of an invoker, by its name `invoker<N>`."""
+        number = invoker.removeprefix("invoker")
+        return next(one.parent for one in self.invokers.glob("slot*/number") if one.read_text() == number)
+
+    def usage(self, invoker: str) -> dict[str, Any]:
+        """Return what an invoker holds, by its name."""
+        run = self.slot(invoker) / "run"
+        client = DoorClient(run / "invoker.sock", role=Role.TOOL, token=(run / "token").read_text())
+        try:
+            found: dict[str, Any] = client.call("usage", 5.0)
+        finally:
+            client.close()
+        return found
 
     def client(self, controller: Part, **more: Any) -> Deployer:
         """Return a client of a controller; one a thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,17 @@ async def test_a_run_whose_parameters_do_not_come_is_not_kept_and_ends_with_the_
     assert kept(owning) == []
     result = owning.records.written[message.activation_id].result or b""
     assert json.loads(result) == {"error": str(SpoolLost())}
+
+
+async def test_parameters_go_with_a_run_that_another_owner_has(make: Make, controller: Controller):
+    owning = make(far=True, pull=controller.pull)
+    message = a_run(owning)
+    owning.bus.deliver(message)
+    await owning.submitted(1)
+
+    owning.bus.deliver(replace(message, epoch=1), drop=True)
+
+    assert (owning.owner.active, files(owning)) == (0, [])
 
 
 async def test_torn_parameters_are_pulled_again(make: Make, controller: Controller):

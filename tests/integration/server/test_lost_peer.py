@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.integration.server.test_two_invokers import SMALL, acquainted, empty
-from tests.support.load import Load, check
 from tests.support.regions import composition
 from tests.support.waiting import wait_until
 
-RUNS, CALLERS = 200, 40
 STATED = {
     "The action did not produce a valid response and exited unexpectedly.",
     "The invoker was restarted after this activation had begun; it was not started a second time. "
@@ -178,25 +175,3 @@ def test_an_invoker_that_is_stopped_ends_what_it_has_and_nothing_is_executed_twi
             assert answer.result(60.0)["heads"] == [[f"t{number}", str(item)] for item in range(ITEMS)]
 
     assert len(marks.read_text().splitlines()) == FLOWS * ITEMS
-
-
-def test_every_accepted_run_ends_once_through_the_death_of_one_of_two_invokers(make_server, tmp_path: Path):
-    server = make_server("--invokers", "2", environ={**SMALL, "DATAFLOWER_INVOKER_PEER_LOST_S": "2"}).start()
-    acquainted(server)
-    load = Load(server, tmp_path / "marks", pause_s=0.05)
-    load.deploy()
-    running = threading.Thread(target=load.run, args=(RUNS, CALLERS), name="load")
-    running.start()
-    wait_until(lambda: sum(load.executions().values()) > RUNS // 2, 30.0, "executions on both")
-
-    os.kill(server.invoker(1), signal.SIGKILL)
-    running.join(90.0)
-    assert not running.is_alive()
-
-    outcomes = check(load, load.records(60.0), losses=2)
-    assert set(outcomes) <= {"success", *STATED}, outcomes
-    assert outcomes["success"] > RUNS // 2
-    assert not [one for one in load.refused if "503" not in one], load.refused
-    for number in (0, 1):
-        wait_until(partial(empty, server, number), 20.0, lambda: str([server.usage(0), server.usage(1)]))
-    server.stop()

@@ -126,6 +126,17 @@ async def test_cold_data_spill_and_read_back_equal(sinks, tmp_path):
     assert sink.usage.spilled_bytes == 0
 
 
+async def test_a_file_that_a_kill_left_before_it_lost_its_name_is_removed(sinks, tmp_path):
+    folder = tmp_path / "spill"
+    folder.mkdir()
+    (folder / "spill-1-2").touch()
+    (folder / "of another").touch()
+
+    sinks()
+
+    assert [path.name for path in folder.iterdir()] == ["of another"]
+
+
 async def test_a_spilled_datum_maps_like_a_segment(sinks):
     sink = sinks(budget_bytes=16 * MIB)
     data = [await stored(sink, block(letter)) for letter in "abcd"]

@@ -449,8 +449,8 @@ def a_run(spool: str | None = None, wait_s: float | None = None) -> Invoke:
     return an_invoke(headers={"id": "a", "run": True}, wait_s=wait_s, spool=spool)
 
 
-def its_owner_has_it() -> Message:
-    return Message(b"{}", {"id": "a", "ack": "kept"})
+def its_owner_has_it(run: str = "a") -> Message:
+    return Message(b"{}", {"id": run, "ack": "kept"})
 
 
 @pytest.mark.parametrize("spool", [None, "s"])
@@ -603,6 +603,22 @@ def test_the_workflow_of_an_owner_that_stays_away_goes_to_another_under_the_next
     assert ActivationMessage.decode(new.payload, new.headers["c"]) == replace(message, epoch=1)
     assert (old.payload, old.headers["drop"], "drop" in new.headers) == (new.payload, True, False)
     assert not waiter.heard
+
+
+def test_a_run_that_the_bus_has_for_an_owner_that_was_killed_goes_to_another_with_its_parameters(on_kafka: World):
+    on_kafka.around.owner_lost_s = 60.0
+    waiter = FakeWaiter()
+    message, invoke = a_workflow()
+    on_kafka.pass_time(30.0)
+    on_kafka.dispatcher.invoke(waiter, replace(invoke, wait_s=None, spool="s"))
+    on_kafka.keep()
+
+    lose(on_kafka)
+
+    assert [topic for topic, *_ in on_kafka.posted] == ["invoker0", "invoker0", "invoker1"]
+    assert (waiter.heard, on_kafka.unspooled) == ([], [])
+    on_kafka.dispatcher.completed(its_owner_has_it(message.activation_id))
+    assert waiter.heard == [("accepted", message.activation_id)]
 
 
 def test_a_run_whose_next_owner_could_not_be_told_goes_on_to_one_that_can(owned):

@@ -207,11 +207,16 @@ async def test_what_the_owner_needs_and_its_sink_refuses_fails_the_run_with_the_
     await spread.empty()
 
 
-async def test_a_run_that_is_cancelled_while_a_loop_waits_for_what_it_begins_with_leaves_nothing(spread):
+@pytest.mark.parametrize("done", [1, 2])
+async def test_a_run_that_is_cancelled_while_its_loop_waits_for_data_leaves_nothing(spread, done):
     run = spread.run(reading("loop"), {"n": 0})
+    for _ in range(done - 1):
+        spread.do(*(await spread.jobs(1))[0])
+    job = (await spread.jobs(1))[0]
     spread.network.flows.clear()
-    spread.do(*(await spread.jobs(1))[0])
-    await spread.pulling(1)
+    pulls = len(spread.network.pulls)
+    spread.do(*job)
+    await spread.pulling(pulls + 1)
 
     spread.owning.owner.cancel(run, "guest")
     spread.network.flows.set()

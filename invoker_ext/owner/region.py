@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from action_runtime.wire.errors import DataflowError
-from action_runtime.wire.values import WHOLE
+from action_runtime.wire.values import WHOLE, Head, Media
 from invoker_ext.contract import graph as graphs
 from invoker_ext.contract.graph import ActionCall, Graph, GraphKind, WorkflowCall
 from invoker_ext.contract.regions import Region, RegionKind
@@ -301,10 +301,16 @@ class RegionRun:
         self._run.turn(partial(self._left, leave, found))
 
     def _left(self, leave: Leave, found: Split | bytes) -> None:
-        for event in leaving.events(self._command, leave, found, self._run.put, self._now()):
+        for event in leaving.events(self._command, leave, found, self._put, self._now()):
             self._run.post(event)
         self._leaves = False
         self._drain()
+
+    def _put(self, head: Head, text: bytes) -> Stored:
+        stored = self._run.put(head, text)
+        if head.media is Media.JSON:
+            self._run.reads.keep(stored, text)  # the run's result, most likely: nobody need read it
+        return stored
 
     def _drain(self) -> None:
         """Tell the machine of the run once nothing of this is left."""

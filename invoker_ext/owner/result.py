@@ -16,7 +16,7 @@ from invoker_ext.sink.datum import Stored
 
 
 class LastRead:
-    """The whole result of the function that returned last, for all records of it: kept by the store or read, once.
+    """The whole result of what returned last, for all records of it: kept by the store or read, once.
 
     Args:
         place: Has the store keep a datum and returns its place, or None: it must be read. None: do not try.
@@ -33,6 +33,10 @@ class LastRead:
     def note(self, datum: Stored, characters: int) -> None:
         """Take a result, JSON text of so many characters, which nobody has read; its references stay the caller's."""
         self._datum, self._characters, self._content = datum, characters, None
+
+    def keep(self, datum: Stored, text: bytes) -> None:
+        """Take a JSON datum that was just made of this text."""
+        self._datum, self._characters, self._content = datum, _characters(text), (text, None)
 
     def content(self, datum: Stored) -> tuple[bytes, str | None]:
         """Return the text of a JSON datum and None, or nothing and its place in the store. Copies at most once.
@@ -52,7 +56,11 @@ class LastRead:
         if self._datum is not None and len(inputs) == 1 and inputs[0].name == WHOLE and inputs[0].value is self._datum:
             return *self.content(self._datum), self._characters
         result = object_json(inputs)
-        return result, None, (len(result) if result.isascii() else len(result.decode(errors="replace"))) + 1
+        return result, None, _characters(result)
+
+
+def _characters(text: bytes) -> int:
+    return (len(text) if text.isascii() else len(text.decode(errors="replace"))) + 1
 
 
 def result_of(

@@ -71,7 +71,11 @@ class Settings(PeerSettings):
         "How long an invocation waits for an invoker to come (back) before 503.", 10.0, above(0)
     )
     idempotency_ttl_s: float = setting("How long an `Idempotency-Key` stands for its first request.", 86400.0, above(0))
-    idempotency_keys: int = setting("Keys remembered of a namespace; the oldest are forgotten first.", 10_000, above(0))
+    idempotency_keys: int = setting(
+        "Keys remembered of a namespace, the oldest are forgotten first; where controllers share CouchDB, all are.",
+        10_000,
+        above(0),
+    )
     activations_age_s: float = setting(
         "Activation records that started longer ago are removed; 0: none for their age.", 7 * 86400.0, at_least(0)
     )

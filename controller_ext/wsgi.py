@@ -20,6 +20,7 @@ from controller_ext.entities.catalog import Catalog
 from controller_ext.runs.accept import Acceptor
 from controller_ext.runs.control_flow import ControlFlow
 from controller_ext.runs.doors import Doors
+from controller_ext.runs.keys import open_keys
 from controller_ext.runs.repeats import Repeats
 from controller_ext.runs.spool import Spooler
 from controller_ext.settings import PREFIX, Settings
@@ -32,7 +33,6 @@ from invoker_ext.contract.settings import SettingsError, shown
 from invoker_ext.door.far import caller_of
 from invoker_ext.door.hello import NotAllowed, read_token
 from invoker_ext.stores.opening import open_activations, open_entities
-from invoker_ext.stores.sqlite import SqliteKeys
 
 TIMEOUT_S: Final = 90
 """A worker that does not move for so long is replaced: above the 60 s that a blocking invocation may wait."""
@@ -77,7 +77,6 @@ def application(settings: Settings, token: str) -> Flask:
     control_flow = ControlFlow(
         balancer, acceptor.component, activations, threads=settings.control_flow_threads, told=told
     )
-    keys = SqliteKeys(settings.keys_file, ttl_ms=int(settings.idempotency_ttl_s * 1000), most=settings.idempotency_keys)
     services = Services(
         settings=api,
         catalog=catalog,
@@ -86,7 +85,12 @@ def application(settings: Settings, token: str) -> Flask:
         balancer=balancer,
         control_flow=control_flow,
         door=door,
-        repeats=Repeats(keys, activations, door.settle),
+        repeats=Repeats(
+            open_keys(settings),
+            activations,
+            door.settle,
+            under_way=lambda namespace, activation_id: door.trace(namespace, activation_id) is not None,
+        ),
     )
     return create_app(services)
 

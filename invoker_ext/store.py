@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from action_runtime.wire.errors import Blame, DataflowError
@@ -262,14 +262,24 @@ class Claim:
     Attributes:
         body: Digest of its body.
         activation_id: What it became.
+        by: The controller that starts it; empty: there is one alone.
+        since_ms: Since when that one does, in epoch milliseconds.
     """
 
     body: bytes
     activation_id: str
+    by: str = field(default="", compare=False)
+    since_ms: int = field(default=0, compare=False)
 
 
 class KeyStore(ABC):
-    """Idempotency keys and who claimed them; each is forgotten after a time, a namespace's oldest above a number."""
+    """Idempotency keys and who claimed them; each is forgotten after a time, on one host also above a number.
+
+    Attributes:
+        by: Our id among the controllers that share the keys; empty: there is one alone.
+    """
+
+    by: str = ""
 
     @abstractmethod
     def find(self, key: bytes, now_ms: int) -> Claim | None:
@@ -280,7 +290,7 @@ class KeyStore(ABC):
         """Claim a key if nobody has; return the claim that holds. Atomic among all processes.
 
         Args:
-            namespace: Whose claims are counted.
+            namespace: Whose it is; where claims are counted, by it.
             key: Digest of everything that the key is unique for.
             claim: The caller's.
             now_ms: Epoch milliseconds.
@@ -288,6 +298,17 @@ class KeyStore(ABC):
         Raises:
             StoreUnavailable: Nothing was claimed.
         """
+
+    def take_over(self, key: bytes, claim: Claim, now_ms: int) -> bool:
+        """Start in the place of the controller that has a claim; return False if the claim is not as it was."""
+        return True
+
+    def sweep(self, now_ms: int, limit: int) -> tuple[int, int]:
+        """Look at so many claims, others each time, and remove the old; return how many of each there were.
+
+        Fewer than `limit`: all have been looked at by now. By default a claim removes old ones itself.
+        """
+        return 0, 0
 
     @abstractmethod
     def release(self, key: bytes, activation_id: str) -> None:

@@ -18,7 +18,7 @@ from controller_ext.entities.catalog import ACTIVATE
 from controller_ext.entities.errors import Refused
 from controller_ext.entities.names import Name
 from controller_ext.runs.plan import Plan
-from controller_ext.runs.ports import Accepted, Ended, OnlyStock, Prepared
+from controller_ext.runs.ports import Accepted, Ended, MessageTooLarge, NoInvoker, OnlyStock, Prepared, Throttled
 from controller_ext.runs.repeats import Keyed
 from controller_ext.workflow.errors import DefinitionError
 from invoker_ext.contract.messages import Identity
@@ -134,9 +134,7 @@ class _Invocations:
         own = prepared.message.activation_id
         first = self._services.repeats.claim(keyed, own)
         if prepared.composed is None:
-            if first != own:
-                prepared = prepared.under(replace(prepared.message, activation_id=first))
-            return start(self._services, prepared, asked.wait_s, repeated=first != own)
+            return self._start_once(prepared, asked, keyed, first)
         if first != own:
             return self._services.repeats.wait(keyed.namespace, first, asked.wait_s)
         try:
@@ -144,6 +142,21 @@ class _Invocations:
         except DataflowError:
             # Nothing runs, and no other worker could start it under this id.
             self._services.repeats.release(keyed, own)
+            raise
+
+    def _start_once(self, prepared: Prepared, asked: _Asked, keyed: Keyed, first: str) -> Accepted | Ended:
+        """Start a run, or join the one that its key stands for."""
+        own = prepared.message.activation_id
+        if first != own:
+            recorded = prepared.message.user.stores_activations
+            if self._services.repeats.elsewhere(keyed, recorded=recorded):
+                return self._services.repeats.follow(keyed, first, asked.wait_s)
+            prepared = prepared.under(replace(prepared.message, activation_id=first))
+        try:
+            return start(self._services, prepared, asked.wait_s, repeated=first != own)
+        except (Throttled, NoInvoker, MessageTooLarge):
+            if first == own:
+                self._services.repeats.refused(keyed, own)
             raise
 
     def _ended(self, outcome: Ended, *, only_result: bool) -> Response:

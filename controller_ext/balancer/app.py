@@ -19,6 +19,7 @@ from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, unt
 from controller_ext.balancer.upkeep import keep_up
 from controller_ext.balancer.wire import Limits
 from controller_ext.balancer.workers import WorkerConnection
+from controller_ext.runs.keys import open_keys
 from controller_ext.runs.spool import SpoolShelf
 from controller_ext.settings import Settings
 from invoker_ext.bus import Message
@@ -91,9 +92,7 @@ class BalancerApp:
         self._workers: set[WorkerConnection] = set()
         self._workers_server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
-        self._records = open_activations(settings, settings.data_dir)
-        bounds = Bounds(settings.activations_age_s, settings.activations_per_namespace)
-        self._retention = Retention(self._records, bounds)
+        self._retention = _retention(settings)
         self._sweeper: asyncio.Task[None] | None = None
         self._alarms: asyncio.Task[None] | None = None
         self._started_ms = _epoch_ms()
@@ -151,7 +150,7 @@ class BalancerApp:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._siblings is not None:
             self._siblings.close()
-        self._records.close()
+        self._retention.close()
         if self._entities is not None:
             self._entities.close()
         self._shelf.sweep()
@@ -276,6 +275,13 @@ class NotAwaited(DataflowError):
 
     def __init__(self) -> None:
         super().__init__("nobody waits here for this result")
+
+
+def _retention(settings: Settings) -> Retention:
+    bounds = Bounds(settings.activations_age_s, settings.activations_per_namespace)
+    # A file of keys is swept with each claim: it need not be opened here.
+    keys = open_keys(settings) if settings.bus else None
+    return Retention(open_activations(settings, settings.data_dir), bounds, keys=keys)
 
 
 def _alarm_keeper(settings: Settings, started_ms: int) -> AlarmKeeper:

@@ -24,8 +24,8 @@ from controller_ext.entities.errors import Refused
 from controller_ext.entities.parameters import raw_members
 from controller_ext.entities.triggers import Link
 from controller_ext.runs.accept import Acceptor
-from controller_ext.runs.ports import Accepted, Balancer, Ended, NoInvoker, Prepared
-from controller_ext.runs.repeats import Keyed, Repeats
+from controller_ext.runs.ports import Accepted, Balancer, BalancerUnavailable, Ended, NoInvoker, Prepared
+from controller_ext.runs.repeats import ELSEWHERE, Keyed, Repeats
 from controller_ext.workflow.errors import DefinitionError
 from invoker_ext.contract.messages import Identity
 from invoker_ext.contract.records import Activation
@@ -85,6 +85,8 @@ class _Claimed:
 
     activation_id: str
     repeated: bool = False
+    recorded: bool = False
+    """Another controller has started the runs, and there is its record."""
 
 
 class Firing:
@@ -140,7 +142,9 @@ class Firing:
             return None
         defaults = {**raw_members(trigger["parameters"]), _HEADERS: fire.headers}
         content = json_text.merge(defaults, json_text.join(defaults), fire.payload, fire.members)
-        claimed = self._claim(keyed)
+        claimed = self._claim(keyed, recorded=fire.user.stores_activations)
+        if claimed.recorded:
+            return claimed.activation_id
         give_up = time.monotonic() + PATIENCE_S
 
         def line(link: Link) -> str:
@@ -156,9 +160,13 @@ class Firing:
     def _recorded(self, keyed: Keyed, activation_id: str) -> bool:
         return self._repeats.ended(keyed.namespace, activation_id) is not None
 
-    def _claim(self, keyed: Keyed | None) -> _Claimed:
+    def _claim(self, keyed: Keyed | None, *, recorded: bool) -> _Claimed:
         own = secrets.token_hex(16)
         first = own if keyed is None else self._repeats.claim(keyed, own)
+        if keyed is not None and first != own and self._repeats.elsewhere(keyed, recorded=recorded):
+            if isinstance(self._repeats.wait(keyed.namespace, first, PATIENCE_S), Accepted):
+                raise BalancerUnavailable(ELSEWHERE)
+            return _Claimed(first, repeated=True, recorded=True)
         return _Claimed(first, repeated=first != own)
 
     def _keep(self, record: Activation) -> None:
@@ -204,6 +212,8 @@ class Firing:
             composed = None if prepared.composed is None else replace(prepared.composed, message=message)
             prepared = replace(prepared, message=message, composed=composed)
         # What a worker runs by itself is known to nobody else: it must not be started a second time.
+        if claimed.repeated and self._repeats.at_hand(fire.user.namespace, prepared.message.activation_id):
+            return prepared.message.activation_id
         if prepared.composed is None or not claimed.repeated:
             self._start(prepared, None, repeated=claimed.repeated)
         return prepared.message.activation_id

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from controller_ext import launch
+from controller_ext.runs.keys import open_keys
 from controller_ext.settings import PREFIX, Settings, default_data_dir
-from controller_ext.standalone.datadir import CannotStart, DirectoryLock, folders, listen, make_keys
+from controller_ext.standalone.datadir import CannotStart, DirectoryLock, folders, listen
 from controller_ext.standalone.heap import HEAP
 from controller_ext.standalone.neighbours import SECRET_FILE, complete, keep_secret
 from controller_ext.standalone.processes import controller_plans, linux_only, supervise, url_of
@@ -55,7 +56,7 @@ def run(host: str, port: int, data_dir: Path | None, given: Mapping[str, str]) -
                 settings = replace(settings, api_host=url)
             logs.configure("supervisor", settings.log_level)
             folders(settings.data_dir, "spool")
-            make_keys(settings)
+            open_keys(settings).close()  # a file, if it is one, is made before workers come
             settings = replace(settings, peer_secret_file=_peer_secret_file(settings))
             common = {name: value for name, value in launch.environment(given).items() if not name.startswith(PREFIX)}
             plans = controller_plans(settings, HEAP | common, (bound.fileno(),))

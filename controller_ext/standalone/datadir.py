@@ -12,10 +12,10 @@ from typing import Final
 
 from action_runtime.wire.errors import Blame, DataflowError
 from controller_ext.builtins.install import install
+from controller_ext.runs.keys import open_keys
 from controller_ext.settings import Settings
 from invoker_ext.stores.opening import open_activations, open_entities, place_of
 from invoker_ext.stores.settings import StoreSettings
-from invoker_ext.stores.sqlite import SqliteKeys
 from invoker_ext.stores.subjects import seed_subjects
 
 _BACKLOG: Final = 2048
@@ -86,7 +86,7 @@ def prepare(settings: Settings) -> None:
         _own_folder(folder)
     # All files are made here, so that no two processes make them at once.
     fill(settings, settings.data_dir)
-    make_keys(settings)
+    open_keys(settings).close()
 
 
 def _own_folder(data_dir: Path) -> None:
@@ -120,11 +120,6 @@ def folders(data_dir: Path, *more: str) -> None:
             file.write(secrets.token_hex(32))
     except OSError as error:
         raise CannotStart(f"cannot write to {data_dir}: {error.strerror}") from error
-
-
-def make_keys(settings: Settings) -> None:
-    """Make the file of idempotency keys, so that no two workers make it at once."""
-    SqliteKeys(settings.keys_file, ttl_ms=1, most=1).close()
 
 
 def fill(store: StoreSettings, data_dir: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Final
 from invoker_ext.stores.couchdb.activations import CouchActivations
 from invoker_ext.stores.couchdb.client import Server
 from invoker_ext.stores.couchdb.entities import GRAPHS, CouchEntities
+from invoker_ext.stores.couchdb.keys import CouchKeys
 from invoker_ext.stores.couchdb.setup import SUBJECTS, WHISKS, set_up
 from invoker_ext.stores.couchdb.watch import WAIT_S, Feed, HostMark
 
-__all__ = ["CouchActivations", "CouchEntities", "Place"]
+__all__ = ["CouchActivations", "CouchEntities", "CouchKeys", "Place"]
 
 ENTITIES_S: Final = 10.0
 """Longest silence: somebody waits for a request."""
@@ -54,6 +55,10 @@ class Place:
     def activations(self) -> CouchActivations:
         """Open the activation records."""
         return CouchActivations(self._server(ACTIVATIONS_S), self.prefix)
+
+    def keys(self, controller: str, ttl_ms: int) -> CouchKeys:
+        """Open the idempotency keys, as one of the controllers."""
+        return CouchKeys(self._server(ENTITIES_S), self.prefix, controller, ttl_ms)
 
     def set_up(self) -> bool:
         """Make databases and design documents that are missing; return whether any was."""

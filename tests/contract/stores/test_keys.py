@@ -9,24 +9,43 @@ from pathlib import Path
 import pytest
 
 from invoker_ext.store import Claim, KeyStore
+from invoker_ext.stores.couchdb import Place
 from invoker_ext.stores.sqlite import SqliteKeys
 
 TTL_MS = 1000
 MOST = 5
 
 
-@pytest.fixture(params=["sqlite"])
-def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], KeyStore]]:
-    """Open the same store as another process would."""
+def opening(make: Callable[[int], KeyStore]) -> Iterator[Callable[[], KeyStore]]:
+    """Open stores, and close them at the end."""
     opened: list[KeyStore] = []
 
     def factory() -> KeyStore:
-        opened.append(SqliteKeys(tmp_path / "keys.db", ttl_ms=TTL_MS, most=MOST))
+        opened.append(make(len(opened)))
         return opened[-1]
 
     yield factory
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def open_sqlite(tmp_path: Path) -> Iterator[Callable[[], KeyStore]]:
+    """Open the same file as another process would."""
+    yield from opening(lambda _: SqliteKeys(tmp_path / "keys.db", ttl_ms=TTL_MS, most=MOST))
+
+
+@pytest.fixture
+def open_couch_keys(couch_place: Place) -> Iterator[Callable[[], KeyStore]]:
+    """Open the same database, each time as another controller."""
+    yield from opening(lambda number: couch_place.keys(str(number), TTL_MS))
+
+
+@pytest.fixture(params=["open_sqlite", "open_couch_keys"])
+def open_keys(request: pytest.FixtureRequest) -> Callable[[], KeyStore]:
+    """Open the same store as another process would."""
+    found: Callable[[], KeyStore] = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
@@ -53,7 +72,8 @@ def test_a_claim_is_over_after_its_time(keys: KeyStore):
     assert keys.claim("guest", b"k", a_claim(2), TTL_MS) == a_claim(2)
 
 
-def test_above_the_number_of_a_namespace_its_oldest_are_forgotten(keys: KeyStore):
+def test_above_the_number_of_a_namespace_its_oldest_are_forgotten(open_sqlite: Callable[[], KeyStore]):
+    keys = open_sqlite()
     keys.claim("other", b"other", a_claim(9), 0)
     for number in range(MOST + 2):
         keys.claim("guest", bytes([number]), a_claim(number), number)
@@ -86,3 +106,30 @@ def test_of_many_who_claim_at_once_one_is_first(open_keys: Callable[[], KeyStore
         thread.join(10)
     assert len(heard) == 12
     assert len(set(heard)) == 1
+
+
+def test_a_claim_says_which_controller_has_it_and_one_other_takes_it_over(open_couch_keys: Callable[[], KeyStore]):
+    zero, one, two = (open_couch_keys() for _ in range(3))
+    first = zero.claim("guest", b"k", a_claim(1), 5)
+
+    seen = [one.claim("guest", b"k", a_claim(2), 6), two.find(b"k", 6)]
+    assert [(found.by, found.since_ms) for found in seen if found is not None] == [("0", 5)] * 2
+    assert [one.take_over(b"k", first, 7), two.take_over(b"k", first, 8)] == [True, False]
+
+    taken = zero.find(b"k", 9)
+    assert taken == first
+    assert (taken.by, taken.since_ms) == ("1", 7)
+    assert not one.take_over(b"other", first, 9)
+
+
+def test_old_claims_are_swept_a_few_at_a_time_and_others_stay(open_couch_keys: Callable[[], KeyStore]):
+    keys, other = open_couch_keys(), open_couch_keys()
+    for number in range(5):
+        keys.claim("guest", bytes([number]), a_claim(number), 0 if number % 2 else 50)
+
+    swept = [keys.sweep(TTL_MS, 2) for _ in range(3)]
+
+    assert swept == [(2, 1), (2, 1), (1, 0)]
+    assert [other.find(bytes([number]), TTL_MS) is not None for number in range(5)] == [True, False] * 2 + [True]
+    assert keys.sweep(TTL_MS + 50, 10) == (3, 3)
+    assert keys.sweep(TTL_MS + 50, 10) == (0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -44,6 +44,32 @@ def allowed_at_once(api: Deployer, count: int) -> bool:
         return all(status == 200 for status in pool.map(invoke, range(count)))
 
 
+def sent(pool: ThreadPoolExecutor, api: Deployer, *, blocking: bool, s: float = 0.5) -> Future[requests.Response]:
+    """Send a request that carries a key."""
+    query = f"?blocking={str(blocking).lower()}"
+    return pool.submit(
+        api.call, "POST", f"actions/slow{query}", json={"s": s}, headers={"Idempotency-Key": "one and the same"}
+    )
+
+
+def of_one_key(pool: ThreadPoolExecutor, first: Deployer, second: Deployer) -> str:
+    """Send one request to both, while it runs and once it has ended; return the id that all answers name."""
+    ran = [one.result() for one in [sent(pool, api, blocking=True) for api in (first, second)]]
+    ran += [sent(pool, api, blocking=False).result() for api in (second, first)]
+    assert [one.status_code for one in ran] == [200, 200, 202, 202]
+    assert sent(pool, second, blocking=True, s=0.4).result().status_code == 422
+    (found,) = {one.json()["activationId"] for one in ran}
+    return str(found)
+
+
+def health_test(deployment: Deployment, controller: str) -> tuple[str, int]:
+    """Return kind and memory of the action by which a controller tests stock's invokers."""
+    url, prefix = (deployment.environ[f"DATAFLOWER_CONTROLLER_STORE_{name}"] for name in ("URL", "PREFIX"))
+    doc = f"{url}/{prefix}whisks/whisk.system%2FinvokerHealthTestAction{controller}"
+    stored = requests.get(doc, timeout=5).json()
+    return stored["exec"]["kind"], stored["limits"]["memory"]
+
+
 def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory):
     deployment = deploy(
         DATAFLOWER_CONTROLLER_KINDS="python:3=python",
@@ -57,15 +83,13 @@ def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory)
         a, b = (one.result() for one in starting)
     wait_until(lambda: all(requests.get(f"{one.line}/invokers", timeout=5).json() for one in (a, b)), 15.0)
     first, second = deployment.client(a), deployment.client(b)
-    doubling = ThreadPoolExecutor(1)
-    place = str(deployment.folder / "double")
-    double = doubling.submit(deployment.refusal, "controller", "--port", "0", "--id", "0", "--data-dir", place)
+    pool = ThreadPoolExecutor(3)
+    double = pool.submit(
+        deployment.refusal, "controller", "--port", "0", "--id", "0", "--data-dir", str(deployment.folder / "double")
+    )
 
     # Stock's invokers are tested by an action of each controller.
-    url, prefix = (deployment.environ[f"DATAFLOWER_CONTROLLER_STORE_{name}"] for name in ("URL", "PREFIX"))
-    for name in ("0", "1"):
-        stored = requests.get(f"{url}/{prefix}whisks/whisk.system%2FinvokerHealthTestAction{name}", timeout=5).json()
-        assert (stored["exec"]["kind"], stored["limits"]["memory"]) == ("python:3", 128)
+    assert [health_test(deployment, name) for name in ("0", "1")] == [("python:3", 128)] * 2
 
     # What one wrote the other uses at once; what one ran the other finds.
     first.action("add", ADD)
@@ -88,11 +112,16 @@ def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory)
     wait_until(lambda: len(invalidations(deployment)) >= len(wanted))
     assert invalidations(deployment) == wanted
 
+    # A request that comes again, to whichever of them, is the same one.
+    ran = of_one_key(pool, first, second)
+    records = second.call("GET", "activations", params={"name": "slow"}).json()
+    assert {one["activationId"] for one in records} == {accepted, ran}
+
     # One that has the id of another does not stay, and harms nobody.
     assert (
         "another controller with the id '0' is alive on this Kafka: give this one an --id of its own" in double.result()
     )
-    doubling.shutdown()
+    pool.shutdown()
 
     # Limits are shared while both are there, and whole again when one was killed under its callers.
     assert not allowed_at_once(first, SHARE + 1)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from controller_ext.balancer.retention import SLICE, UNBORN_S, Bounds, Retention
-from invoker_ext.store import ActivationStore, StoreUnavailable
+from controller_ext.balancer.retention import KEY_SLICES, SLICE, UNBORN_S, Bounds, Retention
+from invoker_ext.store import ActivationStore, KeyStore, StoreUnavailable
 
 NOW_MS = 10**12
 
@@ -64,6 +64,46 @@ def test_a_bound_of_zero_keeps_all(age_s: float, most: int, asked: tuple[int | N
     assert store.asked[0] == (*asked, SLICE)
 
 
+class FakeKeys(KeyStore):
+    """Has slices with so many old keys each."""
+
+    def __init__(self, *old: int, last: int = SLICE) -> None:
+        self.slices = [(SLICE, one) for one in old[:-1]] + [(last, old[-1])]
+        self.asked: list[tuple[int, int]] = []
+
+    def find(self, key, now_ms):
+        raise NotImplementedError
+
+    def claim(self, namespace, key, claim, now_ms):
+        raise NotImplementedError
+
+    def release(self, key, activation_id):
+        raise NotImplementedError
+
+    def close(self):
+        raise NotImplementedError
+
+    def sweep(self, now_ms, limit):
+        self.asked.append((now_ms, limit))
+        return self.slices.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "slices"),
+    [
+        (FakeKeys(*[0] * 30), KEY_SLICES),
+        (FakeKeys(*[SLICE // 2] * 15, 0, 0), KEY_SLICES + 6),
+        (FakeKeys(3, 4, last=SLICE - 1), 2),
+    ],
+    ids=["few are old", "many are old", "all were looked at"],
+)
+def test_keys_are_swept_in_turn_for_longer_while_many_are_old(keys: FakeKeys, slices: int):
+    retention = Retention(FakeStore(0), Bounds(0, 0), keys=keys, pause_s=0, now_ms=lambda: NOW_MS)
+    removed = sum(old for _, old in keys.slices[:slices])
+    assert asyncio.run(retention.forget_keys()) == removed
+    assert keys.asked == [(NOW_MS, SLICE)] * slices
+
+
 def test_without_bounds_the_store_is_left_alone():
     store = FakeStore(1)
     assert sweep(store, 0, 0) == 0
@@ -90,4 +130,4 @@ def test_a_store_that_is_away_is_swept_the_next_time(caplog: pytest.LogCaptureFi
         task.cancel()
 
     asyncio.run(run())
-    assert "activation records cannot be removed for now" in caplog.text
+    assert "old records and keys cannot be removed for now" in caplog.text

@@ -48,7 +48,8 @@ class Compiler:
             fields: `user`, and `action`, the full name of what it asked for.
 
         Returns:
-            `name`, `version` and `graph`, the digest of what is now in the store; or `fault`: why it cannot be run.
+            `name`, `version`, `graph`, the digest of what is now in the store, and `parameters`, JSON of its own; or
+            `fault`: why it cannot be run.
 
         Raises:
             ValueError: It is no such call.
@@ -79,4 +80,5 @@ class Compiler:
             return {"fault": str(error)}
         if plan.graph is None:
             return {"fault": _BY_CONTROL_FLOW.format(plan.name)}
-        return {"name": plan.name, "version": plan.version, "graph": plan.graph}
+        given = plan.joined.decode()
+        return {"name": plan.name, "version": plan.version, "graph": plan.graph, "parameters": given}

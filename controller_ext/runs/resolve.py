@@ -43,9 +43,13 @@ def action_call(located: Located) -> ActionCall:
         logs_mb=limits["logs"],
         concurrency=limits["concurrency"],
         binding=located.binding,
-        parameters=json_text.join(raw_members(located.parameters)).decode(),
+        parameters=_joined(located),
         init_names=tuple(one["key"] for one in located.parameters if one.get("init")),
     )
+
+
+def _joined(located: Located) -> str:
+    return json_text.join(raw_members(located.parameters)).decode()
 
 
 def composition_limits(body: Mapping[str, Any], actions: int) -> OwnLimits:
@@ -173,7 +177,8 @@ class StoreResolver(NestingResolver):
                 return SequenceEntity(located.action.id, body["version"], tuple(body["exec"]["components"]), limits)
             case kind if kind == NATIVE:
                 self._workflows.add(located.action.id)
-                return WorkflowEntity(located.action.id, body["version"], body["exec"]["code"], limits)
+                code, given = body["exec"]["code"], _joined(located)
+                return WorkflowEntity(located.action.id, body["version"], code, limits, given)
         return self._conductor(located) if is_conductor(body) else action_call(located)
 
     def _conductor(self, located: Located) -> ActionCall | CompositionEntity:
@@ -184,7 +189,7 @@ class StoreResolver(NestingResolver):
         if program is not None:
             self._compositions.add(located.action.id)
             limits = composition_limits(body, self._limit)
-            return CompositionEntity(located.action.id, body["version"], program, limits, evaluator)
+            return CompositionEntity(located.action.id, body["version"], program, limits, _joined(located), evaluator)
         if not self._composes or not self._workflows.isdisjoint(self._open):
             sentence = f"/{located.action.id} is a conductor, which no workflow can run: let it run the workflow"
             raise WorkflowInvalid([Finding((), sentence)])

@@ -31,22 +31,24 @@ class SequenceEntity:
 
 @dataclass(slots=True, frozen=True)
 class WorkflowEntity:
-    """A stored native workflow: its full name, version, text and own limits."""
+    """A stored native workflow: its full name, version, text, own limits, and parameters as a JSON object."""
 
     name: str
     version: str
     text: str
     limits: OwnLimits = field(default=OwnLimits())
+    parameters: str = "{}"
 
 
 @dataclass(slots=True, frozen=True)
 class CompositionEntity:
-    """A stored composition: its full name, version, program, own limits, and what evaluates its functions."""
+    """A stored composition: as a workflow, with its program, and what evaluates its functions."""
 
     name: str
     version: str
     program: Mapping[str, Any]
     limits: OwnLimits = field(default=OwnLimits())
+    parameters: str = "{}"
     evaluator: Evaluator | None = None
 
 
@@ -110,7 +112,9 @@ class NestingResolver:
         self._open.append(entity.name)
         try:
             graph = self._graph(entity).limited(entity.limits.timeout_ms, entity.limits.logs_mb)
-            return WorkflowCall(entity.name, entity.version, graph)
+            # A sequence passes on what it is given (stock).
+            parameters = "{}" if isinstance(entity, SequenceEntity) else entity.parameters
+            return WorkflowCall(entity.name, entity.version, graph, parameters)
         except DefinitionError as error:
             # One finding stands for all, or deep nesting would multiply them.
             more = f" (and {len(error.findings) - 1} more)" if len(error.findings) > 1 else ""

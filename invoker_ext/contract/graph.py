@@ -59,11 +59,18 @@ class ActionCall:
 
 @dataclass(slots=True, frozen=True)
 class WorkflowCall:
-    """A step that runs another graph as a run of its own, whose record has this run as its cause."""
+    """A step that runs another graph as a run of its own, whose record has this run as its cause.
+
+    Attributes:
+        name, version: Of the entity.
+        graph: What it runs.
+        parameters: Compact JSON object of its own parameters, a default for each argument.
+    """
 
     name: str
     version: str
     graph: Graph
+    parameters: str = "{}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -228,8 +235,8 @@ def _size_bytes(call: ActionCall | WorkflowCall | Fault) -> int:
     match call:
         case ActionCall(parameters=parameters):
             return _CALL_BYTES + len(parameters)
-        case WorkflowCall(graph=graph):
-            return _CALL_BYTES + graph.size_bytes()
+        case WorkflowCall(graph=graph, parameters=parameters):
+            return _CALL_BYTES + len(parameters) + graph.size_bytes()
         case Fault():
             return _CALL_BYTES
 
@@ -245,7 +252,10 @@ def call_to_json(call: ActionCall | WorkflowCall | Fault | Region) -> dict[str, 
         case Region():
             return region_to_json(call, call_to_json)
         case WorkflowCall():
-            return {"workflow": call.name, "version": call.version, "graph": call.graph.to_json()}
+            inner: dict[str, Any] = {"workflow": call.name, "version": call.version, "graph": call.graph.to_json()}
+            if call.parameters != "{}":
+                inner["parameters"] = call.parameters
+            return inner
         case Fault():
             return {"fault": call.error, "status": call.status}
         case ActionCall():
@@ -267,7 +277,7 @@ def call_to_json(call: ActionCall | WorkflowCall | Fault | Region) -> dict[str, 
 def call_from_json(document: dict[str, Any]) -> ActionCall | WorkflowCall | Fault:
     if "workflow" in document:
         graph = Graph.from_json(document["graph"])
-        return WorkflowCall(document["workflow"], document["version"], graph)
+        return WorkflowCall(document["workflow"], document["version"], graph, document.get("parameters", "{}"))
     if "fault" in document:
         return Fault(document["fault"], document["status"])
     memory_mb, timeout_ms, logs_mb, concurrency = document["limits"]

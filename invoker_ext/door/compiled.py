@@ -17,7 +17,7 @@ from invoker_ext.door.places import read_place
 _log = logging.getLogger(__name__)
 
 COMPILE_S: Final = 20.0
-_MEMBERS: Final = ("name", "version", "graph")
+_MEMBERS: Final = ("name", "version", "graph", "parameters")
 
 
 class NotCompiled(DataflowError):
@@ -33,7 +33,7 @@ class NotCompiled(DataflowError):
 async def ask_compiled(
     door: str, user: Identity, action: str, *, token: str, caller: Caller | None = None, timeout_s: float = COMPILE_S
 ) -> Mapping[str, Any]:
-    """Return `name`, `version` and `graph` of an action, or `fault`.
+    """Return `name`, `version`, `graph` and `parameters` of an action, or `fault`.
 
     Args:
         door: Of the controller.

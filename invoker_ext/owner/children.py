@@ -99,7 +99,7 @@ class Children:
         run.own_tally.ids.append(spec.activation_id)
         self._at_work[command.firing] = child
         run.host.adopt(child)
-        child.start(child.parse(parameters))
+        child.start(child.parse(with_defaults(call.parameters, parameters)))
 
     def _ended(self, command: Dispatch, ear: Ear, child: Run, outcome: Outcome) -> None:
         run = self._run
@@ -124,6 +124,18 @@ def begins_once(graph: Graph) -> bool:
         return True
     inner = (call.graph for call in graph.calls() if isinstance(call, WorkflowCall))
     return any(step.at_most_once for step in graph.steps) or any(map(begins_once, inner))
+
+
+def with_defaults(defaults: str, text: bytes) -> bytes:
+    """Return what a run is given over its own parameters; what is no object has none under it.
+
+    Args:
+        defaults: JSON object of these.
+        text: JSON of what it is given.
+    """
+    if defaults == "{}" or not text.lstrip().startswith(b"{"):
+        return text
+    return json.dumps(json.loads(defaults) | json.loads(text), ensure_ascii=False).encode()
 
 
 async def parameters_of(inputs: Sequence[Bound], copy: Copy) -> bytes:

@@ -60,4 +60,4 @@ async def _compiled(run: Run, told: Mapping[str, Any]) -> tuple[WorkflowCall | F
         return Fault(str(told["fault"])), {}
     name, version = str(told["name"]), str(told["version"])
     program = await asyncio.to_thread(run.host.actions.fetch_program, str(told["graph"]), name, None)
-    return WorkflowCall(name, version, program.graph), program.docs
+    return WorkflowCall(name, version, program.graph, str(told["parameters"])), program.docs

@@ -27,7 +27,7 @@ class Compile(Protocol):
     """How what is named by data is compiled, at a controller's door."""
 
     async def __call__(self, door: str, user: Identity, action: str) -> Mapping[str, Any]:
-        """Return `name`, `version` and `graph`, or `fault`; raises DataflowError where no controller answers."""
+        """Return `name`, `version`, `graph` and `parameters`, or `fault`; raises DataflowError where nobody answers."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -13,13 +13,16 @@ from tests.support.containers import GUEST
 TOKEN = "t" * 32
 
 
+ANSWER = {"name": "a", "version": "1", "graph": "d", "parameters": "{}"}
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
         ({"fault": "no"}, {"fault": "no"}),
-        ({"name": "a", "version": "1", "graph": "d"}, {"name": "a", "version": "1", "graph": "d"}),
+        (ANSWER, ANSWER),
         ({"name": "a", "version": "1"}, None),
-        ({"name": 1, "version": "1", "graph": "d"}, None),
+        ({**ANSWER, "name": 1}, None),
         (ValueError("nonsense"), None),
     ],
 )

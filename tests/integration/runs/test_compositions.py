@@ -239,6 +239,22 @@ def test_what_is_named_by_data_may_be_a_run_of_its_own(ready, name, result, part
     assert [ready.finished(one)["name"] for one in part["logs"]] == parts
 
 
+def test_the_parameters_of_what_runs_inside_lie_under_what_it_is_given(ready):
+    given = [{"key": "k", "value": 1}, {"key": "n", "value": 0}]
+    body = {**composition(fun("p => ({seen: p})"), "python:3"), "parameters": given}
+    ready.call("PUT", "actions/mine?overwrite=true", json=body).raise_for_status()
+    seen = {"seen": {"k": 1, "n": 5}}
+    deploy(ready, act("mine"))
+    assert ready.run("comp", n=5) == seen
+    deploy(ready, {"type": "dynamic"})
+    assert ready.run("comp", type="action", name="mine", params={"n": 5}) == seen
+    put(ready, "beside", {"kind": "sequence", "components": ["/_/mine"]})
+    assert ready.run("beside", n=5) == seen
+    text = "dataflow: 1\nsteps: {x: {action: a, inputs: $run}}\nresult: x"
+    ready.put("mine", text, "dataflow:1", parameters=given).raise_for_status()
+    assert ready.run("beside") == {"k": 1, "n": 1}
+
+
 def test_what_is_named_is_what_it_is_at_that_moment(ready):
     deploy(ready, {"type": "dynamic"})
     for components in (["/_/a"], ["/_/a"] * 3):

@@ -20,7 +20,7 @@ GRAPH = graph(step("a"), result=value("a"))
 SEQUENCE = NotPlain("guest/seq")
 DOC: Any = "doc"
 DOCS: Any = {("a", None): DOC}
-TOLD = {"name": "guest/seq", "version": "0.0.2", "graph": GRAPH.digest}
+TOLD = {"name": "guest/seq", "version": "0.0.2", "graph": GRAPH.digest, "parameters": "{}"}
 
 
 def a_run(told: Any = TOLD, found: Any = SEQUENCE, **spec: Any) -> Any:

@@ -36,7 +36,7 @@ from invoker_ext.door.hello import Role
 from invoker_ext.door.messenger import Messenger
 from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
-from invoker_ext.door.spooled import SpoolPuller
+from invoker_ext.door.spooled import OP as SPOOL, SpoolPuller
 from invoker_ext.inline.contained import Contained
 from invoker_ext.inline.evaluators import Evaluators
 from invoker_ext.inline.functions import Functions
@@ -115,9 +115,9 @@ class InvokerApp:
         )
         bounds = settings.inline_bounds
         self._functions = Evaluators(Functions(loop, bounds), Contained(loop, self._fleet, bounds))
-        self._spools = SpoolPuller(token, caller_of(settings, settings.id))
         actions = Actions(self._entities)
         self._caller = caller_of(settings, settings.id)
+        self._spools = SpoolPuller(token, self._caller)
         # On the local bus the controller is who reads it: no way is shorter.
         to_doors = self._caller is not None and not isinstance(self._bus, LocalBus)
         self._messenger = Messenger(self._caller) if self._caller is not None and to_doors else None
@@ -142,6 +142,7 @@ class InvokerApp:
             "cancel": self._cancel,
             "trace": self._trace,
             "usage": self._usage,
+            SPOOL: self._take_spool,
         }
         self._door = Door(settings.door_socket, token, handlers)
         if self._peers is not None:
@@ -277,6 +278,12 @@ class InvokerApp:
         if result is None:
             raise NotHeld(name)
         return {}, BytesBody(result)
+
+    async def _take_spool(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        name, content = fields.get("name"), fields.get("payload")
+        if isinstance(name, str) and content:
+            self._spools.came(name, content)
+        return {}, None
 
     async def _flush(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
         try:

@@ -15,6 +15,7 @@ from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
 from controller_ext.balancer.kept import KeptRuns
 from controller_ext.balancer.retention import Bounds, Retention
+from controller_ext.balancer.sending import SpoolSender
 from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, until_first
 from controller_ext.balancer.upkeep import keep_up
 from controller_ext.balancer.wire import Limits
@@ -28,6 +29,7 @@ from invoker_ext.buses.local_hub import HubEndpoint, LocalHub
 from invoker_ext.contract.events import TOPIC as EVENTS, metric_event
 from invoker_ext.door.body import Body, FileBody
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.far import caller_of
 from invoker_ext.door.far_server import FarDoor, FarListener
 from invoker_ext.door.framed import listen
 from invoker_ext.door.places import read_address
@@ -60,10 +62,18 @@ class BalancerApp:
         self._hub, self._bus = _bus(settings)
         self._shelf = SpoolShelf(settings.spool_dir)
         self._loop = asyncio.get_running_loop()
-        around = Surroundings(bus=self._bus, call_later=self._loop.call_later, unspool=self._shelf.remove)
-        around.controller, around.owners_say = settings.id, self._hub is None
-        around.door = settings.door_name if settings.peer_listen and self._hub is None else ""
-        around.owner_lost_s = settings.owner_lost_s
+        reached = bool(settings.peer_listen) and self._hub is None
+        self._sender = SpoolSender(caller_of(settings, f"controller{settings.id}") if reached else None, self._shelf)
+        around = Surroundings(
+            bus=self._bus,
+            call_later=self._loop.call_later,
+            unspool=self._shelf.remove,
+            send=self._sender.send,
+            controller=settings.id,
+            owners_say=self._hub is None,
+            door=settings.door_name if reached else "",
+            owner_lost_s=settings.owner_lost_s,
+        )
         if told_events(settings.bus):
             around.metric = self._measured
         # The bus of this host goes with its server; on Kafka an owner may be gone for good while runs are to go on.
@@ -157,6 +167,7 @@ class BalancerApp:
         if self._far is not None:
             await self._far.close()
         await self._door.close()
+        await self._sender.close()
         await self._bus.close()
         if self._kept is not None:
             self._kept.close()

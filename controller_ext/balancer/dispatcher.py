@@ -273,6 +273,9 @@ class Dispatcher:
             headers = {**headers, DOOR: self._around.door}
         message = Message(invoke.payload, headers)
         run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
+        door = None if invoke.spool is None else self.fleet.door(chosen)
+        if invoke.spool is not None and door is not None:
+            self._around.send(door, invoke.spool)
 
     def _kept(self, run: Followed, error: Exception | None) -> None:
         """Hear from the bus; a run that ended before its commit came is not there any more."""

@@ -254,6 +254,11 @@ class Fleet:
         there = [one.address for one in self._invokers if one.health is not Health.OFFLINE]
         return [far(address) for address in there if address is not None]
 
+    def door(self, index: int) -> str | None:
+        """Return the name of the peer door of an invoker; None: it does not listen for other hosts."""
+        address = self._invokers[index].address
+        return None if address is None else far(address)
+
     def states(self) -> dict[str, str]:
         """Return `{"invoker0/NAME": "up"}`, stock's `GET /invokers`."""
         return {f"invoker{index}/{one.name}": one.health.value for index, one in enumerate(self._invokers)}

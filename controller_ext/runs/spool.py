@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from invoker_ext.contract.messages import Spool
+from invoker_ext.door.body import at_hand
 from invoker_ext.store import StoreFull, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,17 @@ class SpoolShelf:
             return os.open(self._directory / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+
+    def at_hand(self, name: str, most_bytes: int) -> memoryview | None:
+        """Return the bytes of a file that is not larger and in the system's memory; copies them once."""
+        descriptor = self.open(name)
+        if descriptor is None:
+            return None
+        try:
+            size_bytes = os.fstat(descriptor).st_size
+            return at_hand(descriptor, 0, size_bytes) if size_bytes <= most_bytes else None
+        finally:
+            os.close(descriptor)
 
     def remove(self, name: str) -> None:
         """Remove a file; it may be gone."""

@@ -59,23 +59,26 @@ class FileBody(Body):
 
     async def read(self, offset: int, count: int) -> bytes | memoryview:
         """See `Body.read`; copies once. If the disk must be waited for, a thread does."""
-        content = bytearray(count)
-        if self._at_hand(content, offset):
-            return memoryview(content)
+        content = at_hand(self._descriptor, self._offset + offset, count)
+        if content is not None:
+            return content
         waited = await asyncio.to_thread(os.pread, self._descriptor, count, self._offset + offset)
         if len(waited) < count:
             raise OSError("the file is shorter than it was")
         return waited
-
-    def _at_hand(self, content: bytearray, offset: int) -> bool:
-        """Read what the system has in memory; return whether that was all."""
-        try:
-            return os.preadv(self._descriptor, [content], self._offset + offset, os.RWF_NOWAIT) == len(content)
-        except OSError:  # it must be waited for, or this file system cannot say
-            return False
 
     def close(self) -> None:
         """See `Body.close`."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def at_hand(descriptor: int, offset: int, count: int) -> memoryview | None:
+    """Return so many bytes of a file if the system has them in memory; None: the disk must be waited for."""
+    content = bytearray(count)
+    try:
+        whole = os.preadv(descriptor, [content], offset, os.RWF_NOWAIT) == count
+    except OSError:  # it must be waited for, or this file system cannot say
+        return None
+    return memoryview(content) if whole else None

@@ -65,7 +65,7 @@ class Messenger:
         door.line = line = _Line(self._caller, door, self._answer_s)
         self._tasks.spawn(self._connect(door, line), f"meet {name}")
 
-    def hand(self, name: str, op: str, fields: dict[str, Any], payload: bytes, told: Told) -> bool:
+    def hand(self, name: str, op: str, fields: dict[str, Any], payload: bytes | memoryview, told: Told) -> bool:
         """Hand a message over.
 
         Args:
@@ -162,7 +162,7 @@ class _Line(PeerConnection):
         self._sent_bytes = 0
         self._timer_of_oldest: asyncio.TimerHandle | None = None
 
-    def hand(self, fields: dict[str, Any], payload: bytes, told: Told) -> bool:
+    def hand(self, fields: dict[str, Any], payload: bytes | memoryview, told: Told) -> bool:
         """See `Messenger.hand`."""
         size = len(payload)
         fits = len(self._sent) < MAX_MESSAGES and self._sent_bytes + size <= MAX_BYTES and size <= MAX_MESSAGE_BYTES

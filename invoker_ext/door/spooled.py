@@ -20,6 +20,10 @@ _log = logging.getLogger(__name__)
 
 PULL_S: Final = 60.0
 """For a spool of the largest size from a busy disk."""
+OP: Final = "spool"
+"""Of the call at an invoker's door that brings one ahead."""
+EARLY_BYTES: Final = 16 << 20
+"""Of spools that were sent ahead and not asked for yet."""
 DOORS: Final = 64
 """To which connections are kept."""
 _HASHED_HERE_BYTES: Final = 1024 * 1024
@@ -62,9 +66,21 @@ class SpoolPuller:
         self._caller = caller
         self._timeout_s = timeout_s
         self._clients: OrderedDict[str, AsyncDoorClient] = OrderedDict()
+        self._early: OrderedDict[str, bytes | memoryview] = OrderedDict()
+        """Spools that were sent ahead, by name, oldest first."""
+        self._early_bytes = 0
+
+    def came(self, name: str, content: bytes | memoryview) -> None:
+        """Take a spool that its controller has sent ahead, and keep it for a while; of too many the oldest goes."""
+        if name in self._early:
+            return
+        self._early[name] = content
+        self._early_bytes += len(content)
+        while self._early_bytes > EARLY_BYTES:
+            self._early_bytes -= len(self._early.popitem(last=False)[1])
 
     async def pull(self, spool: Spool) -> bytes:
-        """Return spooled parameters.
+        """Return spooled parameters; those that came by themselves are not asked for.
 
         The texts of its errors are for the user of the run: they name no place on a host.
 
@@ -75,6 +91,11 @@ class SpoolPuller:
             SpoolLost: They are gone, or the door does not answer.
             SpoolDamaged: Their digest is another.
         """
+        early = self._early.pop(spool.name, None)
+        if early is not None:
+            self._early_bytes -= len(early)
+            if await _digest(early) == spool.digest:
+                return bytes(early)
         pieces: list[bytes | memoryview] = []
         try:
             await self._client(spool.door).pull(spool.name, spool.size_bytes, pieces.append, self._timeout_s)
@@ -102,7 +123,7 @@ class SpoolPuller:
         return client
 
 
-async def _digest(raw: bytes) -> str:
+async def _digest(raw: bytes | memoryview) -> str:
     if len(raw) <= _HASHED_HERE_BYTES:
         return hashlib.sha256(raw).hexdigest()
     return (await asyncio.to_thread(hashlib.sha256, raw)).hexdigest()

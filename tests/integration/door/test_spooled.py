@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -10,11 +11,19 @@ from typing import Any
 
 import pytest
 
+from controller_ext.balancer.sending import SpoolSender
+from controller_ext.runs.spool import Spooler, SpoolShelf
 from invoker_ext.contract.messages import Spool
+from invoker_ext.door import spooled
 from invoker_ext.door.body import Body, BytesBody
+from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.errors import NotHeld
+from invoker_ext.door.far import Caller
+from invoker_ext.door.far_server import FarDoor, FarListener
+from invoker_ext.door.places import FarPlace
 from invoker_ext.door.server import Door
-from invoker_ext.door.spooled import SpoolDamaged, SpoolLost, SpoolPuller
+from invoker_ext.door.spooled import OP, SpoolDamaged, SpoolLost, SpoolPuller
+from tests.support.peering import SECRET
 
 SMALL, LARGE = b'{"a":1}', b'{"a":"' + b"x" * 3_000_000 + b'"}'
 
@@ -51,6 +60,46 @@ def puller() -> Iterator[SpoolPuller]:
 @pytest.mark.parametrize(("name", "content"), [("small", SMALL), ("large", LARGE)])
 async def test_what_was_put_in_comes_out(address: str, puller: SpoolPuller, name: str, content: bytes):
     assert await puller.pull(a_spool(address, name, content)) == content
+
+
+async def test_parameters_that_were_sent_ahead_are_not_asked_for(tmp_path: Path):
+    content = b'{"text":"' + b"x" * 900_000 + b'"}'
+    spool = Spooler(tmp_path, str(tmp_path / "nobody")).put_text(content)
+    puller = SpoolPuller("right", timeout_s=0.05)
+
+    async def take(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        puller.came(fields["name"], fields["payload"])
+        came.set()
+        return {}, None
+
+    came = asyncio.Event()
+    credentials = Credentials(SECRET)
+    door = Door(tmp_path / "d.sock", "right", {OP: take})
+    listener = FarListener(("127.0.0.1", 0), FarDoor(door, 0, credentials))
+    name = str(FarPlace(*listener.start()))
+    sender = SpoolSender(Caller("controller0", credentials), SpoolShelf(tmp_path))
+    async with asyncio.timeout(5):
+        while not came.is_set():  # the first time there is no connection yet
+            sender.send(name, spool.name)
+            await asyncio.wait([asyncio.create_task(came.wait())], timeout=0.05)
+    sender.send(name, "0" * 32)  # gone: nothing to send
+    assert await puller.pull(spool) == content
+    with pytest.raises(SpoolLost):  # once
+        await puller.pull(spool)
+    await sender.close()
+    puller.close()
+    await listener.close()
+    await door.close()
+
+
+async def test_of_too_many_that_were_sent_ahead_the_oldest_go_and_wrong_ones_are_asked_for(
+    address: str, puller: SpoolPuller, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(spooled, "EARLY_BYTES", 2 * len(SMALL))
+    puller.came("large", LARGE)
+    puller.came("small", SMALL.replace(b"1", b"2"))
+    assert await puller.pull(a_spool(address, "small", SMALL)) == SMALL
+    assert await puller.pull(a_spool(address, "large", LARGE)) == LARGE
 
 
 async def test_bytes_of_another_digest_are_refused(address: str, puller: SpoolPuller):

@@ -41,10 +41,12 @@ class World:
         self.posted: list[tuple[str, Message, Callable[[Exception | None], None]]] = []
         self.delivered = False
         self.unspooled: list[str] = []
+        self.sent: list[tuple[str, str]] = []
         self.around = Surroundings(
             bus=self,
             call_later=self.call_later,
             unspool=self.unspooled.append,
+            send=lambda door, name: self.sent.append((door, name)),
             monotonic=lambda: self.now,
             wall_ms=lambda: int(self.now * 1000),
         )
@@ -503,6 +505,15 @@ def its_result(name: str = "a", epoch: int = 0) -> Message:
 
 def its_end() -> Message:
     return Message(b"{}", {"id": "a", "status": 0, "ack": "over"})
+
+
+def test_parameters_go_ahead_to_the_door_of_the_owner(on_kafka: World, waiter: FakeWaiter):
+    on_kafka.dispatcher.invoke(waiter, a_run("spooled"))
+    assert on_kafka.sent == []  # it listens for nobody
+    on_kafka.dispatcher.pinged(Ping(0, 1024, "host", True, True, "10.0.0.2:3240"))
+    on_kafka.dispatcher.invoke(waiter, an_invoke("b", headers={"id": "b", "run": True}, spool="s"))
+    on_kafka.dispatcher.invoke(waiter, an_invoke("c", headers={"id": "c", "run": True}))
+    assert on_kafka.sent == [("tcp://10.0.0.2:3240", "s")]
 
 
 def test_an_owner_is_told_the_door_where_a_result_is_waited_for(on_kafka: World, waiter: FakeWaiter):

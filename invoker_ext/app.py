@@ -299,8 +299,13 @@ class InvokerApp:
         return {"trace": self._owner.trace(*_run_of(fields))}, None
 
     async def _usage(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        sink = asdict(self._sink.usage) | {"spare_bytes": self._sink.spare_bytes}
-        usage = {"runs": self._owner.active, "sink": sink, "pool": self._fleet.snapshot()}
+        usage = {
+            "name": self._who.topic,
+            "runs": self._owner.active,
+            "sink": asdict(self._sink.usage),
+            "spare_bytes": self._sink.spare_bytes,
+            "pool": self._fleet.snapshot(),
+        }
         if self._desk is not None and self._peers is not None:
             lent = {"known": len(self._desk.hosts), "runs": self._desk.lender.runs}
             usage["peers"] = {**lent, "offers": self._peers.offers, "pulled_bytes": self._peers.pulled_bytes}

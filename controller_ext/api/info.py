@@ -52,7 +52,7 @@ def make(services: Services) -> Blueprint:
 
     @blueprint.get("/metrics")
     def _metrics() -> Response:
-        return metrics.reply(balancer)
+        return metrics.reply(balancer, services.door)
 
     @blueprint.get("/ping")
     def _ping() -> Response:

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S: Final = 1.0
 CALL_S: Final = 5.0
+USAGE_S: Final = 1.0
 PIECE_S: Final = 10.0
 AT_ONCE: Final = 32
 """Doors that a worker asks at a time: with more, or more requests, the others wait for their turn."""
@@ -73,6 +74,14 @@ class Doors:
             if isinstance(found, dict):
                 return found
         return None
+
+    def usage(self) -> list[dict[str, Any]]:
+        """See `ports.Door.usage`."""
+        try:
+            known = self._known()
+        except DoorUnavailable:
+            return []
+        return [answer for answer in self._ask(known, "usage", USAGE_S) if isinstance(answer, dict)]
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
         """See `ports.Door.pull`."""

@@ -7,7 +7,7 @@ time, may be called from any thread, and translates errors of sockets to the err
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -181,6 +181,13 @@ class Door(Protocol):
         Returns:
             `{"name", "kind", "accepted", "now", "ended", "ids", "live"}`: `ids` are those of all firings so far, `live`
             has the time line of each that is at work, instants are epoch milliseconds.
+        """
+
+    def usage(self) -> Sequence[Mapping[str, Any]]:
+        """Return what each invoker that answers within a second holds; raises nothing.
+
+        Returns:
+            `{"name", "runs", "sink", "spare_bytes", "pool", "peers"}`, the last one of those that have peers alone.
         """
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:

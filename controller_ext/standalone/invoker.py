@@ -162,7 +162,7 @@ def _answer(directory: Path) -> str | None:
     except NotAllowed:
         return None
     try:
-        runs = client.call("usage", CHECK_S)["runs"]
+        usage = client.call("usage", CHECK_S)
     except PeerUnreachable as error:
         if isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
             return None
@@ -171,4 +171,6 @@ def _answer(directory: Path) -> str | None:
         raise CannotStart(f"the invoker in {directory} does not answer: {error}") from error
     finally:
         client.close()
-    return f"{directory.name}, {runs} runs,"
+    sink = usage["sink"]
+    held = sink["inline_bytes"] + sink["segment_bytes"] + sink["spilled_bytes"]
+    return f"{directory.name}, {usage['runs']} runs, {held} bytes of data,"

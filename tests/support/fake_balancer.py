@@ -43,6 +43,7 @@ class FakeBalancer:
         live: Those of their firings that are at work.
         states: Of invokers.
         under_way: How many activations it says are.
+        held: What each invoker says it holds.
         spooled: What was put, by name.
     """
 
@@ -62,6 +63,7 @@ class FakeBalancer:
     live: list[dict[str, Any]] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     under_way: int = 0
+    held: list[dict[str, Any]] = field(default_factory=list)
     spooled: dict[str, dict[str, bytes]] = field(default_factory=dict)
     threads: list[threading.Thread] = field(default_factory=list)
     door: str = "/door"
@@ -118,6 +120,9 @@ class FakeBalancer:
         if self.running.get(activation_id) != namespace:
             return None
         return {"ids": self.begun, "live": self.live, "ended": False}
+
+    def usage(self) -> list[dict[str, Any]]:
+        return self.held
 
     def pull(self, door: str, name: str, size_bytes: int) -> Iterator[bytes]:
         if name not in self.large:

@@ -98,12 +98,19 @@ class Site:
         usage, folder = self.deployment.usage(invoker), self.deployment.slot(invoker)
         sink, pool, peers = usage["sink"], usage["pool"], usage["peers"]
         held = {"runs": usage["runs"], "lent": peers["runs"], "offers": peers["offers"]}
-        held |= {name: sink[name] for name in sink if name != "spare_bytes"}
+        held |= sink
         held |= {name: pool[name] for name in _WORKING}
-        held["memfds"] = max(0, _memfd_bytes(self.invokers[invoker].pid) - sink["spare_bytes"])
+        held["memfds"] = max(0, _memfd_bytes(self.invokers[invoker].pid) - usage["spare_bytes"])
         held["mapped"] = sum(map(_memfd_bytes, self.containers(invoker)))
         held["files"] = [str(path) for name in ("spill", "parameters") for path in folder.glob(f"{name}/*")]
         return [f"{invoker}: {name} {value}" for name, value in held.items() if value]
+
+    def measured(self, *names: str) -> set[str]:
+        """Return the values that a controller tells Prometheus of invokers under these names, but for spares."""
+        page = requests.get(f"{self.controllers['0'].line}/metrics", timeout=5).text
+        heads = tuple(f"dataflower_invoker_{name}{{" for name in names)
+        lines = [line for line in page.splitlines() if line.startswith(heads) and 'place="spare"' not in line]
+        return {line.rpartition(" ")[2] for line in lines}
 
     def records(self) -> int:
         """Return how many activation records there are."""

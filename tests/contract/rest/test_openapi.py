@@ -111,10 +111,24 @@ def test_beside_the_page_there_is_nothing(api: Api, path: str):
 def test_metrics_are_text_that_prometheus_reads(api: Api):
     api.balancer.states = {"invoker0/a": "up", "invoker1/b": "up", "invoker2/c": "down"}
     api.balancer.under_way = 3
+    sink = {"segment_bytes": 65536, "inline_bytes": 300, "spilled_bytes": 0}
+    pool = {"busy": 1, "idle": 2, "waiting": 5, "undrained": 0, "memory_mb": 768}
+    held = {"runs": 4, "sink": sink, "spare_bytes": 4096, "pool": pool}
+    api.balancer.held = [{"name": "invoker0", **held, "peers": {"runs": 2}}, {"name": "invoker1", **held}]
     reply = api.call("GET", "/metrics", auth=None)
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "text/plain; version=0.0.4")
     lines = reply.text.splitlines()
     assert "dataflower_controller_in_flight 3" in lines
     assert 'dataflower_controller_invokers{state="up"} 2' in lines
+    assert 'dataflower_invoker_runs{invoker="invoker1"} 4' in lines
+    assert [line for line in lines if line.startswith("dataflower_invoker_lent_runs{")] == [
+        'dataflower_invoker_lent_runs{invoker="invoker0"} 2', 'dataflower_invoker_lent_runs{invoker="invoker1"} 0',
+    ]  # fmt: skip
+    data = [line.partition(",")[2] for line in lines if line.startswith("dataflower_invoker_data_bytes{")]
+    assert data == ['place="memory"} 65536', 'place="small"} 300', 'place="disk"} 0', 'place="spare"} 4096'] * 2
+    assert 'dataflower_invoker_containers{invoker="invoker0",place="idle"} 2' in lines
+    assert not [line for line in lines if "memory_mb" in line]
     samples = [line for line in lines if not line.startswith("#")]
-    assert all(re.fullmatch(r'[a-z_]+(\{[a-z]+="[a-z]+"\})? [0-9.e+-]+', line) for line in samples)
+    assert all(
+        re.fullmatch(r'[a-z_]+(\{[a-z]+="[a-z0-9]+"(,[a-z]+="[a-z]+")?\})? [0-9.e+-]+', line) for line in samples
+    )

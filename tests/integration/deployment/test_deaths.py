@@ -154,6 +154,7 @@ def test_every_run_ends_once_and_nothing_is_left_when(site: Site, tmp_path: Path
     assert outcomes["success"] >= WORKFLOWS - SHARE
     assert {text for _, text in crowd.refused} <= death.unanswered
     wait_until(lambda: site.left() == [], WITHIN_S, lambda: str(site.left()))
+    assert site.measured("runs", "lent_runs", "data_bytes") == {"0"}
     # Nobody has written a record again, and where nothing had to be done again there is no other.
     assert site.revisions(list(records)) == {"1"}
     if not death.stated and not death.unanswered:

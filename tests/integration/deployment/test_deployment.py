@@ -43,7 +43,7 @@ def test_actions_sequences_and_workflows_run_in_containers_of_two_invokers(deplo
     assert sorted(one.line for one in invokers) == ["invoker0", "invoker1"]
     wait_until(lambda: sorted(up(controller.line)) == ["invoker0", "invoker1"], 15.0)
     said = deployment.command("invoker", "--check", "--data-dir", str(deployment.invokers))
-    assert said == "slot0, 0 runs, answers\nslot1, 0 runs, answers"
+    assert said == "slot0, 0 runs, 0 bytes of data, answers\nslot1, 0 runs, 0 bytes of data, answers"
 
     api = deployment.client(controller)
     api.action("add", ADD)

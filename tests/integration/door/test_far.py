@@ -42,16 +42,17 @@ async def _cancel(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
 
 @pytest.fixture
 async def opened(no_leaks, tmp_path) -> AsyncIterator[OpenDoor]:
-    """A factory of doors that listen for other hosts: bytes that they hold, credentials."""
+    """A factory of doors that listen for other hosts: bytes that they hold, credentials, what else they answer."""
     made: list[tuple[Door, FarListener]] = []
 
-    async def make(content: bytes = b"", credentials: Credentials = WE.credentials, trace: Call = _trace) -> Opened:
+    async def make(content: bytes = b"", credentials: Credentials = WE.credentials, **more: Call) -> Opened:
         async def pull(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
             if fields["name"] != "there":
                 raise NotHeld(fields["name"])
             return {}, BytesBody(content)
 
-        door = Door(tmp_path / f"{len(made)}.sock", "token", {"pull": pull, "trace": trace, "cancel": _cancel})
+        handlers = {"pull": pull, "trace": _trace, "cancel": _cancel, **more}
+        door = Door(tmp_path / f"{len(made)}.sock", "token", handlers)
         await door.start()
         listener = FarListener(("127.0.0.1", 0), FarDoor(door, len(made), credentials))
         made.append((door, listener))
@@ -149,6 +150,19 @@ async def test_all_doors_are_asked_side_by_side_and_the_first_answer_is_enough(o
     assert await asyncio.to_thread(answered.trace, "guest", "known") == {"of": "known"}
     never.set()
     for one in (both, answered):
+        one.close()
+
+
+async def test_what_is_held_is_told_by_those_that_answer(opened):
+    async def usage(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        return {"name": "invoker0"}, None
+
+    there = [str((await opened(usage=usage))[0]), str((await opened())[0]), "tcp://127.0.0.1:1"]
+    doors, nobody = Doors([], token="", caller=WE, elsewhere=lambda: there), Doors([], token="")
+
+    assert await asyncio.to_thread(doors.usage) == [{"name": "invoker0"}]
+    assert nobody.usage() == []
+    for one in (doors, nobody):
         one.close()
 
 

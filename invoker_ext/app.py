@@ -354,7 +354,7 @@ def _bus(settings: Settings, token: str, topic: str) -> Bus:
     from invoker_ext.buses.kafka.bus import KafkaBus
 
     # Its topic is there before its first ping: controllers post to who has pinged.
-    return KafkaBus(address, reader=topic, topics=(topic, "health"))
+    return KafkaBus(address, topics=(topic, "health"))
 
 
 def _peers(settings: Settings, sink: Sink) -> Peers | None:

@@ -255,7 +255,7 @@ class BalancerApp:
         return {}, FileBody(descriptor, 0, os.fstat(descriptor).st_size)
 
     async def _result(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        """Take a result straight from an invoker; its end follows on the bus, or all of it if it is not taken here."""
+        """Take result or end of a run straight from its invoker, which tells on the bus what is not taken here."""
         headers, payload = fields.get("headers"), fields.get("payload", b"")
         if not isinstance(headers, dict) or not self._dispatcher.handed(Message(payload, headers)):
             raise NotAwaited
@@ -319,4 +319,4 @@ def _bus(settings: Settings) -> tuple[LocalHub | None, HubEndpoint | KafkaBus]:
     from invoker_ext.buses.kafka.bus import KafkaBus
 
     topics = (f"completed{settings.id}", "health", "cacheInvalidation", "events", CONTROLLERS)
-    return None, KafkaBus(address, reader=settings.id, topics=topics)
+    return None, KafkaBus(address, topics=topics)

@@ -160,14 +160,16 @@ class Dispatcher:
             self._told(run, said)
 
     def handed(self, message: Message) -> bool:
-        """Take the result of a run ahead of its end; False: it is not waited for, so the bus must bring it."""
+        """Take the result or the end of a run at the door; False: it is not waited for here, the bus must bring it."""
         try:
             said = told(message)
         except ValueError as error:
             logger.warning("result dropped", extra={"error": str(error)})
             return False
         run = self._runs.get(said.run)
-        if run is None or not run.waits or said.over or not said.whole or _is_stale(said, run):
+        if run is None or said.kept or _is_stale(said, run):
+            return False
+        if not said.over and not (run.waits and said.whole):
             return False
         self._told(run, said)
         return True

@@ -127,6 +127,16 @@ def result_of(completion: Completion, bound: int | None = None) -> Published | N
     return _result(_told(completion), bound)
 
 
+def whole_of(completion: Completion, instance: dict[str, Any]) -> Published:
+    """Return what tells a controller of ours result and end at once."""
+    record = completion.activation
+    if completion.stock_blocking is None:
+        return completion.encode(instance)
+    if record.place is not None and record.result is None:
+        return end_of(completion, instance)  # the store alone has the result
+    return _told(completion).encode(instance)
+
+
 def end_of(completion: Completion, instance: dict[str, Any]) -> Published:
     """Return what tells that an activation is over whose result is told."""
     headers, payload = _headed(OVER, completion.activation, _over(completion, instance))

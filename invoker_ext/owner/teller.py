@@ -1,8 +1,8 @@
 """What an owner tells controllers: that it keeps a run, its result, that it is over.
 
-On Kafka a controller of ours that waits for a result says, with the run, at which door it takes it. The result then
-goes there, and the bus, which takes two hops over its broker, carries no more than the end. What a door did not take
-for certain goes by the bus, whole: a result may come twice, and is never lost.
+On Kafka a controller of ours that waits for a result says, with the run, at which door it takes it. Result and end then
+go there, and the bus, which takes two hops over its broker, carries what the door did not take for certain, whole: a
+result may come twice, and is never lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from invoker_ext.bus import Bus, Message
-from invoker_ext.contract.acks import KEPT, Published, acknowledgements, end_of, healthy, result_of
+from invoker_ext.contract.acks import KEPT, Published, acknowledgements, end_of, healthy, result_of, whole_of
 from invoker_ext.contract.events import TOPIC as EVENTS, activation_event
 from invoker_ext.contract.messages import ActivationMessage, Completion, Identity
 from invoker_ext.contract.records import Activation
@@ -146,7 +146,13 @@ class Teller:
     def answered(self, completion: Completion) -> None:
         """Tell the result of an action for which somebody waits, ahead of its end."""
         answer = self._answers.setdefault(completion.activation.activation_id, _Answer())
-        if answer.step is Step.OPEN and not self._hand(answer, completion):
+        if answer.step is not Step.OPEN:
+            return
+        published = result_of(completion)
+        if published is not None and self._hand(answer, published, partial(self._answer_handed, answer)):
+            answer.move(Step.HANDED)
+            answer.result = completion
+        else:
             answer.move(Step.TOLD)
             self._publish_result(completion)
             self._bus.flush()
@@ -156,11 +162,10 @@ class Teller:
         run = completion.activation.activation_id
         answer = self._answers.get(run) or _Answer()
         self.forget(run)
-        answer.end = completion
-        if answer.step is Step.OPEN and not self._hand(answer, completion):
-            self.publish(completion)
-        elif answer.step is Step.TOLD:
-            self._send(completion, end_of(completion, self._who.instance))
+        if answer.step is Step.HANDED:
+            answer.end = completion  # what is told of it follows from what becomes of the result
+        else:
+            self._end(answer, completion)
 
     def publish(self, completion: Completion) -> None:
         """Tell of a run on the bus all that there is to tell."""
@@ -177,33 +182,31 @@ class Teller:
     def _bound(self) -> int:
         return self._bus.max_message_bytes or MAX_ACK_BYTES
 
-    def _hand(self, answer: _Answer, completion: Completion) -> bool:
-        """Hand a result to the door where it is waited for; False: it must go by the bus."""
+    def _hand(self, answer: _Answer, published: Published, told: Callable[[bool], None]) -> bool:
+        """Hand a message to the door where it is waited for; False: it must go by the bus."""
+        headers, payload = published
         if answer.door is None or self._messages is None:
             return False
-        published = result_of(completion)
-        if published is None:
-            return False
-        headers, payload = published
-        done = partial(self._handed, answer)
-        if not self._messages.hand(answer.door, OP, {"headers": headers}, payload, done):
-            return False
-        answer.move(Step.HANDED)
-        answer.result = completion
-        return True
+        return self._messages.hand(answer.door, OP, {"headers": headers}, payload, told)
 
-    def _handed(self, answer: _Answer, taken: bool) -> None:
-        """Hear from a door; told of the end it has what it needs, else all goes by the bus."""
+    def _answer_handed(self, answer: _Answer, taken: bool) -> None:
+        """Hear from the door about a result that was told ahead of its end."""
         result, answer.result = answer.result, None
-        answer.move(Step.TOLD)
         end = answer.end
-        if end is not None:
-            if taken:
-                self._send(end, end_of(end, self._who.instance))
-            else:
-                self.publish(end)
-        elif not taken and result is not None:
+        if taken or end is None:
+            answer.move(Step.TOLD)
+        if not taken and end is None and result is not None:
             self._publish_result(result)
+        if end is not None:
+            self._end(answer, end)
+
+    def _end(self, answer: _Answer, end: Completion) -> None:
+        """Tell all that was not told."""
+        told = answer.step is Step.TOLD
+        published = (end_of if told else whole_of)(end, self._who.instance)
+        by_bus = partial(self._send, end, published) if told else partial(self.publish, end)
+        if not self._hand(answer, published, lambda taken: None if taken else by_bus()):
+            by_bus()
 
     def _publish_result(self, completion: Completion) -> None:
         published = result_of(completion, self._bound)

@@ -38,7 +38,6 @@ class KafkaBus(Bus):
         self,
         address: KafkaAddress,
         *,
-        reader: str,
         topics: Sequence[str],
         max_messages: int = MAX_UNKEPT_MESSAGES,
         max_bytes: int = MAX_UNKEPT_BYTES,
@@ -47,13 +46,11 @@ class KafkaBus(Bus):
 
         Args:
             address: Of Kafka.
-            reader: Name of this process among those that all read the same topics: a controller's id.
             topics: Made by `start`, before anybody is told that this process is there.
             max_messages: Bound of messages that Kafka does not have yet; at it `publish` answers BusUnavailable.
             max_bytes: The same in bytes of payload.
         """
         self._address = address
-        self._reader = reader
         self._own = topics
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(max_messages, max_bytes)
@@ -129,7 +126,7 @@ class KafkaBus(Bus):
     def _topic(self, name: str) -> Topic:
         found = self._topics.get(name)
         if found is None:
-            found = self._topics[name] = stock_topic(name, self._address.prefix, self._reader)
+            found = self._topics[name] = stock_topic(name, self._address.prefix)
         return found
 
     def _settled_elsewhere(self, topic: str, number: int, error: Exception | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from invoker_ext.bus import BusUnavailable, Message, MessageTooLarge
 from invoker_ext.buses.address import KafkaAddress
@@ -26,6 +27,8 @@ HEADER: Final = "dataflower"
 """Record header with what our routers need, as JSON; stock's readers look at values alone."""
 METADATA_MS: Final = 15_000
 RETRY_S: Final = 0.2
+BLOCK_MS: Final = 20
+"""How long a message may wait for metadata that the producer has lost, on the loop."""
 CLOSE_S: Final = 5.0
 OVERHEAD_BYTES: Final = 2048
 """Of a batch of one record: its own fields and our header. A stock broker's bound counts them."""
@@ -69,6 +72,10 @@ class Publisher:
         self._waiting: deque[Posted] = deque()
         self._changed = threading.Condition()
         self._closing = threading.Event()
+        self._producer: Any = None
+        """Guarded: who takes messages at once; None: they wait for the thread, as some wait already."""
+        self._known: set[str] = set()
+        """Guarded: topics of which the producer has the metadata."""
         self._thread = threading.Thread(target=self._run, name="kafka-publisher", daemon=True)
 
     def start(self) -> None:
@@ -76,8 +83,18 @@ class Publisher:
         self._thread.start()
 
     def put(self, posted: Posted) -> None:
-        """Hand over a message; never blocks. Bounded by who calls."""
+        """Hand over a message; never blocks for longer than BLOCK_MS. Bounded by who calls.
+
+        The producer gets it here, without the thread, if it is there, knows the topic and has all that came before.
+        """
         with self._changed:
+            if self._producer is not None and posted.topic.name in self._known:
+                try:
+                    self._send(self._producer, posted)
+                except KafkaError:
+                    self._known.discard(posted.topic.name)  # the thread waits for what is missing
+                else:
+                    return
             self._waiting.append(posted)
             self._changed.notify()
 
@@ -100,11 +117,12 @@ class Publisher:
     def _run(self) -> None:
         producer: Any = None
         reached = True
-        while (posted := self._next()) is not None:
+        while (posted := self._next(producer)) is not None:
             try:
                 if producer is None:
                     producer = self._connect()
                 self._maker.ensure([posted.topic])
+                self._learn(producer, posted.topic.name)
                 self._send(producer, posted)
                 reached = True
             except KafkaError as error:
@@ -123,11 +141,30 @@ class Publisher:
                 logger.warning("messages are left at the stop", extra={"error": str(error)})
             producer.close(timeout=CLOSE_S)
 
-    def _next(self) -> Posted | None:
-        """Wait for a message; None: the bus is closing and all are handed over."""
+    def _next(self, producer: Any) -> Posted | None:
+        """Wait for a message; None: the bus is closing and all are handed over.
+
+        While none waits, who hands them over may give them to the producer.
+        """
         with self._changed:
+            if not self._waiting:
+                self._producer = producer
             self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+            self._producer = None
             return self._waiting.popleft() if self._waiting else None
+
+    def _learn(self, producer: KafkaProducer, topic: str) -> None:
+        """Wait for the metadata of a topic; raises KafkaError."""
+        give_up = time.monotonic() + CONNECT_MS / 1000
+        while topic not in self._known:
+            try:
+                producer.partitions_for(topic)
+            except KafkaTimeoutError:
+                if time.monotonic() >= give_up:
+                    raise
+            else:
+                with self._changed:
+                    self._known.add(topic)
 
     def _connect(self) -> KafkaProducer:
         reach(self._address)
@@ -138,11 +175,12 @@ class Publisher:
             acks="all",
             enable_idempotence=True,
             max_request_size=MAX_MESSAGE_BYTES + OVERHEAD_BYTES,
-            max_block_ms=CONNECT_MS,
+            max_block_ms=BLOCK_MS,
             request_timeout_ms=REQUEST_MS,
             metadata_max_age_ms=METADATA_MS,
             reconnect_backoff_max_ms=RECONNECT_MS,
             allow_auto_create_topics=False,
+            metrics_enabled=False,
         )
 
     def _send(self, producer: KafkaProducer, posted: Posted) -> None:

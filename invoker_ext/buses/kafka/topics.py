@@ -32,23 +32,22 @@ class Topic:
     Attributes:
         name: Of the topic in Kafka, with the prefix.
         settings: With which it is made if it is not there.
-        group: In whose name its offsets are committed.
+        group: In whose name its offsets are committed; None: they are not.
         newest: A reader begins with what comes after it; what was sent before is over.
     """
 
     name: str
     settings: dict[str, str]
-    group: str
+    group: str | None
     newest: bool
 
 
-def topic(name: str, prefix: str, reader: str) -> Topic:
+def topic(name: str, prefix: str) -> Topic:
     """Return a topic.
 
     Args:
         name: Without a prefix: `invoker0`, `completed0`, `health`, ….
         prefix: Of the installation; `events` never has it.
-        reader: Of a controller its id: each sees all of what is sent to all.
     """
     kind = _kind(name)
     full = name if kind == "events" else prefix + name
@@ -59,10 +58,8 @@ def topic(name: str, prefix: str, reader: str) -> Topic:
     }
     if kind in _LARGE:
         settings["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
-    # Of what is sent to all controllers each must see all: groups of their own, with stock's names.
-    groups = {"cacheInvalidation": f"cacheInvalidationcontroller{reader}", "controllers": f"controllers{reader}"}
-    group = {"health": f"health{reader}", **groups}.get(kind, full)
-    return Topic(full, settings, group, kind in _NEWEST)
+    newest = kind in _NEWEST
+    return Topic(full, settings, None if newest else full, newest)
 
 
 def _kind(name: str) -> str:

@@ -74,7 +74,7 @@ class KafkaBusUnderTest:
         self._buses: list[Bus] = []
 
     async def join(self) -> Bus:
-        bus = KafkaBus(self.address, reader="0", topics=["t"])
+        bus = KafkaBus(self.address, topics=["t"])
         await bus.start()
         self._buses.append(bus)
         return bus

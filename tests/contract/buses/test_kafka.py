@@ -28,7 +28,7 @@ def address(kafka_broker: kafka.Kafka) -> KafkaAddress:
 
 
 async def joined(address: KafkaAddress, *topics: str, **options: Any) -> KafkaBus:
-    bus = KafkaBus(address, reader="7", topics=topics, **options)
+    bus = KafkaBus(address, topics=topics, **options)
     await bus.start()
     return bus
 
@@ -164,7 +164,7 @@ async def test_stocks_largest_message_is_taken_and_a_larger_one_is_told(address:
 
 
 async def test_without_kafka_the_start_ends_and_says_so(free_port: int):
-    bus = KafkaBus(KafkaAddress(servers=(f"127.0.0.1:{free_port}",)), reader="0", topics=["health"])
+    bus = KafkaBus(KafkaAddress(servers=(f"127.0.0.1:{free_port}",)), topics=["health"])
     with pytest.raises(BusUnavailable, match=f"127.0.0.1:{free_port}"):
         await bus.start(within_s=0.1)
     await bus.close()

@@ -48,7 +48,7 @@ BY_PASSWORD = "tls=on&ca={0}/authority&user=dataflower&password_file={0}/passwor
 def bus_at(port: int, options: str) -> KafkaBus:
     address = kafka_address(f"kafka://127.0.0.1:{port}?prefix={uuid.uuid4().hex}-&{options}")
     assert address is not None
-    return KafkaBus(address, reader="0", topics=["health"])
+    return KafkaBus(address, topics=["health"])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class StockInvoker:
 
     def __init__(self, address: KafkaAddress, captured: dict[str, list[dict[str, Any]]]) -> None:
         self._captured = captured
-        self._bus = KafkaBus(address, reader="stock", topics=["invoker0"])
+        self._bus = KafkaBus(address, topics=["invoker0"])
         self.asked: list[dict[str, Any]] = []
 
     async def start(self) -> None:

@@ -31,6 +31,11 @@ class Handed:
     told: Callable[[bool], None]
 
     @property
+    def what(self) -> tuple[str | None, bool]:
+        """What it is about, and whether the result is in it."""
+        return self.headers.get("ack"), "at" in self.headers
+
+    @property
     def record(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.payload)["response"]
         return document
@@ -83,19 +88,19 @@ def said(owning: Owning, run: str) -> list[tuple[str | None, bool]]:
     return [(headers.get("ack"), "at" in headers) for headers, _ in owning.bus.published if headers["id"] == run]
 
 
-async def test_a_result_goes_to_the_door_and_its_end_to_the_bus_once_the_door_has_it(owning: Owning, doors: FakeDoors):
+async def test_what_the_door_has_does_not_go_by_the_bus(owning: Owning, doors: FakeDoors):
     run, job = await asked(owning, blocking=True)
     assert doors.met == [HERE]
     does(job, {"n": 1})
     await until(lambda: doors.handed)
     [handed] = doors.handed
-    assert (handed.name, handed.headers["ack"], handed.record["response"]["result"]) == (HERE, RESULT, {"n": 1})
+    assert (handed.name, handed.what, handed.record["response"]["result"]) == (HERE, (None, True), {"n": 1})
+    assert "instance" in json.loads(handed.payload)
     at, size = handed.headers["at"], handed.headers["n"]
     assert handed.payload[at : at + size] == TEXT
-    assert said(owning, run) == []
     handed.told(True)
-    assert said(owning, run) == [(OVER, False)]
-    assert owning.bus.published[-1][1]["activationId"] == run
+    await owning.stored(run)
+    assert said(owning, run) == []
 
 
 async def test_a_result_that_the_door_did_not_take_goes_by_the_bus_once(owning: Owning, doors: FakeDoors):
@@ -134,7 +139,8 @@ async def test_the_result_of_a_sequence_goes_to_the_door_too(owning: Owning, doo
     assert handed.record["response"]["result"] == {"n": 2}
     assert len(handed.record["logs"]) == 2
     handed.told(True)
-    assert said(owning, run) == [(OVER, False)]
+    await owning.stored(run)
+    assert said(owning, run) == []
 
 
 async def test_the_whole_end_of_a_sequence_goes_by_the_bus_if_the_door_did_not_take_it(
@@ -147,14 +153,11 @@ async def test_the_whole_end_of_a_sequence_goes_by_the_bus_if_the_door_did_not_t
     assert said(owning, run) == [(None, True)]
 
 
-async def test_a_later_owner_tells_its_epoch_with_result_and_end(owning: Owning, doors: FakeDoors):
+async def test_a_later_owner_tells_its_epoch_at_the_door(owning: Owning, doors: FakeDoors):
     message = a_message("guest/act", blocking=True, graph=owning.deploy(sequence()), content=b"{}", epoch=2)
-    run = message.activation_id
     owning.bus.deliver(message, **{DOOR: HERE})
     await until(lambda: doors.handed)
-    doors.handed[0].told(True)
     assert doors.handed[0].headers["e"] == 2
-    assert owning.bus.published[-1][0] == {"id": run, "status": 3, "ack": OVER, "e": 2}
 
 
 async def test_a_controller_that_was_started_again_is_told_at_the_door_that_it_named_last(
@@ -179,21 +182,26 @@ async def test_a_result_is_told_before_its_log_and_its_end_when_the_record_is_sa
     found = owning.journalled()
     assert (list(found.runs), [record.result for record in found.records]) == ([run], [TEXT])
     returns(job, {"n": 1})
-    await until(lambda: said(owning, run) != [])
-    assert said(owning, run) == [(OVER, False)]
     await owning.stored(run)
     assert owning.records.written[run].result == TEXT
+    assert [handed.what for handed in doors.handed] == [(RESULT, True), (OVER, False)]
+    assert said(owning, run) == []
+    doors.handed[1].told(False)
+    assert said(owning, run) == [(OVER, False)]
 
 
-async def test_an_end_waits_for_what_becomes_of_the_result(owning: Owning, doors: FakeDoors):
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_end_waits_for_what_becomes_of_the_result(owning: Owning, doors: FakeDoors, taken: bool):
     run, job = await asked(owning, blocking=True)
     begins(job)
     job.listener.answered(Report("ok", len(TEXT), {}, TEXT, None), time.monotonic())
     returns(job, {"n": 1})
     await owning.stored(run)
-    assert said(owning, run) == []
-    doors.handed[0].told(False)
-    assert said(owning, run) == [(RESULT, True), (OVER, False)]
+    assert (len(doors.handed), said(owning, run)) == (1, [])
+    doors.handed[0].told(taken)
+    assert doors.handed[1].what == ((OVER, False) if taken else (None, True))
+    doors.handed[1].told(False)
+    assert said(owning, run) == ([] if taken else [(RESULT, True)]) + [(OVER, False)]
 
 
 @pytest.mark.parametrize("door", [None, HERE])
@@ -236,4 +244,4 @@ async def test_what_was_told_stands_if_the_container_ends_before_its_log_is_whol
     fails(job, Failure.RUN_DIED)
     await owning.stored(run)
     assert (owning.records.written[run].status, owning.records.written[run].result) == (0, TEXT)
-    assert said(owning, run) == [(OVER, False)]
+    assert doors.handed[1].what == (OVER, False)

@@ -70,7 +70,7 @@ def values(shared_dir: Path, name: str) -> list[dict[str, Any]]:
 def site(kafka_broker: Kafka, shared_dir: Path) -> Iterator[tuple[Server, StockController]]:
     """A server with the actions of the recording, and a stock controller beside its own."""
     prefix = f"{uuid.uuid4().hex}-"
-    TopicMaker(KafkaAddress(servers=(kafka_broker.server,))).ensure([topic(f"completed{STOCK}", prefix, STOCK)])
+    TopicMaker(KafkaAddress(servers=(kafka_broker.server,))).ensure([topic(f"completed{STOCK}", prefix)])
     server = Server("--bus", f"{kafka_broker.url}?prefix={prefix}")
     controller = StockController(kafka_broker, prefix)
     try:

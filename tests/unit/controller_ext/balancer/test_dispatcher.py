@@ -556,11 +556,21 @@ def test_a_result_that_nobody_waits_for_is_not_taken_at_the_door(on_kafka: World
     assert not on_kafka.dispatcher.handed(its_result())
 
 
-def test_an_end_or_what_has_no_record_is_not_taken_at_the_door(on_kafka: World, waiter: FakeWaiter):
+def test_what_has_no_record_is_not_taken_at_the_door(on_kafka: World, waiter: FakeWaiter):
     on_kafka.dispatcher.invoke(waiter, a_run(wait_s=60.0))
-    for message in (its_end(), a_completion(), Message(b"no message", {}), Message(b"", {"id": "a", "ack": "result"})):
+    for message in (its_owner_has_it(), Message(b"no message", {}), Message(b"", {"id": "a", "ack": "result"})):
         assert not on_kafka.dispatcher.handed(message)
     assert (waiter.heard, on_kafka.dispatcher.in_flight()) == ([], 1)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_end_at_the_door_frees_the_slot(on_kafka: World, waiter: FakeWaiter, whole: bool):
+    on_kafka.dispatcher.invoke(waiter, a_run(wait_s=60.0))
+    if not whole:
+        assert on_kafka.dispatcher.handed(its_result())
+    assert on_kafka.dispatcher.handed(a_completion() if whole else its_end())
+    assert (len(waiter.heard), on_kafka.dispatcher.in_flight()) == (1, 0)
+    assert not on_kafka.dispatcher.handed(a_completion())
 
 
 def test_a_result_that_comes_by_both_ways_is_answered_once(on_kafka: World, waiter: FakeWaiter):

@@ -1,8 +1,8 @@
 """Which call goes to which worker, how many workers there are, and who waits. Pure.
 
-A namespace holds as many workers as there are without need. One that has none, as others hold them all for longer than
-a moment, gets another worker, up to a bound; from there on it is the next to be served. What waits is bounded in count
-and bytes; what is beyond is refused, to whoever has most of it there.
+Who has fewest workers is served first, and nobody has more than its share. A namespace that has none, as others have
+held them all for a moment, gets another one started, up to a bound. What waits is bounded in count and bytes; what is
+beyond is refused to who has most there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import os
 import resource
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,9 +75,9 @@ class Engine:
         self._own_kb = self._peak_kb()
         self._floor_kb = self._data_kb()
 
-    def __del__(self) -> None:
-        os.close(self._status)
-        os.close(self._statm)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self._status)  # by a name of its own: that of the module may be gone when the interpreter ends
+        close(self._statm)
 
     def prepare(self) -> None:
         """Do, while nobody waits, what the next call would have to wait for."""

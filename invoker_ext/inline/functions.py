@@ -90,9 +90,7 @@ class Functions:
         ticket = self._tickets
         if not self._closed:
             self._asked[ticket] = _Asked(call, done)
-            self._do(self._desk.ask(ticket, call.namespace, call.size_bytes))
-            if self._desk.waiting and self._looking is None:
-                self._looking = self._loop.call_later(LOOK_S, self._look)
+            self._ask(ticket, call)
         return ticket
 
     def cancel(self, ticket: int) -> None:
@@ -110,6 +108,11 @@ class Functions:
         for process in list(self._processes.values()):
             process.close()
         await asyncio.gather(*self._collected)
+
+    def _ask(self, ticket: int, call: Call) -> None:
+        self._do(self._desk.ask(ticket, call.namespace, call.size_bytes))
+        if self._desk.waiting and self._looking is None:
+            self._looking = self._loop.call_later(LOOK_S, self._look)
 
     def _do(self, commands: list[Command]) -> None:
         for command in commands:
@@ -188,7 +191,7 @@ class Functions:
             return
         if asked.call.more and fault in _UNKNOWN:
             asked.call = replace(asked.call, more=())
-            self._do(self._desk.ask(ticket, asked.call.namespace, asked.call.size_bytes))
+            self._ask(ticket, asked.call)
         else:
             details = {Fault.TIME: f"{self._bounds.time_s:g}", Fault.GIVEN: str(WAITING_BYTES // MIB)}
             detail = details.get(fault, "")

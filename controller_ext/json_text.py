@@ -116,8 +116,8 @@ def parse_object(raw: bytes, *, goes_on: bool = False) -> dict[str, Any]:
 
 def names_in(raw: bytes) -> Collection[str]:
     """Return the names of an object's members, whose text goes on as it is; raises Malformed as `parse_object`."""
-    # A quicker parser, 0.2 ms for 900 KB instead of 0.5, which takes nothing that the other refuses but what is deeper.
-    if raw.count(b"[") + raw.count(b"{") <= _MOST_LEVELS:
+    # A quicker parser, 0.2 ms for 900 KB instead of 0.4, which takes nothing that the other refuses but what is deeper.
+    if _holds_few(raw):
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -126,6 +126,17 @@ def names_in(raw: bytes) -> Collection[str]:
             if isinstance(value, dict):
                 return value.keys()
     return parse_object(raw, goes_on=True).keys()
+
+
+def _holds_few(raw: bytes) -> bool:
+    """Return whether fewer arrays and objects begin in a text than may be nested; looks no further than at so many."""
+    left = _MOST_LEVELS
+    for mark in (b"[", b"{"):
+        at = raw.find(mark)  # at the speed of memory, which `count` is not
+        while at >= 0 and left:
+            left -= 1
+            at = raw.find(mark, at + 1)
+    return left > 0
 
 
 def split(raw: bytes) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ import requests
 
 from tests.support.deployment import Deployment
 from tests.support.processes import cut
+from tests.support.regions import composition
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -51,6 +52,13 @@ def test_large_parameters_and_results_and_calls_about_runs_cross_hosts(deploy: F
     some = TEXT[: 1 << 16]
     ended = api.call("POST", "actions/twice-flow?blocking=true", json={"text": some}).json()
     assert ended["response"]["result"] == {"text": some + some}
+
+    # What a composition names by its data is compiled at that door.
+    parts = {"kind": "sequence", "components": ["/_/twice", "/_/twice"]}
+    api.call("PUT", "actions/four", json={"exec": parts}).raise_for_status()
+    named = composition({"type": "dynamic", "path": ""}, "python:3")
+    api.call("PUT", "actions/named", json=named).raise_for_status()
+    assert api.run("named", type="action", name="four", params={"text": "x"}) == {"text": "xxxx"}
 
     running = api.call("POST", "actions/slow-flow", json={}).json()["activationId"]
     trace = f"activations/{running}/trace"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -87,12 +88,15 @@ class Site:
         counts = [requests.get(f"{one.line}/activation/count", timeout=5).text for one in self.controllers.values()]
         return {int(count) for count in counts} == {0}
 
-    def left(self) -> list[str]:
-        """Return what is left of runs on any host; nothing once all are over."""
+    def left(self, accepted: Container[str]) -> list[str]:
+        """Return what is left of runs on any host; nothing once all are over.
+
+        Args:
+            accepted: Their ids. What a controller spooled for a request that died with it stays for a while.
+        """
         found = [one for name in self.invokers for one in self._left_at(name)]
-        # A container that was killed takes its descriptors along; those that are there must have let go of all data.
         spools = [path for name in self.controllers for path in (self.deployment.folder / f"c{name}/spool").iterdir()]
-        return found + [str(path) for path in spools]
+        return found + [str(path) for path in spools if path.name in accepted]
 
     def _left_at(self, invoker: str) -> list[str]:
         usage, folder = self.deployment.usage(invoker), self.deployment.slot(invoker)

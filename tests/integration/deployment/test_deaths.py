@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -63,11 +63,22 @@ def nothing(site: Site) -> None:
     """Leave all as it is."""
 
 
+def kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # the pool has ended it meanwhile
+            os.kill(pid, signal.SIGKILL)
+
+
+def those_at_the_gate_are_killed(site: Site) -> None:
+    """Kill the containers in which one step of each run waits."""
+    gates = {pid for invoker in site.invokers for pid in site.containers(invoker, "node")}
+    assert len(gates) >= len(site.invokers)
+    kill(gates)
+
+
 def containers_are_killed(site: Site, crowd: Crowd) -> None:
     for invoker in site.invokers:
-        for pid in sorted(site.containers(invoker))[:KILLED]:
-            with contextlib.suppress(ProcessLookupError):  # the pool has ended it meanwhile
-                os.kill(pid, signal.SIGKILL)
+        kill(sorted(site.containers(invoker, "python"))[:KILLED])
 
 
 def an_invoker_is_killed_and_started_again(site: Site, crowd: Crowd) -> None:
@@ -111,17 +122,19 @@ class Death:
         happens: Kills, and starts again what a deployment starts at once.
         stated: Errors that runs may end with.
         unanswered: What else callers may see.
+        before: Is done while all runs wait at the gate.
         afterwards: Is done when no run is under way any more.
     """
 
     happens: Callable[[Site, Crowd], None]
     stated: frozenset[str] = frozenset()
     unanswered: frozenset[str] = frozenset()
+    before: Callable[[Site], None] = nothing
     afterwards: Callable[[Site], None] = nothing
 
 
 DEATHS: Final = (
-    Death(containers_are_killed, frozenset({DIED})),
+    Death(containers_are_killed, frozenset({DIED}), before=those_at_the_gate_are_killed),
     Death(an_invoker_is_killed_and_started_again, frozenset({DIED, RESTARTED})),
     Death(an_invoker_is_killed_and_stays_away, frozenset({DIED, OWNER_LOST}), afterwards=invoker_1_starts),
     Death(a_controller_is_killed_and_started_again, unanswered=frozenset({"ConnectionError"})),
@@ -136,11 +149,12 @@ def test_every_run_ends_once_and_nothing_is_left_when(site: Site, tmp_path: Path
     stored = site.records()
     crowd = Crowd(site, tmp_path / death.happens.__name__)
     crowd.gather(WORKFLOWS, CHAINS, WITHIN_S)
-    before = {invoker: site.deployment.usage(invoker) for invoker in site.invokers}
-    assert sum(usage["runs"] for usage in before.values()) == WORKFLOWS + CHAINS
-    for usage in before.values():
+    held = {invoker: site.deployment.usage(invoker) for invoker in site.invokers}
+    assert sum(usage["runs"] for usage in held.values()) == WORKFLOWS + CHAINS
+    for usage in held.values():
         assert usage["runs"] >= SHARE
         assert usage["sink"]["segment_bytes"]
+    death.before(site)
     crowd.open(MOVING, WITHIN_S)
 
     crowd.come(LATE)
@@ -153,7 +167,7 @@ def test_every_run_ends_once_and_nothing_is_left_when(site: Site, tmp_path: Path
     outcomes = crowd.check(records, death.stated)
     assert outcomes["success"] >= WORKFLOWS - SHARE
     assert {text for _, text in crowd.refused} <= death.unanswered
-    wait_until(lambda: site.left() == [], WITHIN_S, lambda: str(site.left()))
+    wait_until(lambda: site.left(records) == [], WITHIN_S, lambda: str(site.left(records)))
     assert site.measured("runs", "lent_runs", "data_bytes") == {"0"}
     # Nobody has written a record again, and where nothing had to be done again there is no other.
     assert site.revisions(list(records)) == {"1"}

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from controller_ext.balancer.before import Before
 from controller_ext.balancer.fleet import Fleet, Ping, Result
 from controller_ext.balancer.following import Followed, State, Surroundings, Waiter
 from controller_ext.balancer.health import health_test, transaction
@@ -51,6 +53,7 @@ class Dispatcher:
         self._test = transaction(around.wall_ms())
         self._runs: dict[str, Followed] = {}
         self._held: dict[str, Followed] = {}
+        self._before = Before()
         self._gathering = False
         self._unclaimed = Unclaimed()
         self._throttles = Throttles()
@@ -70,6 +73,9 @@ class Dispatcher:
         now = self._around.monotonic()
         for kept in runs:
             invoke = kept.invoke
+            if not kept.accepted:
+                self._before.note(invoke.activation_id, kept.invoker, now + UNANSWERED_S)
+                continue
             run = self._runs[invoke.activation_id] = Followed(invoke, [], now, State.KEPT, kept.invoker)
             run.over_at, run.adrift = now + self._run_ttl_s, not kept.sent
             self._throttles.began(invoke.limits.namespace)
@@ -91,21 +97,19 @@ class Dispatcher:
 
     def charge(self, limits: Limits) -> None:
         """Count an invocation that goes no further; raises Throttled."""
-        refusal = self._throttles.check(limits.namespace, limits.per_minute, limits.concurrent, self._around.wall_ms())
-        self._measured(limits)
-        if refusal is not None:
-            raise Throttled(refusal)
+        wall_ms = self._around.wall_ms()
+        self._judged(limits, self._throttles.check(limits.namespace, limits.per_minute, limits.concurrent, wall_ms))
 
     def charge_fire(self, limits: Limits) -> None:
         """Count a fire of a trigger; raises Throttled."""
-        refusal = self._throttles.check_fire(limits.namespace, limits.per_minute, self._around.wall_ms())
-        self._measured(limits)
-        if refusal is not None:
-            raise Throttled(refusal)
+        wall_ms = self._around.wall_ms()
+        self._judged(limits, self._throttles.check_fire(limits.namespace, limits.per_minute, wall_ms))
 
-    def _measured(self, limits: Limits) -> None:
+    def _judged(self, limits: Limits, refusal: str | None) -> None:
         if self._around.metric is not None and self._throttles.metric is not None:
             self._around.metric(limits, *self._throttles.metric)
+        if refusal is not None:
+            raise Throttled(refusal)
 
     def invoke(self, waiter: Waiter, invoke: Invoke) -> None:
         """Start a run, or join the wait for it; the waiter hears exactly one answer unless it is detached."""
@@ -154,7 +158,7 @@ class Dispatcher:
                 self._keep(run)
         elif run is None:
             self._told_of_another(said)
-        elif _is_stale(said, run):
+        elif said.epoch < run.invoke.epoch:
             logger.info("end told by an owner that was lost", extra={"run": said.run})
         else:
             self._told(run, said)
@@ -167,7 +171,7 @@ class Dispatcher:
             logger.warning("result dropped", extra={"error": str(error)})
             return False
         run = self._runs.get(said.run)
-        if run is None or said.kept or _is_stale(said, run):
+        if run is None or said.kept or said.epoch < run.invoke.epoch:
             return False
         if not said.over and not (run.waits and said.whole):
             return False
@@ -179,6 +183,7 @@ class Dispatcher:
         if said.whole:
             self._unclaimed.keep(said.run, said.message, self._around.monotonic())
         if said.over:
+            self._drop_note(said.run)
             self._around.unspool(said.run)  # the run's spool, if there is one, has its name
             if said.transid == self._test:
                 self._judge(said.instance, said)
@@ -230,6 +235,8 @@ class Dispatcher:
             test = health_test(self._around.controller, self._test)
             self._around.bus.post(f"invoker{invoker}", Message(test.encode()))
         self._unclaimed.expire(now)
+        for run_id in self._before.expire(now):
+            self._drop_note(run_id)
         self._succession.look(list(self._runs.values()), now)
         for run in [run for run in self._runs.values() if run.over_at <= now]:
             self._give_up(run)
@@ -262,11 +269,12 @@ class Dispatcher:
 
     def _dispatch(self, run: Followed) -> None:
         invoke = run.invoke
-        usable = () if self._gathering else self.fleet.usable(runs="run" in invoke.headers)
-        chosen = self._slots.take(usable, invoke.charge)
+        chosen = self._choose(invoke)
         if chosen is None:
             self._held[invoke.activation_id] = run
             return
+        if self._around.kept is not None:
+            self._around.kept.note(Kept(replace(invoke, payload=b""), chosen, accepted=False))
         run.invoker = chosen
         run.over_at = self._around.monotonic() + (self._run_ttl_s if invoke.ends_s is None else invoke.ends_s)
         run.move(State.SENT)
@@ -278,6 +286,14 @@ class Dispatcher:
         door = None if invoke.spool is None else self.fleet.door(chosen)
         if invoke.spool is not None and door is not None:
             self._around.send(door, invoke.spool)
+
+    def _choose(self, invoke: Invoke) -> int | None:
+        before = self._before.claim(invoke.activation_id)
+        if before is not None:
+            self._slots.charge(before, invoke.charge)
+            return before
+        usable = () if self._gathering else self.fleet.usable(runs="run" in invoke.headers)
+        return self._slots.take(usable, invoke.charge)
 
     def _kept(self, run: Followed, error: Exception | None) -> None:
         """Hear from the bus; a run that ended before its commit came is not there any more."""
@@ -360,13 +376,16 @@ class Dispatcher:
     def _forget(self, run: Followed) -> None:
         self._disarm(run)
         run.over = True
-        if self._around.kept is not None:
-            self._around.kept.drop(run.invoke.activation_id)
+        self._drop_note(run.invoke.activation_id)
         self._held.pop(run.invoke.activation_id, None)
         del self._runs[run.invoke.activation_id]
         self._throttles.ended(run.invoke.limits.namespace)
         if run.invoker >= 0:
             self._slots.give_back(run.invoker, run.invoke.charge)
+
+    def _drop_note(self, run: str) -> None:
+        if self._around.kept is not None:
+            self._around.kept.drop(run)
 
     def _changed(self, changed: bool) -> None:
         if not changed:
@@ -379,9 +398,3 @@ class Dispatcher:
         held, self._held = self._held, {}
         for run in held.values():
             self._dispatch(run)
-
-
-def _is_stale(said: Told, run: Followed) -> bool:
-    """Say whether an owner tells of a run that was given to another one since."""
-    epoch: int = said.message.headers.get("e", 0)
-    return epoch < run.invoke.epoch

@@ -1,8 +1,9 @@
-"""The accepted runs that have not ended, in a journal of the balancer: whoever comes after it knows them.
+"""The runs that were sent and have not ended, in a journal of the balancer: whoever comes after it knows them.
 
 The owner of a run has journalled it, and mostly that is enough. But if the owner never comes back, the run is to go to
-another one, and its client has long gone: nobody but the balancer can know of it. A run is noted once it is kept, just
-before who waits is told so; runs whose callers wait for the end, which come again by themselves, cost nothing.
+another one, and its client has long gone: nobody but the balancer can know of it. A run is noted with its message once
+it is kept, just before who waits is told so. Before, only its invoker is noted: its caller comes again by itself, and
+must find it there.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from invoker_ext.journal import Journal
 
 logger = logging.getLogger(__name__)
 
-_HEAD: Final = struct.Struct(">I?")
-"""In front of the INVOKE: number of the owner, and whether it is certain that the bus has the message for it."""
+_HEAD: Final = struct.Struct(">I??")
+"""In front of the INVOKE: number of the owner, whether it is certain that the bus has the message, `accepted`."""
 
 
 @dataclass(slots=True, frozen=True)
 class Kept:
-    """A run that was accepted.
+    """A run that was sent.
 
     Attributes:
-        invoke: As it was sent last.
+        invoke: As it was sent last; before it is accepted without its message.
         invoker: Its owner.
         sent: The bus has it for that one; else the balancer died before it could know.
     """
@@ -37,6 +38,8 @@ class Kept:
     invoke: Invoke
     invoker: int
     sent: bool = True
+    accepted: bool = True
+    """Somebody may have been told so."""
 
 
 class KeptRuns:
@@ -72,7 +75,7 @@ class KeptRuns:
         if run in self._noted:
             self._journal.ended(run)
         self._noted.add(run)
-        self._journal.accepted(run, _HEAD.pack(kept.invoker, kept.sent) + head + payload)
+        self._journal.accepted(run, _HEAD.pack(kept.invoker, kept.sent, kept.accepted) + head + payload)
         self._flush()
 
     def drop(self, run: str) -> None:
@@ -100,6 +103,6 @@ class KeptRuns:
 
 
 def _read(text: bytes) -> Kept:
-    invoker, sent = _HEAD.unpack_from(text)
+    invoker, sent, accepted = _HEAD.unpack_from(text)
     (frame,) = Decoder().feed(text[_HEAD.size :])
-    return Kept(Invoke.read(frame), invoker, sent)
+    return Kept(Invoke.read(frame), invoker, sent, accepted)

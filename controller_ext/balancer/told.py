@@ -35,6 +35,12 @@ class Told:
     instance: int | None = None
     transid: Any = None
 
+    @property
+    def epoch(self) -> int:
+        """Under which whoever says it has the run: less than the run's own is that of an owner that was lost."""
+        epoch: int = self.message.headers.get("e", 0)
+        return epoch
+
 
 def told(message: Message) -> Told:
     """Read a message; raises ValueError."""

@@ -150,7 +150,7 @@ class Repeats:
             if time.monotonic() >= give_up:
                 raise BalancerUnavailable(ELSEWHERE)
             found = self.wait(keyed.namespace, activation_id, _LONGEST_LOOK_S)
-        return found
+        return Accepted(activation_id) if wait_s is None else found
 
     def ended(self, namespace: str, activation_id: str) -> Ended | None:
         """Return the end of an activation, as who waited for it was told; None: it has not ended, or never began."""

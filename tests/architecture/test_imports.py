@@ -34,7 +34,7 @@ PURE: Final = re.compile(
     r"|controller_ext\.builtins\.packages|controller_ext\.json_text"
     r"|controller_ext\.(webactions|workflow)(\..+)?"
     r"|controller_ext\.gateway\.(creation|swagger|checks|backends|routes)"
-    r"|controller_ext\.balancer\.(cluster|fleet|slots|throttles|told|unclaimed)"
+    r"|controller_ext\.balancer\.(before|cluster|fleet|slots|throttles|told|unclaimed)"
     r"|controller_ext\.cli\.timeline"
     r"|controller_ext\.runs\.(conductor|composed)"
 )

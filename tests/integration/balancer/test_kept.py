@@ -35,10 +35,15 @@ def test_what_has_not_ended_is_known_to_the_next_and_to_the_one_after_that(tmp_p
     assert first.recover() == []
     first.note(Kept(a_run(), 3))
     first.note(Kept(a_run(B, b"1" * 1_000_000), 4, sent=False))
+    first.note(Kept(a_run("c" * 32, b""), 5, accepted=False))
 
     for _ in range(2):
         found = KeptRuns(tmp_path).recover()  # the one before was killed: it closed nothing
-        assert found == [Kept(a_run(), 3), Kept(a_run(B, b"1" * 1_000_000), 4, sent=False)]
+        assert found == [
+            Kept(a_run(), 3),
+            Kept(a_run(B, b"1" * 1_000_000), 4, sent=False),
+            Kept(a_run("c" * 32, b""), 5, accepted=False),
+        ]
 
 
 def test_what_has_ended_leaves_nothing(tmp_path: Path):

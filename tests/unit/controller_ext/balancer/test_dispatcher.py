@@ -774,26 +774,68 @@ def test_a_run_of_an_earlier_balancer_stays_with_an_owner_that_is_there():
     assert not book.runs
 
 
-def test_a_run_whose_caller_waits_is_noted_once_the_wait_is_over(on_kafka: World, waiter: FakeWaiter):
+def test_a_run_whose_caller_waits_is_noted_with_its_message_once_the_wait_is_over(on_kafka: World, waiter: FakeWaiter):
     book = on_kafka.around.kept = Book()
     message, invoke = a_workflow()
     on_kafka.dispatcher.invoke(waiter, replace(invoke, wait_s=ACCEPT_S + 5))
     on_kafka.keep()
-    assert not book.runs
+    (noted,) = book.runs.values()
+    assert (noted.invoker, noted.accepted, noted.invoke.payload) == (0, False, b"")
 
     on_kafka.pass_time(ACCEPT_S)
-    assert list(book.runs) == [message.activation_id]
+    (noted,) = book.runs.values()
+    assert (noted.accepted, noted.invoke.payload) == (True, message.encode())
     on_kafka.dispatcher.completed(a_completion(message.activation_id))
     assert not book.runs
 
 
-def test_plain_actions_are_not_noted(on_kafka: World, waiter: FakeWaiter):
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("headers", [{"id": "a"}, {"id": "a", "run": True}])
+def test_what_is_sent_again_after_a_restart_comes_to_the_invoker_that_has_it(headers, there: bool):
+    book = Book()
+    before = balancer(book)
+    for number in (0, 1):
+        before.dispatcher.pinged(Ping(number, 256, "host", True))
+    before.dispatcher.invoke(FakeWaiter(), an_invoke("full"))  # their home is invoker 0
+    before.dispatcher.invoke(FakeWaiter(), an_invoke(headers=headers))
+    assert [topic for topic, *_ in before.posted] == ["invoker0", "invoker1"]
+
+    after = balancer(book)
+    assert after.dispatcher.in_flight() == 0  # nobody was told of them
+    for number in (0, 1) if there else (0,):
+        after.dispatcher.pinged(Ping(number, 256, "host", True))
+    waiter = FakeWaiter()
+    after.dispatcher.invoke(waiter, an_invoke(headers=headers))
+
+    assert [(topic, message.payload) for topic, message, _ in after.posted] == [("invoker1", b"message")]
+    after.dispatcher.completed(a_completion())
+    assert waiter.heard == [("ended", "a", b"completion")]
+    assert list(book.runs) == ["full"]
+
+
+def test_what_nobody_sends_again_is_forgotten_once_it_has_ended_or_after_a_time():
+    book = Book()
+    before = balancer(book)
+    before.dispatcher.pinged(Ping(0, 1024, "host", True))
+    for name in ("a", "b"):
+        before.dispatcher.invoke(FakeWaiter(), an_invoke(name))
+    after = balancer(book)
+
+    after.dispatcher.completed(a_completion("a"))
+    after.dispatcher.tick()
+    assert list(book.runs) == ["b"]
+    after.pass_time(UNANSWERED_S)
+    after.dispatcher.tick()
+    assert not book.runs
+
+
+def test_of_plain_actions_only_the_invoker_is_noted(on_kafka: World, waiter: FakeWaiter):
     book = on_kafka.around.kept = Book()
     on_kafka.dispatcher.invoke(waiter, an_invoke(wait_s=None))
     on_kafka.keep()
 
     assert waiter.heard == [("accepted", "a")]
-    assert not book.runs
+    assert [(kept.accepted, kept.invoke.payload) for kept in book.runs.values()] == [(False, b"")]
 
 
 def test_a_plain_action_of_a_lost_owner_is_not_given_to_another(world):

@@ -77,6 +77,7 @@ class Reader:
         self._asked = -1
         """Up to which number Kafka was asked to commit."""
         self._next_commit = 0.0
+        self._commits_pass = True
         self._number = 0
         self._reads = True
         """The topic could be read when that was last tried: an outage is told once."""
@@ -246,14 +247,17 @@ class Reader:
             if coordinator is not None:
                 self._again(commit)
                 return
+            self._commits_pass = True
             while self._positions and self._positions[0][0] <= commit.up_to:
                 self._positions.popleft()
             self._lock.notify()
         self._tell(commit)
 
     def _not_committed(self, commit: _Commit, error: Exception) -> None:
-        """Hear from the library's thread; it is asked for again after a while."""
-        logger.warning("offset is not committed", extra={"topic": self._topic.name, "error": repr(error)})
+        """Hear from the library's thread; it is asked for again after the next poll. An outage is told once."""
+        if self._commits_pass:
+            logger.warning("offset is not committed", extra={"topic": self._topic.name, "error": repr(error)})
+        self._commits_pass = False
         with self._lock:
             if commit in self._commits:
                 self._commits.remove(commit)

@@ -56,3 +56,4 @@ def test_parameters_of_a_composition_lie_under_what_its_caller_sends(live: Deplo
     live.call("PUT", "actions/comp?overwrite=true", json=given).raise_for_status()
     assert live.run("comp") == {"n": 11}
     assert live.run("comp", n=1) == {"n": 2}
+    live.call("DELETE", "actions/comp").raise_for_status()  # an update would keep the parameter

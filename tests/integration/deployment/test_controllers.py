@@ -30,6 +30,19 @@ def invalidations(deployment: Deployment) -> list[dict[str, Any]]:
     return [json.loads(payload) for payload, _ in deployment.topic("cacheInvalidation")]
 
 
+def settled(deployment: Deployment) -> set[str]:
+    """Return the controllers that say that they know who else is there."""
+    said = [json.loads(payload) for payload, _ in deployment.topic("controllers")]
+    return {one["controller"] for one in said if one["settled"]}
+
+
+def refused_double(deployment: Deployment) -> str:
+    """Start another controller with the id of one; return what it says when it goes."""
+    wait_until(lambda: "0" in settled(deployment), 15.0)  # of two that begin together either may go
+    folder = str(deployment.folder / "double")
+    return deployment.refusal("controller", "--port", "0", "--id", "0", "--data-dir", folder)
+
+
 def allowed_at_once(api: Deployer, count: int) -> bool:
     """Return whether so many invocations may be under way."""
 
@@ -84,9 +97,7 @@ def test_controllers_share_entities_records_limits_and_invokers(deploy: Factory)
     wait_until(lambda: all(requests.get(f"{one.line}/invokers", timeout=5).json() for one in (a, b)), 15.0)
     first, second = deployment.client(a), deployment.client(b)
     pool = ThreadPoolExecutor(3)
-    double = pool.submit(
-        deployment.refusal, "controller", "--port", "0", "--id", "0", "--data-dir", str(deployment.folder / "double")
-    )
+    double = pool.submit(refused_double, deployment)
 
     # Stock's invokers are tested by an action of each controller.
     assert [health_test(deployment, name) for name in ("0", "1")] == [("python:3", 128)] * 2

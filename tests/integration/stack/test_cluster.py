@@ -30,7 +30,7 @@ from tests.support.deploying import KEY
 from tests.support.regions import PROGRAMS, composition
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)  # of which most is for images that are still being built
 ON_THE_HOST = ("defaults",)
 """Groups of the client whose actions read its files, which containers do not have."""
 WORDS = "the quick brown fox jumps over the lazy dog "

@@ -60,6 +60,7 @@ class KeptRuns:
             try:
                 found.append(_read(left.message))
             except (WireError, struct.error, ValueError) as error:
+                # The disk is at fault, or another version wrote it: no bug, so without its trace.
                 logger.error("accepted run cannot be read", extra={"run": run, "error": str(error)})  # noqa: TRY400
                 continue
             self._journal.accepted(run, left.message)

@@ -31,7 +31,7 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 """Of those."""
 MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024
 MAX_DOORS: Final = 64
-"""Controllers of one installation whose doors are known; of one more nothing is handed over."""
+"""Known at a time; of one more nothing is handed over while all have a connection."""
 FIRST_REST_S: Final = 0.2
 LONGEST_REST_S: Final = 10.0
 
@@ -94,14 +94,18 @@ class Messenger:
         await self._tasks.close()
 
     def _known(self, name: str) -> _Door | None:
-        if len(self._doors) >= MAX_DOORS:
-            return None
         try:
             place = read_place(name)
         except ValueError:
             return None
         if not isinstance(place, FarPlace):
             return None
+        if len(self._doors) >= MAX_DOORS:
+            # A controller that was started elsewhere leaves the door that it had.
+            left = next((known for known, door in self._doors.items() if door.line is None), None)
+            if left is None:
+                return None
+            del self._doors[left]
         door = self._doors[name] = _Door(place)
         return door
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from action_runtime.wire.errors import DataflowError
+from invoker_ext.door import messenger as module
 from invoker_ext.door.body import Body
 from invoker_ext.door.credentials import Credentials
 from invoker_ext.door.far import Caller
@@ -124,6 +125,14 @@ async def test_nothing_is_handed_over_without_a_connection(messenger: Messenger,
     for nowhere in ("/a/path", "tcp://nowhere", "tcp://127.0.0.1:1"):
         messenger.meet(nowhere)
         assert not messenger.hand(nowhere, "result", {}, b"", lambda taken: None)
+
+
+async def test_a_door_that_is_there_takes_the_place_of_one_that_is_gone(
+    messenger: Messenger, post: Post, free_port: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "MAX_DOORS", 1)
+    messenger.meet(str(FarPlace("127.0.0.1", free_port)))
+    assert await met(messenger, post.name) == [True]
 
 
 async def test_what_was_under_way_when_the_door_went_is_not_handed_over_and_it_is_found_again(

@@ -1,4 +1,4 @@
-"""What a store keeps of its documents in memory: all of it until something changes, and never more than its bounds."""
+"""What a store keeps of its documents in memory: as it was at a version, and never more than its bounds."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ _CACHED_BYTES: Final = 64 << 20
 
 
 class Cache:
-    """Values by key, dropped as soon as the version is another one. Thread-safe.
+    """Values by key, out of date as soon as the version is another one. Thread-safe.
 
     Args:
         look: Returns the version; called by one thread at a time, often. Must not raise.
-        lasting: What was dropped last stays in use where it cannot be read again: an outage stops no runs.
+        lasting: What is out of date stays in use where it cannot be read again: an outage stops no runs.
     """
 
     def __init__(self, look: Callable[[], object], *, lasting: bool = False) -> None:
         self._look = look
         self._lasting = lasting
         self._guard = threading.Lock()  # guards all below, and calls of `look`
-        self._version: object = None
-        self._values: OrderedDict[tuple[str, str], Any] = OrderedDict()
-        self._older: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._values: OrderedDict[tuple[str, str], tuple[object, Any]] = OrderedDict()  # version, value
         self._bytes = 0
 
     def version(self) -> object:
-        """Return the version; drops what is older."""
+        """Return the version."""
         with self._guard:
-            return self._current()
+            return self._look()
 
     def get(self, key: tuple[str, str], read: Callable[[], Any]) -> Any:
         """Return a value, read if need be; None is not kept.
@@ -44,43 +42,35 @@ class Cache:
             StoreUnavailable: It cannot be read, nor is it lasting.
         """
         with self._guard:
-            version = self._current()
-            found = self._values.get(key)
-            if found is not None:
+            version = self._look()
+            kept = self._values.get(key)
+            if kept is not None and kept[0] == version:
                 self._values.move_to_end(key)
-                return found
+                return kept[1]
         try:
             found = read()
         except StoreUnavailable:
-            with self._guard:
-                found = self._older.get(key)
-            if found is None:
-                raise
-            return found
+            if self._lasting and kept is not None:
+                return kept[1]
+            raise
         with self._guard:
-            self._older.pop(key, None)
-        if found is not None:
-            with self._guard:
-                # What was read under an older version may be stale: it is returned, but not kept.
-                if self._current() == version and key not in self._values:
-                    self._values[key] = found
-                    self._bytes += _code_size(found)
-                    self._trim()
+            self._keep(key, version, found)
         return found
 
-    def _current(self) -> object:
-        version = self._look()
-        if version != self._version:
-            self._version = version
-            if self._lasting and self._values:
-                self._older = self._values
-            self._values = OrderedDict()
-            self._bytes = 0
-        return version
-
-    def _trim(self) -> None:
+    def _keep(self, key: tuple[str, str], version: object, found: Any) -> None:
+        kept = self._values.get(key)
+        if kept is not None:
+            # What another thread read under the present version is newer than what this one began to read before.
+            if kept[0] != version and kept[0] == self._look():
+                return
+            del self._values[key]
+            self._bytes -= _code_size(kept[1])
+        if found is None:
+            return
+        self._values[key] = version, found
+        self._bytes += _code_size(found)
         while len(self._values) > _CACHED or (self._bytes > _CACHED_BYTES and len(self._values) > 1):
-            self._bytes -= _code_size(self._values.popitem(last=False)[1])
+            self._bytes -= _code_size(self._values.popitem(last=False)[1][1])
 
 
 class Known:

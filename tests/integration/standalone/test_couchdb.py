@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,11 @@ from tests.support.waiting import wait_until
 TEXTS = ["the cat saw the dog", "the dog slept"]
 WORDS = {"words": {"the": 3, "dog": 2, "cat": 1, "saw": 1, "slept": 1}}
 CALLERS = 8
-BETWEEN = 40
-"""Runs before the outage, during it, after a deployment failed in it, and after it, each."""
+BETWEEN = 5
+"""Runs of each caller before the outage, during it, after a deployment failed in it, and after it, each.
+
+Of each caller, since a worker answers in an outage what it has read before, and the first one may be the only one so far.
+"""
 
 
 @pytest.fixture
@@ -97,10 +101,10 @@ def test_an_outage_of_the_store_costs_no_run_and_no_record(server: Server, couch
     first = server.client()
     deploy(first)
     assert first.run("wordcount", texts=TEXTS) == WORDS
-    answers: list[tuple[int, Any, str]] = []
+    heard: list[list[tuple[int, Any, str]]] = [[] for _ in range(CALLERS)]
     over = threading.Event()
 
-    def call(_: int) -> None:
+    def call(answers: list[tuple[int, Any, str]]) -> None:
         api = server.client()
         while not over.is_set():
             reply = api.call("POST", "actions/wordcount?blocking=true", json={"texts": TEXTS})
@@ -108,11 +112,15 @@ def test_an_outage_of_the_store_costs_no_run_and_no_record(server: Server, couch
         api.close()
 
     def more() -> None:
-        enough = len(answers) + BETWEEN
-        wait_until(lambda: len(answers) >= enough, 40.0, message=lambda: f"{len(answers)} of {enough} runs")
+        enough = [len(one) + BETWEEN for one in heard]
+        wait_until(
+            lambda: all(len(one) >= least for one, least in zip(heard, enough, strict=True)),
+            40.0,
+            message=lambda: f"{[len(one) for one in heard]} of {enough} runs",
+        )
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        calls = [pool.submit(call, number) for number in range(CALLERS)]
+        calls = [pool.submit(call, answers) for answers in heard]
         try:
             more()
             couch.kill()
@@ -127,7 +135,9 @@ def test_an_outage_of_the_store_costs_no_run_and_no_record(server: Server, couch
             one.result(60)
 
     assert refused.status_code == 503
-    assert [one for one in answers if one[0] != 200 or one[1]["response"]["result"] != WORDS] == []
+    answers = list(itertools.chain.from_iterable(heard))
+    wrong = [one for one in answers if one[0] != 200 or one[1]["response"]["result"] != WORDS]
+    assert wrong[:1] == [], f"{len(wrong)} of {len(answers)}"
     ids = {one for _, _, one in answers}
     assert len(ids) == len(answers)
 

@@ -29,6 +29,45 @@ def test_what_was_dropped_last_stays_in_use_during_an_outage_where_that_is_wante
     assert cache.get(KEY, lambda: "new") == "new"
 
 
+def test_all_that_was_read_outlives_changes_of_which_only_a_part_was_read_again():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+    other = ("subject", "guest")
+    assert cache.get(KEY, lambda: "action") == "action"
+    assert cache.get(other, lambda: "subject") == "subject"
+    versions.append(2)
+    assert cache.get(KEY, lambda: "newer") == "newer"
+    versions.append(3)
+
+    assert [cache.get(KEY, away), cache.get(other, away)] == ["newer", "subject"]
+
+
+def test_what_changes_while_it_is_read_is_returned_and_read_again_but_there_in_an_outage():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+
+    def changing():
+        versions.append(2)
+        return "between"
+
+    assert cache.get(KEY, changing) == "between"
+    assert cache.get(KEY, away) == "between"
+    assert cache.get(KEY, lambda: "new") == "new"
+
+
+def test_what_was_read_late_does_not_take_the_place_of_what_is_newer():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+
+    def late():
+        versions.append(2)
+        assert cache.get(KEY, lambda: "new") == "new"
+        return "old"
+
+    assert cache.get(KEY, late) == "old"
+    assert cache.get(KEY, away) == "new"
+
+
 def test_what_is_known_to_be_gone_does_not_come_back_in_an_outage():
     versions = [1]
     cache = Cache(lambda: versions[-1], lasting=True)

@@ -23,7 +23,7 @@ CALLERS = 8
 BETWEEN = 5
 """Runs of each caller before the outage, during it, after a deployment failed in it, and after it, each.
 
-Of each caller, since a worker answers in an outage what it has read before, and the first one may be the only one so far.
+Of each caller: a worker answers in an outage what it has read before, and one may have been the only one so far.
 """
 
 

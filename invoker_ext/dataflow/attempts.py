@@ -16,7 +16,7 @@ from invoker_ext.dataflow.matching import Memory
 from invoker_ext.dataflow.outputs import Outputs
 from invoker_ext.dataflow.release import Ledger
 from invoker_ext.dataflow.sentences import RunFails
-from invoker_ext.dataflow.states import TERMINAL, TRANSITIONS, InvalidTransition, State, Transition
+from invoker_ext.dataflow.states import BETWEEN, TERMINAL, TRANSITIONS, InvalidTransition, State, Transition
 
 LOSSES: Final = 2
 """Executions in all whose container may die after the function began."""
@@ -113,7 +113,7 @@ class Attempts:
         if entry is None:
             return
         present = event.attempt == entry.attempt
-        if present and (not entry.settled or self._misses_outputs(entry)) and entry.state is not State.BACKOFF:
+        if present and (not entry.settled or self._misses_outputs(entry)) and entry.state not in BETWEEN:
             self._lost(entry, event)
             return
         if present and entry.state is State.RUNNING:

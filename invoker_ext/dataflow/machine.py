@@ -52,6 +52,13 @@ class RunMachine:
         """The run has ended, nothing of it runs, and all its data are released: the machine can be dropped."""
         return self._ended and self._attempts.active == 0 and not self._ledger.live
 
+    def untie(self) -> None:
+        """Give up a machine that is idle; what it held is free at once, not when the interpreter looks for cycles."""
+        for entry in self._memory.entries.values():
+            if entry.group is not None:
+                entry.group.below.clear()
+        self._memory.lineage = None
+
     def handle(self, event: Event) -> list[Command]:
         """Take one event and return what is to be done, in this order.
 

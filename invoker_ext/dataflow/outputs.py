@@ -22,7 +22,7 @@ from invoker_ext.dataflow.keys import DataKey
 from invoker_ext.dataflow.matching import Memory
 from invoker_ext.dataflow.plan import DEAD, OutputPlan
 from invoker_ext.dataflow.release import Held, Ledger
-from invoker_ext.dataflow.states import State
+from invoker_ext.dataflow.states import BETWEEN
 
 _EMITTED: Final = (How.EMIT, How.CHUNK)
 _IN_PARTS: Final = (How.CHUNK, How.SPREAD)
@@ -75,7 +75,7 @@ class Outputs:
     @staticmethod
     def _counts(entry: Entry, event: Committed) -> bool:
         """Return whether the firing is in a state in which such a datum can still be of use."""
-        if event.key.output == ERROR or (entry.state is State.BACKOFF and event.how not in _EMITTED):
+        if event.key.output == ERROR or (entry.state in BETWEEN and event.how not in _EMITTED):
             return False
         if not entry.settled or entry.outcome is Outcome.SUCCESS:
             return True

@@ -54,6 +54,9 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
 TERMINAL: Final = frozenset({State.DONE, State.FAILED, State.SKIPPED, State.DROPPED})
 """Where a firing stays, unless what it made is lost."""
 
+BETWEEN: Final = frozenset({State.BACKOFF, State.RECOVERING})
+"""The present attempt is over; what it returned does not count, if it returned at all."""
+
 
 class Transition(NamedTuple):
     """One line of a firing's story.

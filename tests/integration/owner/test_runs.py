@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from invoker_ext.containers.job import Failure
-from invoker_ext.contract.graph import GraphKind, WorkflowCall
+from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
+from invoker_ext.dataflow.entries import Entry, Group
+from invoker_ext.dataflow.machine import RunMachine
+from invoker_ext.owner.attempt import Attempt
 from invoker_ext.owner.owner import CANCELLED
-from tests.support.graphs import CALL, graph, step, value
+from invoker_ext.owner.run import Run
+from tests.support.graphs import CALL, each, gather, graph, step, value
 from tests.support.messages import a_message
 from tests.support.owning import Make, begins, chain, does, fails, returns, sequence
 from tests.support.waiting import until
@@ -206,3 +213,41 @@ async def test_a_stop_waits_for_the_runs_at_hand(make: Make):
     assert owning.bus.told(message.activation_id)
     assert late.activation_id not in owning.journalled().runs
     assert len(owning.bus.committed) == 1
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_search_for_cycles() -> Iterator[None]:
+    """What is freed is freed with the last reference to it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+SPREAD = graph(
+    step("a", inputs={"": value("$run")}),
+    step("b", scope=("a",), inputs={"x": each("a.items")}),
+    step("c", inputs={"all": gather("b")}),
+    result=value("c"),
+)
+
+
+@pytest.mark.usefixtures("no_search_for_cycles")
+@pytest.mark.parametrize("what", [None, sequence(), chain(), SPREAD], ids=["action", "sequence", "chain", "spread"])
+async def test_the_memory_of_a_run_is_free_as_soon_as_it_is_over(make: Make, what: Graph | None):
+    owning = make()
+    message, job = await owning.run(graph=what and owning.deploy(what), content=b'{"x": 7}')
+    done = 0
+    while not owning.bus.told(message.activation_id):
+        for job in (await owning.submitted(done + 1))[done:]:
+            does(job, {"n": 1, "y": 2, "items": [1, 2]})
+            done += 1
+        await asyncio.sleep(0.01)
+    assert done == {None: 1, SPREAD: 4}.get(what, 2)
+    del job
+    owning.pool.jobs.clear()
+
+    assert [one for one in gc.get_objects() if isinstance(one, Run | RunMachine | Attempt | Entry | Group)] == []

@@ -80,6 +80,28 @@ def test_a_reader_that_dies_waits_until_what_it_reads_was_made_again():
     assert play.leaves_nothing()
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_nothing_that_a_failed_attempt_returned_counts_while_its_inputs_are_made_again(dies: bool):
+    play = Play(chain(attempts=2), spans=True, p=0)
+    play.returns("a", x=1)
+    play.loses_data("a.x")
+    play.reports("b", Outcome.APPLICATION_ERROR, "boom")
+    assert play.state("b") is State.RECOVERING
+
+    play.commits("b", "y", "of the failed attempt", how=How.FIELD)
+    if dies:
+        play.loses("b")
+    else:
+        play.drains("b")
+    play.returns("a", x=1)
+    assert play.fired == ["a", "b", "a", "b"]
+    play.returns("b", y=2)
+
+    assert play.inputs("c") == {"y": 2}
+    play.returns("c", z=3)
+    assert play.leaves_nothing()
+
+
 def test_what_a_firing_read_stays_until_what_it_made_is_consumed():
     play = Play(chain(), spans=True, p=0)
     play.returns("a", x=1)

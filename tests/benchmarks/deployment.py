@@ -9,12 +9,19 @@ from typing import Final
 
 from controller_ext.cli.client import Client
 from controller_ext.cli.options import GUEST_AUTH, Endpoint
-from tests.benchmarks.harness import Bench, BenchmarkFailed
+from tests.benchmarks.actions import NOOP
+from tests.benchmarks.harness import Bench, BenchmarkFailed, Caller, in_turn, milliseconds
 from tests.benchmarks.samples import Row, Series
 from tests.support import stack
 
 SCENARIOS: Final = ("invoke", "hop", "sequence")
 """What is measured if no scenario is named: what stock was measured by, split as this is."""
+
+BLOCK: Final = 200
+"""Calls after the start that are looked at together."""
+STEADY: Final = 0.95
+"""Of the median of the block before: above it calls have got as fast as they get."""
+MOST_BLOCKS: Final = 20
 
 
 @contextmanager
@@ -43,5 +50,23 @@ def on_stack(short: bool) -> Iterator[Bench]:
 
 
 def start(bench: Bench) -> list[Row]:
-    """From the start of the stack, its images present, until all are healthy."""
-    return [Row(scenario="start", case="until ready", unit="s", dataflow=Series.of([bench.start_s]))]
+    """From the start of the stack, its images present, until all are healthy; and the first calls after that.
+
+    Goes on with calls until they get no faster: Kafka, the store and our own servers are interpreted for their first
+    thousands of calls, and what is measured after this is a deployment that has been at work for a while.
+    """
+    bench.action("bench-noop", NOOP)
+    with bench.caller() as caller:
+        first = block = _block(caller)
+        for _ in range(MOST_BLOCKS):
+            before, block = block, _block(caller)
+            if block.median > STEADY * before.median:
+                break
+    return [
+        Row(scenario="start", case="until ready", unit="s", dataflow=Series.of([bench.start_s])),
+        Row(scenario="start", case=f"first {BLOCK} blocking no-ops", unit="ms", dataflow=first),
+    ]
+
+
+def _block(caller: Caller) -> Series:
+    return in_turn(BLOCK, lambda: milliseconds(lambda: caller.call("bench-noop")), warm_up=0)[0]

@@ -76,8 +76,9 @@ class BalancerApp:
         )
         if told_events(settings.bus):
             around.metric = self._measured
-        # The bus of this host goes with its server; on Kafka an owner may be gone for good while runs are to go on.
-        around.kept = self._kept = None if self._hub is not None else KeptRuns(settings.data_dir / "accepted")
+        # Of one invoker's runs all that the next balancer must know lies in that one's journal.
+        kept = self._hub is None or settings.local_invokers > 1
+        around.kept = self._kept = KeptRuns(settings.data_dir / "accepted") if kept else None
         if self._bus.max_message_bytes is not None:
             around.max_message_bytes = self._bus.max_message_bytes
         self._dispatcher = Dispatcher(around, settings.accept_wait_s, settings.run_ttl_s)

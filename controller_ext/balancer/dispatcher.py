@@ -283,8 +283,7 @@ class Dispatcher:
             headers = {**headers, DOOR: self._around.door}
         message = Message(invoke.payload, headers)
         run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
-        door = None if invoke.spool is None else self.fleet.door(chosen)
-        if invoke.spool is not None and door is not None:
+        if invoke.spool is not None and (door := self.fleet.door(chosen)) is not None:
             self._around.send(door, invoke.spool)
 
     def _choose(self, invoke: Invoke) -> int | None:
@@ -310,8 +309,9 @@ class Dispatcher:
 
     def _keep(self, run: Followed) -> None:
         run.move(State.KEPT)
-        if self._around.kept is not None and "run" in run.invoke.headers:
-            self._around.kept.note(Kept(run.invoke, run.invoker))
+        around = self._around  # where owners say so they are on other hosts, and may be gone for good
+        if around.kept is not None and around.owners_say and "run" in run.invoke.headers:
+            around.kept.note(Kept(run.invoke, run.invoker))
         self._accept_waited(run)
 
     def _accept_waited(self, run: Followed) -> None:

@@ -22,6 +22,16 @@ from tests.support.waiting import wait_until
 KEY = ("23bc46b1-71f6-4ed5-8c54-816aa4f8c502", "123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP")
 SLOW = "import time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    return {'n': args.get('n')}\n"
 
+TOLD = """
+import time
+
+def main(args):
+    with open({path!r}, "a") as told:
+        told.write("began\\n")
+    time.sleep(args["s"])
+    return {{"n": args["n"]}}
+"""
+
 
 class Server:
     """One `dataflower standalone`."""
@@ -69,8 +79,11 @@ def start() -> Iterator[Callable[..., Server]]:
         return servers[-1]
 
     yield factory
+    below: set[int] = set()
     for server in servers:
+        below |= descendants(server.process.pid)
         server.end(signal.SIGKILL)
+    gone(below)  # which write into the folder to the last
     shutil.rmtree(folder)
 
 
@@ -140,6 +153,24 @@ def test_accepted_invocations_survive_the_death_of_the_balancer(start: Callable[
         balancer = child_running(server.process.pid, "controller_ext.balancer")
         os.kill(balancer, signal.SIGKILL)
         assert [reply.result().json() for reply in replies] == [{"n": n} for n in range(4)]
+
+
+def test_what_waits_is_executed_once_though_the_next_balancer_might_choose_another_invoker(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("DATAFLOWER_INVOKER_USER_MEMORY_MB", "512")
+    server = start("--port", "0", "--invokers", "2").ready()
+    began = tmp_path / "began"
+    began.touch()
+    server.create("slow", TOLD.format(path=str(began)))
+    calls = range(4)  # two a host
+    with ThreadPoolExecutor(len(calls)) as pool:
+        replies = [pool.submit(server.call, "POST", "actions/slow?blocking=true&result=true", s=3, n=n) for n in calls]
+        wait_until(lambda: began.read_text().count("began") == len(calls), within_s=10)
+        balancer = child_running(server.process.pid, "controller_ext.balancer")
+        os.kill(balancer, signal.SIGKILL)
+        assert [reply.result().json() for reply in replies] == [{"n": n} for n in calls]
+    assert began.read_text().count("began") == len(calls)
 
 
 def test_a_busy_port_is_said(start: Callable[..., Server]):

@@ -283,8 +283,8 @@ class Dispatcher:
             headers = {**headers, DOOR: self._around.door}
         message = Message(invoke.payload, headers)
         run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
-        if invoke.spool is not None and (door := self.fleet.door(chosen)) is not None:
-            self._around.send(door, invoke.spool)
+        if invoke.spool and (door := self.fleet.door(chosen)) and self._around.send(door, message, invoke.spool):
+            run.entry = None  # it has come, whatever becomes of the message
 
     def _choose(self, invoke: Invoke) -> int | None:
         before = self._before.claim(invoke.activation_id)

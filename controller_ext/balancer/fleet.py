@@ -255,8 +255,8 @@ class Fleet:
         return [far(address) for address in there if address is not None]
 
     def door(self, index: int) -> str | None:
-        """Return the name of the peer door of an invoker; None: it does not listen for other hosts."""
-        address = self._invokers[index].address
+        """Return the name of the peer door of an invoker; None: it has not pinged, or listens for no other hosts."""
+        address = self._invokers[index].address if index < len(self._invokers) else None
         return None if address is None else far(address)
 
     def states(self) -> dict[str, str]:

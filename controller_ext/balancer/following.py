@@ -130,7 +130,7 @@ class Surroundings:
         kept: Notes accepted sequences and workflows; None: the bus is gone with this balancer, as all of a server is.
         random_below: Returns a number below the one given.
         owner_lost_s: An invoker that was silent for so long loses its sequences and workflows to others.
-        send: Sends the spool of a run ahead: door of its owner, name of the spool.
+        send: Hands a run with its spool to the door of its owner; returns whether it was sent there.
         metric: Told of each decision about a limit: whose, stock's name of it, and its value; None: nobody is.
     """
 
@@ -144,7 +144,7 @@ class Surroundings:
     door: str = ""
     owners_say: bool = False
     owner_lost_s: float = inf
-    send: Callable[[str, str], None] = lambda door, name: None
+    send: Callable[[str, Message, str], bool] = lambda door, message, spool: False
     kept: Keeper | None = None
     random_below: Callable[[int], int] = random.randrange
     metric: Callable[[Limits, str, int], None] | None = None

@@ -1,6 +1,7 @@
-"""Sends spooled parameters to the invoker that is about to hear of their run, so that it need not ask for them.
+"""Hands runs of large parameters to the doors of their owners, both together, while their messages pass the bus.
 
-A favour alone: they travel while the run's message passes the broker. What does not come, or too late, is pulled.
+A favour alone: who gets a run at its door begins with it, and knows it again when the bus brings it. What does not
+come, or too late, is read from the bus, and its parameters are pulled.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from controller_ext.runs.spool import SpoolShelf
+from invoker_ext.bus import Message
 from invoker_ext.door.far import Caller
 from invoker_ext.door.messenger import Messenger
 from invoker_ext.door.spooled import OP
@@ -16,26 +18,35 @@ MOST_BYTES: Final = 1 << 20
 """Of a spool; what is larger takes longer than a message, and is better asked for once there is room."""
 
 
-class SpoolSender:
+class RunSender:
     """Lives on the loop.
 
     Args:
         caller: Who we are; None: nobody's door is reached.
-        shelf: Where the files are.
+        shelf: Where spooled parameters are.
     """
 
     def __init__(self, caller: Caller | None, shelf: SpoolShelf) -> None:
         self._messenger = None if caller is None else Messenger(caller)
         self._shelf = shelf
 
-    def send(self, door: str, name: str) -> None:
-        """Send a file to a door if there is a connection; else begin to make one for the next."""
+    def send(self, door: str, message: Message, spool: str) -> bool:
+        """Send a run to a door if there is a connection; else begin to make one for the next.
+
+        Args:
+            door: Of its owner.
+            message: That the bus has, too.
+            spool: Name of its spooled parameters.
+
+        Returns:
+            Whether it was sent.
+        """
         if self._messenger is None:
-            return
+            return False
         self._messenger.meet(door)
-        content = self._shelf.at_hand(name, MOST_BYTES)
-        if content is not None:
-            self._messenger.hand(door, OP, {"name": name}, content, _passed_over)
+        fields = {"headers": message.headers, "message": str(message.payload, "utf-8"), "spool": spool}
+        content = self._shelf.at_hand(spool, MOST_BYTES)
+        return self._messenger.hand(door, OP, fields, content or b"", _passed_over)
 
     async def close(self) -> None:
         """Disconnect; idempotent."""
@@ -44,4 +55,4 @@ class SpoolSender:
 
 
 def _passed_over(taken: bool) -> None:
-    """Hear whether it was taken: if not, it is pulled."""
+    """Hear whether it was taken: if not, the bus brings it."""

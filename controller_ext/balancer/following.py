@@ -94,6 +94,8 @@ class Followed:
     over_at: float = inf
     """When its end is not awaited any more; before it is sent: never."""
     entry: Any = None
+    handed: bool = False
+    """Its owner got it at its door, whatever becomes of the message on the bus."""
     stored: bool = False
     """The bus keeps it; whether its owner does is not known yet."""
     adrift: bool = False
@@ -106,6 +108,11 @@ class Followed:
     def will_end(self) -> bool:
         """Its invoker has it, whatever dies."""
         return self.state in (State.KEPT, State.ANSWERED)
+
+    @property
+    def ours(self) -> bool:
+        """Whether its message may still be taken back."""
+        return self.entry is not None and not self.handed
 
     def move(self, state: State) -> None:
         """Change the state; raises InvalidTransition."""

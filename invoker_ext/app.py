@@ -36,7 +36,7 @@ from invoker_ext.door.hello import Role
 from invoker_ext.door.messenger import Messenger
 from invoker_ext.door.places import far
 from invoker_ext.door.server import Door
-from invoker_ext.door.spooled import OP as RUN, SpoolPuller
+from invoker_ext.door.spooled import OP as SPOOL, SpoolPuller
 from invoker_ext.inline.contained import Contained
 from invoker_ext.inline.evaluators import Evaluators
 from invoker_ext.inline.functions import Functions
@@ -142,7 +142,7 @@ class InvokerApp:
             "cancel": self._cancel,
             "trace": self._trace,
             "usage": self._usage,
-            RUN: self._take_run,
+            SPOOL: self._take_spool,
         }
         self._door = Door(settings.door_socket, token, handlers)
         if self._peers is not None:
@@ -183,7 +183,7 @@ class InvokerApp:
             self._bus.subscribe("health", self._hear_ping)
         self._owner.recover(self._journal.recover())
         await self._door.start()
-        self._owner.intake.listen()
+        self._owner.listen()
         self._sweeper.start()
         self._send_ping()
 
@@ -279,13 +279,10 @@ class InvokerApp:
             raise NotHeld(name)
         return {}, BytesBody(result)
 
-    async def _take_run(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        spool, content = fields.get("spool"), fields.get("payload")
-        if isinstance(spool, str) and content:
-            self._spools.came(spool, content)
-        headers, message = fields.get("headers"), fields.get("message")
-        if isinstance(headers, dict) and isinstance(message, str):
-            self._owner.intake.take_early(Message(message.encode(), headers))
+    async def _take_spool(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
+        name, content = fields.get("name"), fields.get("payload")
+        if isinstance(name, str) and content:
+            self._spools.came(name, content)
         return {}, None
 
     async def _flush(self, fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:

@@ -15,7 +15,7 @@ from controller_ext.balancer.fleet import MalformedPing, Ping
 from controller_ext.balancer.following import Surroundings
 from controller_ext.balancer.kept import KeptRuns
 from controller_ext.balancer.retention import Bounds, Retention
-from controller_ext.balancer.sending import RunSender
+from controller_ext.balancer.sending import SpoolSender
 from controller_ext.balancer.siblings import TOPIC as CONTROLLERS, Siblings, until_first
 from controller_ext.balancer.upkeep import keep_up
 from controller_ext.balancer.wire import Limits
@@ -63,7 +63,7 @@ class BalancerApp:
         self._shelf = SpoolShelf(settings.spool_dir)
         self._loop = asyncio.get_running_loop()
         reached = bool(settings.peer_listen) and self._hub is None
-        self._sender = RunSender(caller_of(settings, f"controller{settings.id}") if reached else None, self._shelf)
+        self._sender = SpoolSender(caller_of(settings, f"controller{settings.id}") if reached else None, self._shelf)
         around = Surroundings(
             bus=self._bus,
             call_later=self._loop.call_later,
@@ -74,6 +74,8 @@ class BalancerApp:
             door=settings.door_name if reached else "",
             owner_lost_s=settings.owner_lost_s,
         )
+        if self._hub is not None:
+            around.unclaimed_s = settings.run_ttl_s
         if told_events(settings.bus):
             around.metric = self._measured
         # Of one invoker's runs all that the next balancer must know lies in that one's journal.

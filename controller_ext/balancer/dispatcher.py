@@ -74,7 +74,7 @@ class Dispatcher:
         for kept in runs:
             invoke = kept.invoke
             if not kept.accepted:
-                self._before.note(invoke.activation_id, kept.invoker, now + UNANSWERED_S)
+                self._before.note(invoke.activation_id, kept.invoker, now + self._around.unclaimed_s)
                 continue
             run = self._runs[invoke.activation_id] = Followed(invoke, [], now, State.KEPT, kept.invoker)
             run.over_at, run.adrift = now + self._run_ttl_s, not kept.sent
@@ -283,8 +283,8 @@ class Dispatcher:
             headers = {**headers, DOOR: self._around.door}
         message = Message(invoke.payload, headers)
         run.entry = self._around.bus.post(f"invoker{chosen}", message, partial(self._kept, run))
-        if run.entry is not None and invoke.spool and (door := self.fleet.door(chosen)) is not None:
-            run.handed = self._around.send(door, message, invoke.spool)
+        if invoke.spool is not None and (door := self.fleet.door(chosen)) is not None:
+            self._around.send(door, invoke.spool)
 
     def _choose(self, invoke: Invoke) -> int | None:
         before = self._before.claim(invoke.activation_id)
@@ -299,8 +299,7 @@ class Dispatcher:
         if self._runs.get(run.invoke.activation_id) is not run:
             return
         if error is not None and run.state is State.SENT:
-            if not run.handed:
-                self._reject(run, NoInvoker.code, str(error))
+            self._reject(run, NoInvoker.code, str(error))
             return
         run.entry = None
         if self._around.owners_say and "run" in run.invoke.headers:
@@ -310,8 +309,9 @@ class Dispatcher:
 
     def _keep(self, run: Followed) -> None:
         run.move(State.KEPT)
-        if self._around.kept is not None and self._around.owners_say and "run" in run.invoke.headers:
-            self._around.kept.note(Kept(run.invoke, run.invoker))  # its owner may be gone for good with its host
+        around = self._around  # where owners say so they are on other hosts, and may be gone for good
+        if around.kept is not None and around.owners_say and "run" in run.invoke.headers:
+            around.kept.note(Kept(run.invoke, run.invoker))
         self._accept_waited(run)
 
     def _accept_waited(self, run: Followed) -> None:
@@ -361,7 +361,7 @@ class Dispatcher:
                 waiter.rejected(run.invoke.activation_id, BalancerUnavailable.code, text)
 
     def _withdrawn(self, run: Followed) -> bool:
-        return run.ours and self._around.bus.withdraw(f"invoker{run.invoker}", run.entry)
+        return run.entry is not None and self._around.bus.withdraw(f"invoker{run.invoker}", run.entry)
 
     def _unspool(self, invoke: Invoke) -> None:
         if invoke.spool is not None:

@@ -94,8 +94,6 @@ class Followed:
     over_at: float = inf
     """When its end is not awaited any more; before it is sent: never."""
     entry: Any = None
-    handed: bool = False
-    """Its owner got it at its door, whatever becomes of the message on the bus."""
     stored: bool = False
     """The bus keeps it; whether its owner does is not known yet."""
     adrift: bool = False
@@ -108,11 +106,6 @@ class Followed:
     def will_end(self) -> bool:
         """Its invoker has it, whatever dies."""
         return self.state in (State.KEPT, State.ANSWERED)
-
-    @property
-    def ours(self) -> bool:
-        """Whether its message may still be taken back."""
-        return self.entry is not None and not self.handed
 
     def move(self, state: State) -> None:
         """Change the state; raises InvalidTransition."""
@@ -134,10 +127,11 @@ class Surroundings:
         controller: Our id.
         door: Ours, to invokers of other hosts, which hand results over there; empty: they come by the bus.
         owners_say: The bus keeps messages that no invoker has seen: the owner of a run says that it is kept.
-        kept: Notes accepted sequences and workflows; None: the bus is gone with this balancer, as all of a server is.
+        unclaimed_s: How long what an earlier balancer sent, and may not have told as accepted, may come again.
+        kept: Notes where runs were sent; None: there is but one invoker, which knows what it has.
         random_below: Returns a number below the one given.
         owner_lost_s: An invoker that was silent for so long loses its sequences and workflows to others.
-        send: Hands a run with its spool to the door of its owner; returns whether it was sent there.
+        send: Sends the spool of a run ahead: door of its owner, name of the spool.
         metric: Told of each decision about a limit: whose, stock's name of it, and its value; None: nobody is.
     """
 
@@ -151,7 +145,8 @@ class Surroundings:
     door: str = ""
     owners_say: bool = False
     owner_lost_s: float = inf
-    send: Callable[[str, Message, str], bool] = lambda door, message, spool: False
+    send: Callable[[str, str], None] = lambda door, name: None
+    unclaimed_s: float = 60.0
     kept: Keeper | None = None
     random_below: Callable[[int], int] = random.randrange
     metric: Callable[[Limits, str, int], None] | None = None

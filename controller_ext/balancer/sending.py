@@ -1,7 +1,6 @@
-"""Hands runs of large parameters to the doors of their owners, both together, while their messages pass the bus.
+"""Sends spooled parameters to the invoker that is about to hear of their run, so that it need not ask for them.
 
-A favour alone: who gets a run at its door begins with it, and knows it again when the bus brings it. What does not
-come, or too late, is read from the bus, and its parameters are pulled.
+A favour alone: they travel while the run's message passes the broker. What does not come, or too late, is pulled.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from controller_ext.runs.spool import SpoolShelf
-from invoker_ext.bus import Message
 from invoker_ext.door.far import Caller
 from invoker_ext.door.messenger import Messenger
 from invoker_ext.door.spooled import OP
@@ -18,35 +16,26 @@ MOST_BYTES: Final = 1 << 20
 """Of a spool; what is larger takes longer than a message, and is better asked for once there is room."""
 
 
-class RunSender:
+class SpoolSender:
     """Lives on the loop.
 
     Args:
         caller: Who we are; None: nobody's door is reached.
-        shelf: Where spooled parameters are.
+        shelf: Where the files are.
     """
 
     def __init__(self, caller: Caller | None, shelf: SpoolShelf) -> None:
         self._messenger = None if caller is None else Messenger(caller)
         self._shelf = shelf
 
-    def send(self, door: str, message: Message, spool: str) -> bool:
-        """Send a run to a door if there is a connection; else begin to make one for the next.
-
-        Args:
-            door: Of its owner.
-            message: That the bus has, too.
-            spool: Name of its spooled parameters.
-
-        Returns:
-            Whether it was sent.
-        """
+    def send(self, door: str, name: str) -> None:
+        """Send a file to a door if there is a connection; else begin to make one for the next."""
         if self._messenger is None:
-            return False
+            return
         self._messenger.meet(door)
-        fields = {"headers": message.headers, "message": str(message.payload, "utf-8"), "spool": spool}
-        content = self._shelf.at_hand(spool, MOST_BYTES)
-        return self._messenger.hand(door, OP, fields, content or b"", _passed_over)
+        content = self._shelf.at_hand(name, MOST_BYTES)
+        if content is not None:
+            self._messenger.hand(door, OP, {"name": name}, content, _passed_over)
 
     async def close(self) -> None:
         """Disconnect; idempotent."""
@@ -55,4 +44,4 @@ class RunSender:
 
 
 def _passed_over(taken: bool) -> None:
-    """Hear whether it was taken: if not, the bus brings it."""
+    """Hear whether it was taken: if not, it is pulled."""

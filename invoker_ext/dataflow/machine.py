@@ -54,9 +54,8 @@ class RunMachine:
 
     def untie(self) -> None:
         """Give up a machine that is idle; what it held is free at once, not when the interpreter looks for cycles."""
-        for entry in self._memory.entries.values():
-            if entry.group is not None:
-                entry.group.below.clear()
+        for group in self._memory.groups.values():
+            group.below.clear()
         self._memory.lineage = None
 
     def handle(self, event: Event) -> list[Command]:

@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 PULL_S: Final = 60.0
 """For a spool of the largest size from a busy disk."""
-OP: Final = "run"
-"""Of the call at an invoker's door that brings a run, and its spool, before the bus does."""
+OP: Final = "spool"
+"""Of the call at an invoker's door that brings one ahead."""
 EARLY_BYTES: Final = 16 << 20
 """Of spools that were sent ahead and not asked for yet."""
 DOORS: Final = 64

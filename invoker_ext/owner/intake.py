@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import OrderedDict
 from functools import partial
 from typing import Protocol
 
@@ -12,7 +10,7 @@ from invoker_ext.bus import Bus, Message
 from invoker_ext.contract.acks import is_health_test
 from invoker_ext.contract.messages import DOOR, ActivationMessage
 from invoker_ext.contract.records import Activation
-from invoker_ext.owner.outbox import REMEMBERED, Outbox
+from invoker_ext.owner.outbox import Outbox
 from invoker_ext.owner.teller import Teller
 
 _log = logging.getLogger(__name__)
@@ -50,9 +48,6 @@ class Intake:
         self._owner = owner
         self._uncommitted: set[str] = set()
         """Runs that are journalled and wait for their commit."""
-        self._early: OrderedDict[str, bool] = OrderedDict()
-        """Runs that came early, whose message the bus has not brought yet, oldest first."""
-        self._since_ms = time.time_ns() // 1_000_000
         self.stopped = False
         """What comes now is not committed: the bus keeps it for whoever comes next."""
 
@@ -77,9 +72,6 @@ class Intake:
             self._owner.drop(run.activation_id, run.epoch)
             self._bus.commit(self._topic, message.offset)
             return
-        if self._early.pop(run.activation_id, False):
-            self._bus.commit(self._topic, message.offset)
-            return
         if not self._known(run, message) and self._owner.accept(run, message.payload):
             self._uncommitted.add(run.activation_id)
         if self._owner.holds(run.activation_id):
@@ -89,29 +81,6 @@ class Intake:
         else:
             self._bus.commit(self._topic, message.offset)
             self._begin(run)
-
-    def take_early(self, message: Message) -> None:
-        """Begin a run that its controller has handed over itself, before the bus brings its message.
-
-        A plain action is not among them: it waits for the commit of its message. The run is journalled first, as any
-        other is; when its message comes there is nothing to do but to commit it.
-        """
-        if self.stopped:
-            return
-        try:
-            run = ActivationMessage.decode(message.payload, message.headers.get("c", 0))
-        except ValueError as error:
-            _log.error("message dropped", extra={"error": str(error)})
-            return
-        name = run.activation_id
-        if run.graph is None or self._owner.holds(name) or self._outbox.repeated(name):
-            return
-        self._early[name] = True
-        if len(self._early) > REMEMBERED:
-            self._early.popitem(last=False)
-        if self._owner.accept(run, message.payload):
-            self._teller.expect(name, message.headers.get(DOOR))
-            self._owner.begin_accepted(run)
 
     def _healthy(self, test: ActivationMessage) -> None:
         """Answer a controller that asks whether we work: not while records cannot be kept."""
@@ -124,7 +93,7 @@ class Intake:
             return True
         if self._outbox.repeated(run.activation_id):
             return True
-        if not message.repeated and not self._may_have_come_early(run):
+        if not message.repeated:
             return False
         # A kill may have come between the end of the run and its commit, when the journal needed it no more.
         record = self._outbox.stored_record(run.user.namespace, run.activation_id)
@@ -132,10 +101,6 @@ class Intake:
             return False
         self._owner.end_again(run.activation_id, bytes(message.payload), record)
         return True
-
-    def _may_have_come_early(self, run: ActivationMessage) -> bool:
-        """Return whether an earlier life of ours may have had a run of which the bus has heard only now."""
-        return run.graph is not None and run.started_ms is not None and run.started_ms < self._since_ms
 
     def _begin(self, run: ActivationMessage) -> None:
         """Begin a run unless it has begun: its message may have come, and been committed, several times."""

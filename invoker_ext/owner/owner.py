@@ -78,7 +78,7 @@ class Owner:
         self._family: dict[str, Run] = {}
         self._messages: dict[str, ActivationMessage] = {}
         self._recovery = Recovery(parts.journal, self._outbox)
-        self.intake = Intake(who.topic, parts.bus, self._outbox, teller, self)
+        self._intake = Intake(who.topic, parts.bus, self._outbox, teller, self)
         self.let_go: Callable[[Stored], None] = alone.let_go
         self.copy: Copy = alone.copy
         self._released: Callable[[str], None] = alone.release
@@ -134,6 +134,10 @@ class Owner:
         if dropped is not None:
             dropped.drop()
         self._maybe_idle()
+
+    def listen(self) -> None:
+        """Take runs from the bus."""
+        self._intake.listen()
 
     def holds(self, run: str) -> bool:
         """See `intake.Acceptor`."""
@@ -372,7 +376,7 @@ class Owner:
 
     async def drain(self, within_s: float) -> None:
         """Take nothing more; wait for the runs at hand. What is not done then is resumed at the next start."""
-        self.intake.stopped = True
+        self._intake.stopped = True
         self._maybe_idle()
         try:
             async with asyncio.timeout(within_s):

@@ -348,7 +348,8 @@ class Run:
     def attempt_over(self, attempt: Attempt) -> None:
         """Let go of an attempt that will say no more."""
         self.own_tally.add_flow(attempt)
-        self.firings.over(attempt)
+        if not self._over:  # else this is an earlier attempt that a later one did not wait for
+            self.firings.over(attempt)
         del attempt.job  # whose listener it is
         self._maybe_forget()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from invoker_ext.store import Document, StoreUnavailable
@@ -13,6 +14,21 @@ _CACHED: Final = 2048
 """Documents, subjects and the like."""
 _CACHED_BYTES: Final = 64 << 20
 """Of code; a host runs far fewer actions than it stores."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Kept:
+    """What was read last.
+
+    Attributes:
+        number: Of the read, in the order in which they began.
+        version: When it began.
+        value: None: there was none, which must not be forgotten for what was read before that.
+    """
+
+    number: int
+    version: object
+    value: Any
 
 
 class Cache:
@@ -27,8 +43,9 @@ class Cache:
         self._look = look
         self._lasting = lasting
         self._guard = threading.Lock()  # guards all below, and calls of `look`
-        self._values: OrderedDict[tuple[str, str], tuple[object, Any]] = OrderedDict()  # version, value
+        self._values: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._bytes = 0
+        self._reads = 0
 
     def version(self) -> object:
         """Return the version."""
@@ -36,7 +53,7 @@ class Cache:
             return self._look()
 
     def get(self, key: tuple[str, str], read: Callable[[], Any]) -> Any:
-        """Return a value, read if need be; None is not kept.
+        """Return a value, read if need be; that there is none is not kept.
 
         Raises:
             StoreUnavailable: It cannot be read, nor is it lasting.
@@ -44,33 +61,33 @@ class Cache:
         with self._guard:
             version = self._look()
             kept = self._values.get(key)
-            if kept is not None and kept[0] == version:
+            if kept is not None and kept.version == version and kept.value is not None:
                 self._values.move_to_end(key)
-                return kept[1]
+                return kept.value
+            self._reads += 1
+            number = self._reads
         try:
             found = read()
         except StoreUnavailable:
-            if self._lasting and kept is not None:
-                return kept[1]
+            if self._lasting and kept is not None and kept.value is not None:
+                return kept.value
             raise
         with self._guard:
-            self._keep(key, version, found)
+            if self._lasting or version == self._look():
+                self._keep(key, _Kept(number, version, found))
         return found
 
-    def _keep(self, key: tuple[str, str], version: object, found: Any) -> None:
-        kept = self._values.get(key)
-        if kept is not None:
-            # What another thread read under the present version is newer than what this one began to read before.
-            if kept[0] != version and kept[0] == self._look():
+    def _keep(self, key: tuple[str, str], new: _Kept) -> None:
+        old = self._values.get(key)
+        if old is not None:
+            if old.number > new.number:  # another thread began to read later, and knows better
                 return
             del self._values[key]
-            self._bytes -= _code_size(kept[1])
-        if found is None:
-            return
-        self._values[key] = version, found
-        self._bytes += _code_size(found)
+            self._bytes -= _code_size(old.value)
+        self._values[key] = new
+        self._bytes += _code_size(new.value)
         while len(self._values) > _CACHED or (self._bytes > _CACHED_BYTES and len(self._values) > 1):
-            self._bytes -= _code_size(self._values.popitem(last=False)[1][1])
+            self._bytes -= _code_size(self._values.popitem(last=False)[1].value)
 
 
 class Known:

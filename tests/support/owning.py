@@ -329,7 +329,7 @@ def an_owner(
     pool = FakePool()
     owner.containers = pool
     owner.recover(journal.recover())
-    owner.intake.listen()
+    owner.listen()
     return Owning(folder, owner, bus, pool, records, sink, journal, entities)
 
 

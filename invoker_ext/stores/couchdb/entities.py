@@ -38,7 +38,7 @@ class CouchEntities(EntityStore):
         self._subjects = server.database(prefix + SUBJECTS)
         self._mark = mark
         self._feed = feed
-        self._cache = Cache(self._look, lasting=True)
+        self._cache = Cache(self._look, lasting=feed is not None)
         self._invalidated = 0
         self._graphs_known = Known()
         self._told: Callable[[str], None] | None = None

@@ -394,6 +394,8 @@ class TestOutages:
             store, kept = place.entities(tmp_path / "mark"), place.activations()
             store.put("guest/a", an_action(), None)
             wait_until(lambda: store.get("guest/a") is store.get("guest/a"), message="a document that is kept")
+            without_feed = place.entities(None, follow=False)
+            assert without_feed.get("guest/a") is not None
             kept.put_many([a_record(1)])
             server.kill()
 
@@ -401,6 +403,8 @@ class TestOutages:
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
                 store.put("guest/c", an_action("c"), None)
             assert store.get("guest/a") is not None
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):  # it would not hear of a newer revision
+                without_feed.get("guest/a")
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
                 store.get("guest/b")
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
@@ -414,7 +418,7 @@ class TestOutages:
             other.put("guest/b", an_action("b"), None)
             wait_until(lambda: store.version() != version, 20.0, message="the feed")
             assert store.get("guest/b") is not None
-            for one in (store, kept, other):
+            for one in (store, kept, other, without_feed):
                 one.close()
         finally:
             server.remove()

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from controller_ext.balancer.sending import RunSender
+from controller_ext.balancer.sending import SpoolSender
 from controller_ext.runs.spool import Spooler, SpoolShelf
-from invoker_ext.bus import Message
 from invoker_ext.contract.messages import Spool
 from invoker_ext.door import spooled
 from invoker_ext.door.body import Body, BytesBody
@@ -63,34 +62,27 @@ async def test_what_was_put_in_comes_out(address: str, puller: SpoolPuller, name
     assert await puller.pull(a_spool(address, name, content)) == content
 
 
-async def test_a_run_is_handed_over_with_parameters_that_are_not_asked_for_then(tmp_path: Path):
+async def test_parameters_that_were_sent_ahead_are_not_asked_for(tmp_path: Path):
     content = b'{"text":"' + b"x" * 900_000 + b'"}'
     spool = Spooler(tmp_path, str(tmp_path / "nobody")).put_text(content)
     puller = SpoolPuller("right", timeout_s=0.05)
 
     async def take(fields: dict[str, Any]) -> tuple[dict[str, Any], Body | None]:
-        if "payload" in fields:
-            puller.came(fields["spool"], fields["payload"])
-        took.append((fields["headers"], fields["message"]))
+        puller.came(fields["name"], fields["payload"])
         came.set()
         return {}, None
 
-    took: list[tuple[dict[str, Any], str]] = []
     came = asyncio.Event()
-    message = Message(b'{"n":"\xc3\xa9"}', {"id": "a"})
     credentials = Credentials(SECRET)
     door = Door(tmp_path / "d.sock", "right", {OP: take})
     listener = FarListener(("127.0.0.1", 0), FarDoor(door, 0, credentials))
     name = str(FarPlace(*listener.start()))
-    sender = RunSender(Caller("controller0", credentials), SpoolShelf(tmp_path))
+    sender = SpoolSender(Caller("controller0", credentials), SpoolShelf(tmp_path))
     async with asyncio.timeout(5):
         while not came.is_set():  # the first time there is no connection yet
-            sender.send(name, message, spool.name)
+            sender.send(name, spool.name)
             await asyncio.wait([asyncio.create_task(came.wait())], timeout=0.05)
-    came.clear()
-    assert sender.send(name, message, "0" * 32)  # gone: the message alone
-    await asyncio.wait_for(came.wait(), 5)
-    assert took == [({"id": "a"}, '{"n":"é"}')] * 2
+    sender.send(name, "0" * 32)  # gone: nothing to send
     assert await puller.pull(spool) == content
     with pytest.raises(SpoolLost):  # once
         await puller.pull(spool)

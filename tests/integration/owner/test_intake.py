@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from invoker_ext.bus import Message
 from invoker_ext.contract.acks import Ack
-from invoker_ext.contract.messages import ActivationMessage
 from tests.support.messages import a_message
-from tests.support.owning import TOPIC, Make, Owning, chain, does, sequence
+from tests.support.owning import TOPIC, Make, Owning, chain, does
 from tests.support.waiting import until
 
 
@@ -61,67 +58,6 @@ async def test_a_graph_does_not_wait_for_its_commit(make: Make):
     SlowCommits(owning)
     owning.bus.deliver(a_message("guest/act", graph=owning.deploy(chain()), content=b'{"x": 1}'))
     await owning.submitted(1)
-
-
-def early(message: ActivationMessage) -> Message:
-    return Message(message.encode(), message.headers())
-
-
-async def test_a_run_that_comes_early_begins_at_once_and_its_message_is_only_committed(make: Make):
-    owning = make()
-    message = a_message("guest/act", graph=owning.deploy(sequence()))
-    owning.owner.intake.take_early(early(message))
-    owning.owner.intake.take_early(early(message))
-    (job,) = await owning.submitted(1)
-    assert message.activation_id in owning.journalled().runs
-    assert owning.bus.committed == []
-
-    does(job, {"n": 1})
-    does((await owning.submitted(2))[1], {"n": 2})
-    await until(lambda: owning.bus.told(message.activation_id))
-    offset = owning.bus.deliver(message)
-    assert owning.bus.committed == [offset]
-    assert len(owning.bus.told(message.activation_id)) == 1
-
-    owning.bus.deliver(message)  # from a balancer that asks again
-    assert len(owning.bus.told(message.activation_id)) == 2
-    assert len(owning.pool.jobs) == 2
-
-
-async def test_a_run_that_comes_early_but_later_than_its_message_begins_once(make: Make):
-    owning = make()
-    message = a_message("guest/act", graph=owning.deploy(sequence()))
-    owning.bus.deliver(message)
-    owning.owner.intake.take_early(early(message))
-    await owning.submitted(1)
-    assert len(owning.pool.jobs) == 1
-
-
-async def test_a_plain_action_and_what_is_no_message_do_not_come_early(make: Make):
-    owning = make()
-    message = a_message("guest/act")
-    owning.owner.intake.take_early(early(message))
-    owning.owner.intake.take_early(Message(b"no message"))
-    owning.owner.intake.stopped = True
-    owning.owner.intake.take_early(early(a_message("guest/act", graph=owning.deploy(sequence()))))
-    assert owning.journalled().runs == {}
-    assert owning.pool.jobs == []
-
-
-@pytest.mark.parametrize("repeated", [True, False])  # the bus had its message when the second life began, or has it now
-async def test_a_run_that_came_early_in_an_earlier_life_is_not_begun_again_by_its_message(make: Make, repeated: bool):
-    first = make()
-    message = a_message("guest/act", graph=first.deploy(chain()), content=b'{"x": 1}')
-    first.owner.intake.take_early(early(message))
-    does((await first.submitted(1))[0], {"y": 1})
-    does((await first.submitted(2))[1], {"n": 2})
-    await first.stored(message.activation_id)
-    await first.close()
-
-    second = make(records=first.records)
-    second.bus._handlers[TOPIC](Message(message.encode(), message.headers(), 1, repeated=repeated))
-    await until(lambda: second.bus.told(message.activation_id))
-    assert second.pool.jobs == []
 
 
 async def test_a_run_that_an_earlier_life_ended_is_answered_again_and_not_begun(make: Make):

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from invoker_ext.containers.job import Failure
+from invoker_ext.containers.job import Failure, Report
 from invoker_ext.contract.graph import Graph, GraphKind, WorkflowCall
 from invoker_ext.dataflow.entries import Entry, Group
 from invoker_ext.dataflow.machine import RunMachine
@@ -227,6 +227,13 @@ def no_search_for_cycles() -> Iterator[None]:
     gc.enable()
 
 
+NESTED = graph(
+    step("a", inputs={"": value("$run")}),
+    step("b", scope=("a",), inputs={"x": each("a.items")}),
+    step("c", scope=("a", "b"), inputs={"x": each("b.items")}),
+    step("d", scope=("a",), inputs={"all": gather("c.n")}),
+    result={"r": gather("d.n")},
+)
 SPREAD = graph(
     step("a", inputs={"": value("$run")}),
     step("b", scope=("a",), inputs={"x": each("a.items")}),
@@ -236,8 +243,12 @@ SPREAD = graph(
 
 
 @pytest.mark.usefixtures("no_search_for_cycles")
-@pytest.mark.parametrize("what", [None, sequence(), chain(), SPREAD], ids=["action", "sequence", "chain", "spread"])
-async def test_the_memory_of_a_run_is_free_as_soon_as_it_is_over(make: Make, what: Graph | None):
+@pytest.mark.parametrize(
+    ("what", "jobs"),
+    [(None, 1), (sequence(), 2), (chain(), 2), (SPREAD, 4), (NESTED, 9)],
+    ids=["action", "sequence", "chain", "spread", "nested"],
+)
+async def test_the_memory_of_a_run_is_free_as_soon_as_it_is_over(make: Make, what: Graph | None, jobs: int):
     owning = make()
     message, job = await owning.run(graph=what and owning.deploy(what), content=b'{"x": 7}')
     done = 0
@@ -246,8 +257,28 @@ async def test_the_memory_of_a_run_is_free_as_soon_as_it_is_over(make: Make, wha
             does(job, {"n": 1, "y": 2, "items": [1, 2]})
             done += 1
         await asyncio.sleep(0.01)
-    assert done == {None: 1, SPREAD: 4}.get(what, 2)
+    assert done == jobs
     del job
     owning.pool.jobs.clear()
 
     assert [one for one in gc.get_objects() if isinstance(one, Run | RunMachine | Attempt | Entry | Group)] == []
+
+
+@pytest.mark.parametrize("ending", ["drained", "died"])
+async def test_an_attempt_that_outlives_the_run_that_did_not_wait_for_it_ends_in_peace(make: Make, ending: str):
+    owning = make()
+    retried = graph(step("a", inputs={"": value("$run")}, attempts=2), result=value("a"))
+    message, first = await owning.run(graph=owning.deploy(retried))
+    begins(first)
+    body = b'{"error":"once"}'
+    first.listener.returned(Report("error", len(body), {}, body, None), 1.0)
+    first.listener.logs([], False)
+    second = (await owning.submitted(2))[1]
+    does(second, {"n": 1})
+    await until(lambda: owning.bus.told(message.activation_id))
+
+    if ending == "drained":
+        first.listener.drained(2.0)
+    else:
+        first.listener.failed(Failure.RUN_DIED, None, True, 2.0)
+    await until(lambda: not owning.owner.holds(message.activation_id))

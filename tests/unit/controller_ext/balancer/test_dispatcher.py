@@ -41,13 +41,12 @@ class World:
         self.posted: list[tuple[str, Message, Callable[[Exception | None], None]]] = []
         self.delivered = False
         self.unspooled: list[str] = []
-        self.sent: list[tuple[str, str, str]] = []
-        self.hands_over = True
+        self.sent: list[tuple[str, str]] = []
         self.around = Surroundings(
             bus=self,
             call_later=self.call_later,
             unspool=self.unspooled.append,
-            send=self.send,
+            send=lambda door, name: self.sent.append((door, name)),
             monotonic=lambda: self.now,
             wall_ms=lambda: int(self.now * 1000),
         )
@@ -65,10 +64,6 @@ class World:
         if not self.delivered:
             self.posted.remove(entry)
         return not self.delivered
-
-    def send(self, door: str, message: Message, spool: str) -> bool:
-        self.sent.append((door, message.headers["id"], spool))
-        return self.hands_over
 
     def keep(self, error: Exception | None = None) -> None:
         self.posted[-1][2](error)
@@ -512,25 +507,13 @@ def its_end() -> Message:
     return Message(b"{}", {"id": "a", "status": 0, "ack": "over"})
 
 
-def test_a_run_of_large_parameters_goes_to_the_door_of_its_owner_too(on_kafka: World, waiter: FakeWaiter):
+def test_parameters_go_ahead_to_the_door_of_the_owner(on_kafka: World, waiter: FakeWaiter):
     on_kafka.dispatcher.invoke(waiter, a_run("spooled"))
     assert on_kafka.sent == []  # it listens for nobody
     on_kafka.dispatcher.pinged(Ping(0, 1024, "host", True, True, "10.0.0.2:3240"))
     on_kafka.dispatcher.invoke(waiter, an_invoke("b", headers={"id": "b", "run": True}, spool="s"))
     on_kafka.dispatcher.invoke(waiter, an_invoke("c", headers={"id": "c", "run": True}))
-    assert on_kafka.sent == [("tcp://10.0.0.2:3240", "b", "s")]
-    assert [message.headers["id"] for _, message, _ in on_kafka.posted][-2:] == ["b", "c"]
-
-
-@pytest.mark.parametrize("handed", [True, False])
-def test_a_run_that_was_handed_over_goes_on_though_the_bus_does_not_take_its_message(
-    on_kafka: World, waiter: FakeWaiter, handed: bool
-):
-    on_kafka.hands_over = handed
-    on_kafka.dispatcher.pinged(Ping(0, 1024, "host", True, True, "10.0.0.2:3240"))
-    on_kafka.dispatcher.invoke(waiter, an_invoke("b", headers={"id": "b", "run": True}, spool="s"))
-    on_kafka.keep(BusUnavailable("Kafka is away"))
-    assert (on_kafka.dispatcher.in_flight() == 1) is handed
+    assert on_kafka.sent == [("tcp://10.0.0.2:3240", "s")]
 
 
 def test_an_owner_is_told_the_door_where_a_result_is_waited_for(on_kafka: World, waiter: FakeWaiter):

@@ -79,6 +79,40 @@ def test_what_is_known_to_be_gone_does_not_come_back_in_an_outage():
         cache.get(KEY, away)
 
 
+def test_what_is_known_to_be_gone_is_not_brought_back_by_a_read_that_began_before():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+
+    def late():
+        versions.append(2)
+        assert cache.get(KEY, lambda: None) is None
+        return "revoked"
+
+    assert cache.get(KEY, late) == "revoked"
+    with pytest.raises(StoreUnavailable):
+        cache.get(KEY, away)
+
+
+def test_what_was_read_late_does_not_take_the_place_of_what_is_newer_though_that_is_out_of_date_by_then():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+
+    def late():
+        versions.append(2)
+        assert cache.get(KEY, lambda: "new") == "new"
+        versions.append(3)
+        return "old"
+
+    assert cache.get(KEY, late) == "old"
+    assert cache.get(KEY, away) == "new"
+
+
+def test_where_versions_are_never_equal_nothing_is_kept():
+    cache = Cache(object)
+    assert [cache.get(KEY, lambda: "one"), cache.get(KEY, lambda: "two")] == ["one", "two"]
+    assert len(cache._values) == 0
+
+
 def test_of_what_is_known_only_the_latest_is_kept():
     known = Known(most=2)
     for text in ("a", "b", "a", "c"):

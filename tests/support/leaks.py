@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class Holdings:
                 continue
         children: set[int] = set()
         for task in Path("/proc/self/task").iterdir():
-            children.update(int(pid) for pid in (task / "children").read_text().split())
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
+                children.update(int(pid) for pid in (task / "children").read_text().split())
         names = frozenset(f"{one.name}#{one.native_id}" for one in threading.enumerate())
         return Holdings(descriptors, names, frozenset(children))
 

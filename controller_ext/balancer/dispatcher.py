@@ -15,7 +15,7 @@ from typing import Final
 
 from controller_ext.balancer.before import Before
 from controller_ext.balancer.fleet import Fleet, Ping, Result
-from controller_ext.balancer.following import Followed, State, Surroundings, Waiter
+from controller_ext.balancer.following import UNANSWERED_S, Followed, State, Surroundings, Waiter
 from controller_ext.balancer.health import health_test, transaction
 from controller_ext.balancer.kept import Kept
 from controller_ext.balancer.slots import Slots
@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 MAX_HELD: Final = 10_000
 """Runs that may wait for an invoker."""
-UNANSWERED_S: Final = 60.0
-"""How long a run that an invoker has seen may stay unkept before its worker is told that nobody knows."""
 
 
 class Dispatcher:

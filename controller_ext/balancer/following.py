@@ -14,6 +14,8 @@ from controller_ext.balancer.kept import Kept
 from controller_ext.balancer.wire import Invoke, Limits
 from invoker_ext.bus import Message
 
+UNANSWERED_S: Final = 60.0
+"""How long a run that an invoker has seen may stay unkept before its worker is told that nobody knows."""
 MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 4 // 3 + 256 * 1024
 """Stock's megabyte of arguments, in base64 where a web action got bytes, and what is around them."""
 
@@ -146,7 +148,7 @@ class Surroundings:
     owners_say: bool = False
     owner_lost_s: float = inf
     send: Callable[[str, str], None] = lambda door, name: None
-    unclaimed_s: float = 60.0
+    unclaimed_s: float = UNANSWERED_S
     kept: Keeper | None = None
     random_below: Callable[[int], int] = random.randrange
     metric: Callable[[Limits, str, int], None] | None = None

@@ -69,6 +69,8 @@ class Cache:
         try:
             found = read()
         except StoreUnavailable:
+            with self._guard:
+                kept = self._values.get(key)  # another thread may have read it meanwhile
             if self._lasting and kept is not None and kept.value is not None:
                 return kept.value
             raise

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller_ext.balancer.dispatcher import UNANSWERED_S, Dispatcher
+from controller_ext.balancer.dispatcher import Dispatcher
 from controller_ext.balancer.fleet import SILENT_S, Ping, Result
-from controller_ext.balancer.following import MAX_MESSAGE_BYTES, Surroundings
+from controller_ext.balancer.following import MAX_MESSAGE_BYTES, UNANSWERED_S, Surroundings
 from controller_ext.balancer.kept import Kept
 from controller_ext.balancer.owners import under_next_epoch
 from controller_ext.balancer.slots import Charge

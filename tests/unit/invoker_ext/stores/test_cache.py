@@ -93,6 +93,19 @@ def test_what_is_known_to_be_gone_is_not_brought_back_by_a_read_that_began_befor
         cache.get(KEY, away)
 
 
+def test_a_read_that_fails_gives_what_another_one_has_found_meanwhile():
+    versions = [1]
+    cache = Cache(lambda: versions[-1], lasting=True)
+    assert cache.get(KEY, lambda: "old") == "old"
+    versions.append(2)
+
+    def fails():
+        assert cache.get(KEY, lambda: "new") == "new"
+        raise StoreUnavailable("away")
+
+    assert cache.get(KEY, fails) == "new"
+
+
 def test_what_was_read_late_does_not_take_the_place_of_what_is_newer_though_that_is_out_of_date_by_then():
     versions = [1]
     cache = Cache(lambda: versions[-1], lasting=True)
